@@ -1,0 +1,17 @@
+//! The SSH server's processes.
+//!
+//! What a server needs of its operating system lives in modules that know no protocol: who an account is
+//! and whether it may log in ([`accounts`], [`access`], [`password`], [`pam`], [`authorized`]), what a session runs in
+//! ([`environment`], [`pty`], [`login_records`]), and what the process that talks to the network is locked
+//! into ([`sandbox`]). [`syslog`] and [`notify`] speak to the system's own services.
+//!
+//! These modules block, ask the system's databases and read files, so they belong in the monitor and the
+//! session; the gate uses [`sandbox`] and nothing else of them.
+//!
+//! All `unsafe` code is in [`sys`].
+
+#![deny(unsafe_code)]
+
+pub mod accounts;
+pub mod sandbox;
+pub mod sys;

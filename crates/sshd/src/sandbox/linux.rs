@@ -1,0 +1,175 @@
+//! The sandbox out of what Linux has.
+
+use super::syscalls;
+use super::{Error, Landlock, Report, Root, Settings};
+use crate::sys::process;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::process::{Resource, Rlimit};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// Where an empty directory of root's may be, in order of preference. The last is made when none is there.
+const EMPTY_DIRECTORIES: [&str; 3] = ["/run/sshd", "/var/empty", "/run/keyway/empty"];
+
+pub(super) fn enter(settings: &Settings) -> Result<Report, Error> {
+    let mut report = Report {
+        root: Root::System,
+        uid: None,
+        no_new_privileges: false,
+        landlock: Landlock::No,
+        seccomp: false,
+        missing: Vec::new(),
+    };
+    if rustix::process::geteuid().is_root() {
+        let identity = settings.identity.as_ref().ok_or(Error::NoIdentity)?;
+        report.root = empty_root().map_err(step("empty root directory"))?;
+        limits(settings).map_err(step("resource limits"))?;
+        process::become_identity(identity).map_err(step("change of user"))?;
+        report.uid = Some(identity.uid);
+    } else {
+        match own_name_space() {
+            Ok(()) => report.root = Root::NameSpace,
+            Err(error) => report.missing.push(format!("no user name space ({error})")),
+        }
+        limits(settings).map_err(step("resource limits"))?;
+    }
+    // A change of the user leaves the process either way depending on the system's settings.
+    process::forbid_dumps().map_err(step("forbid dumps"))?;
+    if settings.die_with_parent {
+        process::die_with_parent().map_err(step("die with parent"))?;
+    }
+    match process::forbid_new_privileges() {
+        Ok(()) => report.no_new_privileges = true,
+        Err(error) => report.missing.push(format!("no_new_privs: {error}")),
+    }
+    match landlock() {
+        Ok(status) => report.landlock = status,
+        Err(error) => report.missing.push(format!("landlock: {error}")),
+    }
+    match syscalls::apply() {
+        Ok(()) => report.seccomp = true,
+        Err(error) => report.missing.push(format!("seccomp: {error}")),
+    }
+    Ok(report)
+}
+
+fn step(step: &'static str) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Step { step, source }
+}
+
+/// As root: a directory with nothing in it becomes the root. Chroot is the cheap way, and leaving it takes the
+/// rights given up right after; the mount name space is for systems where no directory can be made.
+fn empty_root() -> io::Result<Root> {
+    for path in EMPTY_DIRECTORIES {
+        if let Some(directory) = open_empty_directory(path) {
+            rustix::process::fchdir(&directory)?;
+            rustix::process::chroot(".")?;
+            rustix::process::chdir("/")?;
+            return Ok(Root::EmptyDirectory(path.into()));
+        }
+    }
+    process::unshare(libc::CLONE_NEWNS)?;
+    process::replace_root_with_nothing(c"/tmp")
+        .or_else(|_| process::replace_root_with_nothing(c"/dev"))?;
+    Ok(Root::NameSpace)
+}
+
+/// The directory if it is root's, nobody else may write to it and nothing is in it.
+fn open_empty_directory(path: &str) -> Option<OwnedFd> {
+    if path == EMPTY_DIRECTORIES[2] {
+        make_directory("/run/keyway");
+        make_directory(path);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(path, flags, Mode::empty()).ok()?;
+    let status = rustix::fs::fstat(&directory).ok()?;
+    if status.st_uid != 0 || status.st_mode & 0o022 != 0 {
+        return None;
+    }
+    let empty = rustix::fs::Dir::read_from(&directory)
+        .ok()?
+        .all(|entry| entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")));
+    empty.then_some(directory)
+}
+
+fn make_directory(path: &str) {
+    // Failure shows when the directory is opened.
+    if rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)).is_ok() {
+        // The mask may have taken bits away.
+        let _ = rustix::fs::chmodat(
+            rustix::fs::CWD,
+            path,
+            Mode::from_raw_mode(0o755),
+            AtFlags::empty(),
+        );
+    }
+}
+
+/// As an ordinary user: a user name space gives the right to a mount name space, which gets an empty root; then
+/// the rights inside it go as well.
+fn own_name_space() -> io::Result<()> {
+    let uid = rustix::process::geteuid().as_raw();
+    let gid = rustix::process::getegid().as_raw();
+    process::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS)?;
+    // user_namespaces(7): without this an unprivileged process may not map its group.
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+    std::fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
+    let anchor = if is_directory(Path::new("/tmp")) { c"/tmp" } else { c"/dev" };
+    process::replace_root_with_nothing(anchor)?;
+    let none = rustix::thread::CapabilitySets {
+        effective: rustix::thread::CapabilitySet::empty(),
+        permitted: rustix::thread::CapabilitySet::empty(),
+        inheritable: rustix::thread::CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, none)?;
+    Ok(())
+}
+
+fn is_directory(path: &Path) -> bool {
+    rustix::fs::stat(path)
+        .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Directory)
+}
+
+fn limits(settings: &Settings) -> io::Result<()> {
+    let mut limits = vec![
+        (Resource::Nofile, settings.descriptors_max),
+        (Resource::Nproc, 0),
+        (Resource::Core, 0),
+    ];
+    if !settings.may_write_files {
+        limits.push((Resource::Fsize, 0));
+    }
+    for (resource, value) in limits {
+        // An ordinary user can only go down.
+        let ceiling = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let value = if rustix::process::geteuid().is_root() { value } else { value.min(ceiling) };
+        rustix::process::setrlimit(
+            resource,
+            Rlimit { current: Some(value), maximum: Some(value) },
+        )?;
+    }
+    Ok(())
+}
+
+/// A landlock domain in which nothing is allowed: no path, no TCP port, no signal or abstract socket outward.
+fn landlock() -> Result<Landlock, landlock::RulesetError> {
+    use landlock::{
+        ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr,
+        RulesetStatus, Scope,
+    };
+    let abi = ABI::V6;
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::from_all(abi))?
+        .scope(Scope::from_all(abi))?
+        .create()?
+        .restrict_self()?;
+    Ok(match status.ruleset {
+        RulesetStatus::FullyEnforced => Landlock::Fully,
+        RulesetStatus::PartiallyEnforced => Landlock::Partly,
+        RulesetStatus::NotEnforced => Landlock::No,
+    })
+}
