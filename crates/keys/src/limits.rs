@@ -1,0 +1,44 @@
+//! Every limit on what a peer, a file or a user can make grow.
+
+/// RSA moduli smaller than this are refused; they can be factored.
+pub const RSA_BITS_MIN: u32 = 1024;
+/// RSA moduli larger than this are refused: a peer must not choose how long a
+/// verification takes. OpenSSH draws the same line.
+pub const RSA_BITS_MAX: u32 = 16384;
+/// RSA public exponents larger than this are refused, for the same reason.
+pub const RSA_EXPONENT_BITS_MAX: usize = 64;
+/// Bits of a new RSA key when nothing is said.
+pub const RSA_BITS_DEFAULT: u32 = 3072;
+/// A public key or certificate blob. The largest certificate that OpenSSH
+/// makes is far below.
+pub const BLOB_BYTES: usize = 256 * 1024;
+/// Principals in one certificate, as in OpenSSH.
+pub const CERTIFICATE_PRINCIPALS: usize = 256;
+/// Critical options, and extensions, in one certificate.
+pub const CERTIFICATE_OPTIONS: usize = 256;
+/// A private key file.
+pub const PRIVATE_FILE_BYTES: usize = 1024 * 1024;
+/// Rounds of bcrypt in a private key file: a round costs milliseconds, so a
+/// file asking for more is damaged or hostile.
+pub const BCRYPT_ROUNDS: u32 = 65_536;
+/// Rounds of bcrypt in a file that is written, when nothing is said.
+pub const BCRYPT_ROUNDS_DEFAULT: u32 = 24;
+/// Iterations of PBKDF2 in a private key file.
+pub const PBKDF2_ITERATIONS: u32 = 10_000_000;
+/// One line of `known_hosts` or `authorized_keys`.
+pub const LINE_BYTES: usize = 256 * 1024;
+/// One pattern of a pattern list, as in OpenSSH.
+pub const PATTERN_BYTES: usize = 1024;
+/// `permitopen` and `permitlisten` options on one line, as in OpenSSH.
+pub const PERMITS: usize = 4096;
+/// `environment` options on one line, as in OpenSSH.
+pub const ENVIRONMENT: usize = 1024;
+/// One message of the agent protocol. RFC 9987 leaves the limit open; this
+/// is OpenSSH's.
+pub const AGENT_MESSAGE_BYTES: usize = 256 * 1024;
+/// Identities in one agent answer, as in OpenSSH.
+pub const AGENT_IDENTITIES: usize = 2048;
+/// Constraints on one identity that is added to an agent.
+pub const AGENT_CONSTRAINTS: usize = 64;
+/// Hops, keys per hop and certificates in one constraint.
+pub const AGENT_CONSTRAINT_ITEMS: usize = 1024;
