@@ -12,6 +12,9 @@
 
 #![deny(unsafe_code)]
 
+pub mod access;
 pub mod accounts;
+pub mod authorized;
+pub mod password;
 pub mod sandbox;
 pub mod sys;

@@ -83,7 +83,7 @@ impl Crypt {
     pub fn load() -> io::Result<Self> {
         let library = Library::open(&[c"libcrypt.so.1", c"libcrypt.so.2", c"libcrypt.so"])?;
         // SAFETY: crypt_r has this signature in every libcrypt (crypt(3)).
-        let crypt_r =
+        let hash =
             unsafe { std::mem::transmute::<NonNull<c_void>, CryptR>(library.symbol(c"crypt_r")?) };
         let generate_salt = library.symbol(c"crypt_gensalt_rn").ok().map(|address| {
             // SAFETY: crypt_gensalt_rn has this signature in libxcrypt (crypt_gensalt(3)).
@@ -99,9 +99,8 @@ impl Crypt {
         let mut data = Zeroizing::new(vec![0u128; CRYPT_DATA_BYTES / 16]);
         // SAFETY: both strings are NUL-terminated; `data` is zeroed, as a first use demands, aligned,
         // and larger than struct crypt_data of any known libcrypt.
-        let hash = unsafe {
-            (self.hash)(password.as_ptr(), setting.as_ptr(), data.as_mut_ptr().cast())
-        };
+        let hash =
+            unsafe { (self.hash)(password.as_ptr(), setting.as_ptr(), data.as_mut_ptr().cast()) };
         if hash.is_null() {
             return None;
         }
