@@ -13,6 +13,7 @@
 //! DSA, RC4, Blowfish, MD5 and truncated MACs, and UMAC.
 //!
 //! ```
+//! # use keyway_crypto as crypto;
 //! use crypto::{cipher::Keys, kdf, kex::Encoding, tables};
 //!
 //! # fn main() -> Result<(), crypto::Error> {

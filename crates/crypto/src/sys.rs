@@ -86,9 +86,9 @@ impl Number {
     }
 
     fn minus_one(&self) -> Result<Self, Error> {
-        let mut difference = Self::copy_of(self.0.as_ptr())?;
-        // SAFETY: `difference` is borrowed mutably and owned here.
-        check(unsafe { lc::BN_sub_word((&mut difference).0.as_ptr(), 1) })?;
+        let difference = Self::copy_of(self.0.as_ptr())?;
+        // SAFETY: `difference` is a fresh number that nothing else points to.
+        check(unsafe { lc::BN_sub_word(difference.0.as_ptr(), 1) })?;
         Ok(difference)
     }
 
@@ -202,6 +202,7 @@ impl Rsa {
     }
 
     /// Checked by the library: n = pq, ed = 1 modulo p-1 and q-1, and iqmp.
+    #[expect(clippy::many_single_char_names, reason = "the names of RFC 8017 §3.2")]
     pub(crate) fn private(numbers: &RsaNumbers<'_>) -> Result<Self, Error> {
         let [n, e, d, iqmp, p, q] =
             [numbers.n, numbers.e, numbers.d, numbers.iqmp, numbers.p, numbers.q]

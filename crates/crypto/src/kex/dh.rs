@@ -53,7 +53,7 @@ pub(crate) struct FixedGroup {
 
 impl FixedGroup {
     fn group(&self) -> Result<Group, Error> {
-        Group::assemble(self.hash, (self.prime)()?, Number::from_bytes(&[2])?)
+        Ok(Group::assemble(self.hash, (self.prime)()?, Number::from_bytes(&[2])?))
     }
 }
 
@@ -112,12 +112,12 @@ impl Group {
         if !generator.is_inside_group(&modulus)? {
             return Err(Error::InvalidShare);
         }
-        Self::assemble(hash, modulus, generator)
+        Ok(Self::assemble(hash, modulus, generator))
     }
 
-    fn assemble(hash: HashAlgorithm, modulus: Number, generator: Number) -> Result<Self, Error> {
+    fn assemble(hash: HashAlgorithm, modulus: Number, generator: Number) -> Self {
         let (p, g) = (modulus.to_bytes().to_vec(), generator.to_bytes().to_vec());
-        Ok(Self { hash, p, g, modulus: Arc::new(modulus), generator })
+        Self { hash, p, g, modulus: Arc::new(modulus), generator }
     }
 
     /// What a server without a moduli file gives: the smallest group of RFC
@@ -134,7 +134,7 @@ impl Group {
             .filter(|bits| (bits_min..=bits_max).contains(bits));
         let bits = allowed.clone().find(|bits| *bits >= bits_preferred).or(allowed.next_back())?;
         let generator = Number::from_bytes(&[2]).ok()?;
-        Self::assemble(hash, sys::rfc3526_prime(bits).ok()?, generator).ok()
+        Some(Self::assemble(hash, sys::rfc3526_prime(bits).ok()?, generator))
     }
 
     /// The hash of the key exchange that the group is for.
@@ -231,3 +231,161 @@ const OAKLEY_GROUP_2: [u8; 128] = [
     0xee, 0x38, 0x6b, 0xfb, 0x5a, 0x89, 0x9f, 0xa5, 0xae, 0x9f, 0x24, 0x11, 0x7c, 0x4b, 0x1f, 0xe6,
     0x49, 0x28, 0x66, 0x51, 0xec, 0xe6, 0x53, 0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::hex;
+
+    fn sha256(bytes: &[u8]) -> Vec<u8> {
+        HashAlgorithm::Sha256.digest(&[bytes]).as_ref().to_vec()
+    }
+
+    /// Digests of the primes as computed from their formulas, which begin with
+    /// the digits of pi.
+    #[test]
+    fn primes_of_rfc_3526_and_2409() {
+        for (bits, expected) in [
+            (2048, "d66436f79bbd6b2e38c0ffbd079be904d2641415e2e67140e09448be9a60890e"),
+            (3072, "48cf8b092fbce4359d9871abf74f98e25b6163379eaa15cd9087e800c6d1c55c"),
+            (4096, "4ee95187682bcb230ad26a95205f6920e84708f6251b3894329b09ec23919e33"),
+            (6144, "d1bfe6d0925ce7e4da262b62861514a7755e35831e429f343e7b864848657efd"),
+            (8192, "39ab4feab950a3128fb71accb9fc3965d857012e081998a85996e3ea8b3c3bcf"),
+        ] {
+            let group = Group::well_known(bits, bits, bits, HashAlgorithm::Sha256).unwrap();
+            assert_eq!(sha256(group.p()), hex(expected));
+            assert_eq!((group.g(), group.bits()), (&[2][..], bits as usize));
+            // And they pass the checks that are made on a server's group.
+            assert!(Group::new(HashAlgorithm::Sha256, group.p(), group.g()).is_ok());
+        }
+        assert_eq!(
+            sha256(&OAKLEY_GROUP_2),
+            hex("3f35a3f5f6c4376a744acad409bb22f8d897f949d2311d885adaa890981b67a0")
+        );
+        for (exchange, bits) in [
+            (&DIFFIE_HELLMAN_GROUP1_SHA1, 1024),
+            (&DIFFIE_HELLMAN_GROUP14_SHA1, 2048),
+            (&DIFFIE_HELLMAN_GROUP14_SHA256, 2048),
+            (&DIFFIE_HELLMAN_GROUP16_SHA512, 4096),
+            (&DIFFIE_HELLMAN_GROUP18_SHA512, 8192),
+        ] {
+            assert_eq!(exchange.group().unwrap().bits(), bits, "{}", exchange.name);
+        }
+    }
+
+    /// Group 14 with the exponents SHA512("x") and SHA512("y"), computed with
+    /// another implementation of big integers.
+    #[test]
+    fn known_secret() {
+        let group = DIFFIE_HELLMAN_GROUP14_SHA256.group().unwrap();
+        let [x, y] = [b"x", b"y"].map(|seed| {
+            Number::from_bytes(HashAlgorithm::Sha512.digest(&[seed]).as_ref()).unwrap()
+        });
+        let share = |exponent| {
+            group.generator.power_secret(exponent, &group.modulus).unwrap().to_bytes().to_vec()
+        };
+        let (x_share, y_share) = (share(&x), share(&y));
+        assert_eq!(
+            sha256(&x_share),
+            hex("67395beb9f855bf01c117f7974444dcedbd2327f1bba41e0476a8630028960c0")
+        );
+        assert_eq!(
+            sha256(&y_share),
+            hex("07d72328b8beb4971e5d2f0f2f25e6ab2d80e85e165b4af4a03b3913fb3aab3f")
+        );
+        let secret = agree(&group.modulus, &x, &y_share).unwrap();
+        assert_eq!(secret.encoded()[..6], [0, 0, 1, 0, 0x1d, 0x3a]);
+        assert_eq!(
+            sha256(&secret.encoded()[4..]),
+            hex("81a36be3c6af545605e488670be55a28dc7bb5a8b9f71357e08c52e2ae218851")
+        );
+        assert_eq!(agree(&group.modulus, &y, &x_share).unwrap().encoded(), secret.encoded());
+    }
+
+    #[test]
+    fn shares_out_of_range_are_refused() {
+        let group = Group::well_known(2048, 2048, 2048, HashAlgorithm::Sha256).unwrap();
+        let p = group.p();
+        let last_byte = p[255];
+        let plus = |difference: i8| {
+            let mut bytes = p.to_vec();
+            // p ends in ff, so p + 1 carries over.
+            match difference {
+                1 => {
+                    let index = bytes.iter().rposition(|byte| *byte != 0xff).unwrap();
+                    bytes[index] += 1;
+                    bytes[index + 1..].fill(0);
+                }
+                _ => bytes[255] = last_byte.wrapping_add_signed(difference),
+            }
+            bytes
+        };
+        for share in [
+            &[][..],
+            &[0],
+            &[0; 256],
+            &[1],
+            &plus(-1),
+            p,
+            &plus(1),
+            &[0xff; 256],
+            &[&[0][..], p].concat(),
+            &[1; 257],
+            &vec![0x7f; 1 << 16],
+        ] {
+            assert_eq!(group.respond(share).err(), Some(Error::InvalidShare));
+            let started = group.start().unwrap();
+            assert_eq!(started.finish(share).err(), Some(Error::InvalidShare));
+        }
+        for share in [&[2][..], &plus(-2)] {
+            assert!(group.respond(share).is_ok());
+        }
+    }
+
+    #[test]
+    fn weak_groups_are_refused() {
+        let new = |p: &[u8], g: &[u8]| Group::new(HashAlgorithm::Sha256, p, g).err();
+        let group = Group::well_known(2048, 2048, 2048, HashAlgorithm::Sha256).unwrap();
+        let (p, refused) = (group.p(), Some(Error::InvalidShare));
+        let (mut even, mut minus_one) = (p.to_vec(), p.to_vec());
+        even[255] = 0xfe;
+        minus_one[255] -= 1;
+        assert_eq!(new(&even, &[2]), refused);
+        assert_eq!(new(p, &[]), refused);
+        assert_eq!(new(p, &[1]), refused);
+        assert_eq!(new(p, &minus_one), refused);
+        assert_eq!(new(p, p), refused);
+        assert_eq!(new(&[], &[2]), refused);
+        assert_eq!(new(&OAKLEY_GROUP_2, &[2]), refused);
+        assert_eq!(new(&[0x7f; 256], &[2]), refused, "2047 bits");
+        assert_eq!(new(&[&[1][..], &[0xff; 1024]].concat(), &[2]), refused, "8193 bits");
+        assert_eq!(new(&[0xff; 1 << 16], &[2]), refused);
+        assert_eq!(new(p, &[2]), None);
+    }
+
+    #[test]
+    fn well_known_groups_fit_the_request() {
+        let bits = |min, preferred, max| {
+            Group::well_known(min, preferred, max, HashAlgorithm::Sha256).map(|group| group.bits())
+        };
+        assert_eq!(bits(2048, 3072, 8192), Some(3072));
+        assert_eq!(bits(2048, 3000, 8192), Some(3072));
+        assert_eq!(bits(2048, 7680, 8192), Some(8192));
+        assert_eq!(bits(2048, 8192, 6000), Some(4096));
+        assert_eq!(bits(1024, 1024, 8192), Some(2048));
+        assert_eq!(bits(1024, 1024, 1024), None);
+        assert_eq!(bits(8192, 2048, 2048), None);
+        assert_eq!(bits(u32::MAX, u32::MAX, u32::MAX), None);
+    }
+
+    #[test]
+    fn exchanged_groups_agree() {
+        let ours = Group::well_known(2048, 2048, 2048, HashAlgorithm::Sha1).unwrap();
+        let theirs = Group::new(HashAlgorithm::Sha1, ours.p(), ours.g()).unwrap();
+        assert_eq!(theirs.hash(), HashAlgorithm::Sha1);
+        let started = theirs.start().unwrap();
+        let response = ours.respond(started.share()).unwrap();
+        let secret = started.finish(&response.share).unwrap();
+        assert_eq!(secret.encoded(), response.secret.encoded());
+    }
+}

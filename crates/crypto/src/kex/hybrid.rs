@@ -199,3 +199,84 @@ fn seed() -> Zeroizing<[u8; 32]> {
     random::fill(&mut *seed);
     seed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [&Hybrid; 4] = [
+        &MLKEM768X25519_SHA256,
+        &MLKEM768NISTP256_SHA256,
+        &SNTRUP761X25519_SHA512,
+        &SNTRUP761X25519_SHA512_OPENSSH,
+    ];
+
+    /// The drafts state the sizes.
+    #[test]
+    fn shares_have_the_drafts_sizes() {
+        for (hybrid, client, server) in [
+            (ALL[0], 1184 + 32, 1088 + 32),
+            (ALL[1], 1184 + 65, 1088 + 65),
+            (ALL[2], 1158 + 32, 1039 + 32),
+        ] {
+            let started = hybrid.start().unwrap();
+            assert_eq!(started.share().len(), client, "{}", hybrid.name);
+            let response = hybrid.respond(started.share()).unwrap();
+            assert_eq!(response.share.len(), server, "{}", hybrid.name);
+            let secret = started.finish(&response.share).unwrap();
+            assert_eq!(secret.encoded(), response.secret.encoded());
+            let digest_len = hybrid.hash.output_len();
+            assert_eq!(secret.encoded()[..4], (digest_len as u32).to_be_bytes());
+            assert_eq!(secret.encoded().len(), 4 + digest_len);
+        }
+    }
+
+    #[test]
+    fn shares_of_other_lengths_are_refused() {
+        for hybrid in ALL {
+            let started = hybrid.start().unwrap();
+            let share = started.share().to_vec();
+            let long = [&share[..], &[0]].concat();
+            for share in [&[][..], &[0], &share[..share.len() - 1], &share[1..], &long] {
+                assert_eq!(hybrid.respond(share).err(), Some(Error::InvalidShare));
+            }
+            let answer = hybrid.respond(&share).unwrap().share;
+            let long = [&answer[..], &[0]].concat();
+            for answer in [&[][..], &[0], &answer[..answer.len() - 1], &long] {
+                let started = hybrid.start().unwrap();
+                assert_eq!(started.finish(answer).err(), Some(Error::InvalidShare));
+            }
+        }
+    }
+
+    /// A ciphertext that was changed gives another secret, not an error: both
+    /// encapsulations reject implicitly.
+    #[test]
+    fn changed_ciphertexts_disagree() {
+        for hybrid in ALL {
+            let started = hybrid.start().unwrap();
+            let mut response = hybrid.respond(started.share()).unwrap();
+            response.share[10] ^= 1;
+            let secret = started.finish(&response.share).unwrap();
+            assert_ne!(secret.encoded(), response.secret.encoded());
+        }
+    }
+
+    #[test]
+    fn a_curve_share_of_low_order_is_refused_behind_a_good_key() {
+        for hybrid in [ALL[0], ALL[2]] {
+            let mut share = hybrid.start().unwrap().share().to_vec();
+            let curve_share = share.len() - 32;
+            share[curve_share..].fill(0);
+            assert_eq!(hybrid.respond(&share).err(), Some(Error::InvalidShare));
+        }
+    }
+
+    /// FIPS 203 §7.2: coefficients of the key must be below the modulus.
+    #[test]
+    fn unreduced_mlkem_keys_are_refused() {
+        let mut share = MLKEM768X25519_SHA256.start().unwrap().share().to_vec();
+        share[..3].fill(0xff);
+        assert_eq!(MLKEM768X25519_SHA256.respond(&share).err(), Some(Error::InvalidShare));
+    }
+}

@@ -107,3 +107,28 @@ impl SharedSecret {
         Self { encoded }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::{KEY_EXCHANGES, KexKind};
+
+    #[test]
+    fn both_sides_agree() {
+        for entry in KEY_EXCHANGES {
+            let KexKind::Fixed(exchange) = entry.kind else { continue };
+            let started = exchange.start().unwrap();
+            let response = exchange.respond(started.share()).unwrap();
+            let secret = started.finish(&response.share).unwrap();
+            assert_eq!(secret.encoded(), response.secret.encoded(), "{}", entry.name);
+            assert!(secret.encoded().len() > 20);
+        }
+    }
+
+    #[test]
+    fn secrets_are_encoded_as_rfc_4251_says() {
+        assert_eq!(SharedSecret::from_magnitude(&[0, 0, 0x7f]).encoded(), [0, 0, 0, 1, 0x7f]);
+        assert_eq!(SharedSecret::from_magnitude(&[0x80]).encoded(), [0, 0, 0, 2, 0, 0x80]);
+        assert_eq!(SharedSecret::from_string(&[0, 0x80]).encoded(), [0, 0, 0, 2, 0, 0x80]);
+    }
+}

@@ -160,6 +160,7 @@ impl SecretKey {
     /// # Errors
     /// [`Error::InvalidKey`] when they are out of range or do not fit each other.
     /// That p and q are prime is not tested.
+    #[expect(clippy::many_single_char_names, reason = "the names of RFC 8017 §3.2")]
     pub fn rsa_from_parts(
         n: &[u8],
         e: &[u8],
