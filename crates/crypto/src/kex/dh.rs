@@ -359,7 +359,7 @@ mod tests {
         assert_eq!(new(&OAKLEY_GROUP_2, &[2]), refused);
         assert_eq!(new(&[0x7f; 256], &[2]), refused, "2047 bits");
         assert_eq!(new(&[&[1][..], &[0xff; 1024]].concat(), &[2]), refused, "8193 bits");
-        assert_eq!(new(&[0xff; 1 << 16], &[2]), refused);
+        assert_eq!(new(&vec![0xff; 1 << 16], &[2]), refused);
         assert_eq!(new(p, &[2]), None);
     }
 
