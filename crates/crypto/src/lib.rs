@@ -49,6 +49,8 @@
 //! # }
 //! ```
 
+#![deny(unsafe_code)]
+
 pub mod cipher;
 pub mod constant_time;
 mod error;
@@ -59,6 +61,7 @@ pub mod mac;
 pub mod random;
 pub mod sign;
 pub mod symmetric;
+#[expect(unsafe_code, reason = "the library's C interface, wrapped in safe types")]
 mod sys;
 pub mod tables;
 
