@@ -1,0 +1,472 @@
+//! Where log lines go: the one sink behind the `log` crate for `ssh` and `sshd`.
+//!
+//! OpenSSH has eight levels and `log` five, so three of ours ride on a target:
+//!
+//! | OpenSSH | written with | as |
+//! |---|---|---|
+//! | FATAL | [`fatal!`](crate::fatal) | `Error`, target [`FATAL`] |
+//! | ERROR | `log::error!` | `Error` |
+//! | INFO | `log::info!`, `log::warn!` | `Info`, `Warn` |
+//! | VERBOSE | [`verbose!`](crate::verbose) | `Info`, target [`VERBOSE`] |
+//! | DEBUG1 | `log::debug!` | `Debug` |
+//! | DEBUG2 | [`debug2!`](crate::debug2) | `Trace`, target [`DEBUG2`] |
+//! | DEBUG3 | `log::trace!` | `Trace` |
+//!
+//! Lines may hold what a peer chose; control characters are escaped before they reach a terminal or a log file.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixDatagram;
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+pub use log;
+
+/// Target of a message after which the program ends.
+pub const FATAL: &str = "fatal";
+/// Target of a message of level VERBOSE.
+pub const VERBOSE: &str = "verbose";
+/// Target of a message of level DEBUG2.
+pub const DEBUG2: &str = "debug2";
+
+/// The longest message, in bytes before escaping.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// Logs a message after which the program ends.
+#[macro_export]
+macro_rules! fatal {
+    ($($message:tt)+) => {
+        $crate::logging::log::error!(target: $crate::logging::FATAL, $($message)+)
+    };
+}
+
+/// Logs a message of level VERBOSE.
+#[macro_export]
+macro_rules! verbose {
+    ($($message:tt)+) => {
+        $crate::logging::log::info!(target: $crate::logging::VERBOSE, $($message)+)
+    };
+}
+
+/// Logs a message of level DEBUG2.
+#[macro_export]
+macro_rules! debug2 {
+    ($($message:tt)+) => {
+        $crate::logging::log::trace!(target: $crate::logging::DEBUG2, $($message)+)
+    };
+}
+
+/// `LogLevel`: how much is logged, and how grave one message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum LogLevel {
+    /// Nothing.
+    Quiet,
+    /// What ends the program.
+    Fatal,
+    /// What went wrong.
+    Error,
+    /// What a user or administrator wants to know; the default.
+    Info,
+    /// A little more.
+    Verbose,
+    /// For finding problems (`-v`).
+    Debug1,
+    /// More of it (`-vv`).
+    Debug2,
+    /// All of it (`-vvv`).
+    Debug3,
+}
+
+use LogLevel::{Debug1, Debug2, Debug3, Error, Fatal, Info, Quiet, Verbose};
+
+/// Name in the configuration and prefix of lines; on a terminal FATAL and ERROR go without theirs.
+static LEVELS: &[(LogLevel, &str, &str)] = &[
+    (Quiet, "QUIET", ""),
+    (Fatal, "FATAL", "fatal: "),
+    (Error, "ERROR", "error: "),
+    (Info, "INFO", ""),
+    (Verbose, "VERBOSE", ""),
+    (Debug1, "DEBUG", "debug1: "),
+    (Debug1, "DEBUG1", "debug1: "),
+    (Debug2, "DEBUG2", "debug2: "),
+    (Debug3, "DEBUG3", "debug3: "),
+];
+
+impl LogLevel {
+    /// The level of that name, in any case; `DEBUG` is `DEBUG1`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let row = LEVELS.iter().find(|row| row.1.eq_ignore_ascii_case(name));
+        row.map(|row| row.0)
+    }
+
+    /// The level that so many `-v` stand for.
+    pub fn from_verbosity(count: u32) -> Self {
+        match count {
+            0 => Info,
+            1 => Debug1,
+            2 => Debug2,
+            _ => Debug3,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// What stands before a message in a log file or the system's log.
+    fn prefix(self) -> &'static str {
+        self.row().2
+    }
+
+    fn row(self) -> &'static (LogLevel, &'static str, &'static str) {
+        // The last of the two debug rows has the proper name. Every level has a row.
+        LEVELS.iter().rfind(|row| row.0 == self).unwrap_or(&LEVELS[0])
+    }
+
+    fn of(record: &log::Metadata<'_>) -> Self {
+        match (record.level(), record.target()) {
+            (log::Level::Error, FATAL) => Fatal,
+            (log::Level::Error, _) => Error,
+            (log::Level::Info, VERBOSE) => Verbose,
+            (log::Level::Warn | log::Level::Info, _) => Info,
+            (log::Level::Debug, _) => Debug1,
+            (log::Level::Trace, DEBUG2) => Debug2,
+            (log::Level::Trace, _) => Debug3,
+        }
+    }
+
+    /// The severity of syslog(3).
+    fn severity(self) -> u8 {
+        match self {
+            Quiet | Fatal => 2,
+            Error => 3,
+            Info | Verbose => 6,
+            Debug1 | Debug2 | Debug3 => 7,
+        }
+    }
+
+    fn filter(self) -> log::LevelFilter {
+        match self {
+            Quiet => log::LevelFilter::Off,
+            Fatal | Error => log::LevelFilter::Error,
+            Info | Verbose => log::LevelFilter::Info,
+            Debug1 => log::LevelFilter::Debug,
+            Debug2 | Debug3 => log::LevelFilter::Trace,
+        }
+    }
+}
+
+/// `SyslogFacility`: the name and the code of syslog(3), shifted into place.
+static FACILITIES: &[(&str, u8)] = &[
+    ("DAEMON", 3 << 3),
+    ("USER", 1 << 3),
+    ("AUTH", 4 << 3),
+    ("AUTHPRIV", 10 << 3),
+    ("LOCAL0", 16 << 3),
+    ("LOCAL1", 17 << 3),
+    ("LOCAL2", 18 << 3),
+    ("LOCAL3", 19 << 3),
+    ("LOCAL4", 20 << 3),
+    ("LOCAL5", 21 << 3),
+    ("LOCAL6", 22 << 3),
+    ("LOCAL7", 23 << 3),
+];
+
+/// One of the system log's facilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facility(u8);
+
+impl Facility {
+    /// `AUTH`, the default.
+    pub const AUTH: Self = Self(4 << 3);
+
+    /// The facility of that name, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let row = FACILITIES.iter().find(|row| row.0.eq_ignore_ascii_case(name));
+        row.map(|row| Self(row.1))
+    }
+}
+
+/// Takes log lines unescaped, to hand them to another process that writes them.
+pub type Handler = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
+
+/// Where lines go.
+pub enum Destination {
+    /// Standard error.
+    Stderr,
+    /// A file (`-E`).
+    File(File),
+    /// The system's log.
+    Syslog(Syslog),
+    /// Another process; for one that has no files of its own.
+    Handler(Handler),
+}
+
+/// Makes this the program's log. Called again, as after reading the configuration, it changes level and destination.
+pub fn init(level: LogLevel, destination: Destination) {
+    set_destination(destination);
+    set_level(level);
+    // Fails the second time, when it has the same logger already.
+    let _ = log::set_logger(&SINK);
+}
+
+/// Changes how much is logged, as after reading the configuration.
+pub fn set_level(level: LogLevel) {
+    SINK.level.store(level as u8, Ordering::Relaxed);
+    log::set_max_level(level.filter());
+}
+
+/// Changes where lines go.
+pub fn set_destination(destination: Destination) {
+    // A poisoned lock guards nothing that could be half done.
+    *SINK.destination.write().unwrap_or_else(std::sync::PoisonError::into_inner) = destination;
+}
+
+/// Writes a line of that level, for lines that another process handed over.
+pub fn write(level: LogLevel, message: &str) {
+    if SINK.wants(level) {
+        SINK.write(level, message);
+    }
+}
+
+static SINK: Sink =
+    Sink { level: AtomicU8::new(Info as u8), destination: RwLock::new(Destination::Stderr) };
+
+struct Sink {
+    level: AtomicU8,
+    destination: RwLock<Destination>,
+}
+
+impl Sink {
+    fn wants(&self, level: LogLevel) -> bool {
+        level as u8 <= self.level.load(Ordering::Relaxed)
+    }
+
+    fn write(&self, level: LogLevel, message: &str) {
+        let mut end = message.len().min(MESSAGE_BYTES_MAX);
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        let message = &message[..end];
+        let destination =
+            self.destination.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // There is nowhere to tell that a log line could not be written.
+        match &*destination {
+            Destination::Stderr => write_all(io::stderr().as_fd(), &line(level, message)),
+            Destination::File(file) => write_all(file.as_fd(), &line(level, message)),
+            Destination::Syslog(syslog) => syslog.send(level, message),
+            Destination::Handler(handler) => handler(level, message),
+        }
+    }
+}
+
+impl log::Log for Sink {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        self.wants(LogLevel::of(metadata))
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let level = LogLevel::of(record.metadata());
+        if !self.wants(level) {
+            return;
+        }
+        match record.args().as_str() {
+            Some(message) => self.write(level, message),
+            None => self.write(level, &record.args().to_string()),
+        }
+    }
+
+    fn flush(&self) {
+        let _ = io::stderr().flush();
+    }
+}
+
+/// A line for a terminal or a file. The carriage return is for terminals in raw mode.
+fn line(level: LogLevel, message: &str) -> String {
+    let prefix = if level <= Error { "" } else { level.prefix() };
+    let mut line = String::with_capacity(prefix.len() + message.len() + 2);
+    line.push_str(prefix);
+    escape(message, b"\t\n", &mut line);
+    line.push_str("\r\n");
+    line
+}
+
+/// Appends `text` with everything that is not printable ASCII as `\ooo`, but for the bytes in `keep`; a backslash is
+/// doubled, so that nothing else looks like an escape.
+pub fn escape(text: &str, keep: &[u8], to: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'\\' => to.push_str("\\\\"),
+            b' '..=b'~' => to.push(char::from(byte)),
+            _ if byte.is_ascii() && keep.contains(&byte) => to.push(char::from(byte)),
+            // Writing to a string cannot fail.
+            _ => drop(write!(to, "\\{byte:03o}")),
+        }
+    }
+}
+
+/// Writes the whole line, waiting a little where a descriptor was made non-blocking by others.
+fn write_all(to: BorrowedFd<'_>, line: &str) {
+    let mut rest = line.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::write(to, rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => {
+                let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+                match poll(&mut [PollFd::new(&to, PollFlags::OUT)], Some(&second)) {
+                    Ok(0) | Err(_) => return,
+                    Ok(_) => {}
+                }
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// Where the system's log listens.
+const SYSLOG_PATHS: [&str; 2] = ["/dev/log", "/var/run/syslog"];
+
+/// A connection to the system's log.
+pub struct Syslog {
+    facility: Facility,
+    tag: String,
+    socket: RwLock<Option<UnixDatagram>>,
+}
+
+impl Syslog {
+    /// Opens the connection, before a change of the root directory would hide it. Where nothing listens, lines are lost
+    /// until something does.
+    pub fn open(facility: Facility, program: &str) -> Self {
+        let mut tag = String::new();
+        escape(program, b"", &mut tag);
+        Self { facility, tag, socket: RwLock::new(connect()) }
+    }
+
+    fn send(&self, level: LogLevel, message: &str) {
+        let datagram = self.datagram(level, message);
+        let sent = |socket: &RwLock<Option<UnixDatagram>>| {
+            let socket = socket.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            socket.as_ref().is_some_and(|socket| socket.send(datagram.as_bytes()).is_ok())
+        };
+        if sent(&self.socket) {
+            return;
+        }
+        // The log was started after us, or again.
+        let socket = connect();
+        if socket.is_some() {
+            *self.socket.write().unwrap_or_else(std::sync::PoisonError::into_inner) = socket;
+            sent(&self.socket);
+        }
+    }
+
+    /// Without a time stamp, which every receiver on the same machine sets itself.
+    fn datagram(&self, level: LogLevel, message: &str) -> String {
+        let priority = self.facility.0 | level.severity();
+        let mut text = format!("<{priority}>{}[{}]: ", self.tag, std::process::id());
+        text.push_str(level.prefix());
+        escape(message, b"", &mut text);
+        text
+    }
+}
+
+fn connect() -> Option<UnixDatagram> {
+    let socket = UnixDatagram::unbound().ok()?;
+    SYSLOG_PATHS.iter().find(|path| socket.connect(path).is_ok())?;
+    Some(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    fn escaped(text: &str) -> String {
+        let mut to = String::new();
+        escape(text, b"", &mut to);
+        to
+    }
+
+    #[test]
+    fn escapes() {
+        assert_eq!(escaped("plain ~text"), "plain ~text");
+        assert_eq!(escaped("\u{1b}[31m\n\t\r\u{7f}"), "\\033[31m\\012\\011\\015\\177");
+        assert_eq!(escaped("é\\033"), "\\303\\251\\\\033");
+        assert_eq!(line(Info, "a\tb\u{7}"), "a\tb\\007\r\n");
+    }
+
+    #[test]
+    fn prefixes() {
+        assert_eq!(line(Debug2, "x"), "debug2: x\r\n");
+        assert_eq!(line(Error, "x"), "x\r\n");
+        assert_eq!(line(Verbose, "x"), "x\r\n");
+        let syslog =
+            Syslog { facility: Facility::AUTH, tag: "sshd".into(), socket: RwLock::new(None) };
+        let pid = std::process::id();
+        assert_eq!(syslog.datagram(Info, "a\nb"), format!("<38>sshd[{pid}]: a\\012b"));
+        assert_eq!(syslog.datagram(Error, "x"), format!("<35>sshd[{pid}]: error: x"));
+        assert_eq!(syslog.datagram(Debug1, "x"), format!("<39>sshd[{pid}]: debug1: x"));
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(LogLevel::from_name("debug"), Some(Debug1));
+        assert_eq!(LogLevel::from_name("LOUD"), None);
+        assert_eq!(Debug1.name(), "DEBUG1");
+        assert_eq!(LogLevel::from_verbosity(9), Debug3);
+        assert_eq!(Facility::from_name("auth"), Some(Facility::AUTH));
+        assert_eq!(Facility::from_name("AUTHPRIV"), Some(Facility(80)));
+    }
+
+    #[test]
+    fn levels_through_the_log_crate() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&lines);
+        let handler: Handler =
+            Box::new(move |level, message| into.lock().unwrap().push((level, message.to_owned())));
+        init(Debug2, Destination::Handler(handler));
+        crate::fatal!("f{}", 1);
+        log::error!("e");
+        log::warn!("w");
+        log::info!("i");
+        crate::verbose!("v");
+        log::debug!("d1");
+        crate::debug2!("d2");
+        log::trace!("d3");
+        set_level(Info);
+        crate::verbose!("not now");
+        log::debug!("not now");
+        write(Error, "handed over");
+        write(Debug1, "not now");
+        set_level(Quiet);
+        crate::fatal!("not now");
+        let expected = [
+            (Fatal, "f1"),
+            (Error, "e"),
+            (Info, "w"),
+            (Info, "i"),
+            (Verbose, "v"),
+            (Debug1, "d1"),
+            (Debug2, "d2"),
+            (Error, "handed over"),
+        ];
+        let lines = lines.lock().unwrap();
+        let lines: Vec<_> = lines.iter().map(|(level, text)| (*level, text.as_str())).collect();
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn whole_lines_into_a_file() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        write_all(writer.as_fd(), &line(Debug1, "one"));
+        drop(writer);
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
+        assert_eq!(text, "debug1: one\r\n");
+    }
+}
