@@ -15,6 +15,9 @@
 pub mod access;
 pub mod accounts;
 pub mod authorized;
+pub mod environment;
 pub mod password;
+pub mod pty;
 pub mod sandbox;
 pub mod sys;
+pub mod syslog;

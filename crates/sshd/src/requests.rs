@@ -326,8 +326,12 @@ record! {
         shell: PathBuf,
         /// Where the connection goes from and to.
         ends: Ends,
-        /// The environment that every program of this login starts with.
-        environment: Vec<(Bytes, Bytes)>,
+        /// What PAM adds to the environment.
+        pam_environment: Vec<(Bytes, Bytes)>,
+        /// What the key that logged in adds to it.
+        key_environment: Vec<(String, String)>,
+        /// Which variables of the user's own file and key count: patterns, or nothing for none.
+        user_environment: Option<Vec<String>>,
         /// Names that the client may set.
         accept_env: Vec<String>,
         /// `SetEnv`: after everything else.
@@ -352,12 +356,18 @@ record! {
         permit_remote_forwarding: bool,
         /// Unix sockets may be connected for the client.
         permit_stream_local: bool,
-        /// Where to (`host:port`); empty for anywhere. Each list must agree.
-        permit_open: Vec<Vec<String>>,
+        /// Where to: host patterns, empty for any, and ports, 0 for any. Each list must agree.
+        permit_open: Vec<Vec<(String, u16)>>,
+        /// Where to listen, in the same way.
+        permit_listen: Vec<Vec<(String, u16)>>,
+        /// `GatewayPorts`: 0 no, 1 yes, 2 as the client asks.
+        gateway_ports: u8,
         /// `PrintMotd`.
         print_motd: bool,
         /// What to say about the last login, if anything.
         last_login: String,
+        /// The password is to be changed before anything else is run.
+        must_change_password: bool,
         /// Messages of the account and its password, shown at an interactive login.
         login_messages: String,
     }

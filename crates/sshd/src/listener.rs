@@ -1,0 +1,500 @@
+//! The process that waits for connections.
+//!
+//! It reads nothing from peers: it counts them, refuses those that are too
+//! many or have misbehaved, and starts a monitor for each of the others.
+
+pub(crate) mod penalties;
+pub(crate) mod sockets;
+pub(crate) mod startups;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use net::signals::{Signal, Signals};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, SocketFlags, sockopt};
+use rustix::process::{Pid, WaitOptions};
+
+use crate::exit;
+use crate::notify;
+use crate::program::{Generation, Setup};
+use crate::requests::{Channel, Ends, MonitorNews, MonitorStart};
+use crate::spawn::{self, Role};
+use penalties::{Penalties, Tariff};
+use sockets::{Listening, reason};
+
+/// So much longer than `LoginGraceTime` a monitor may take, which is to end by itself.
+const GRACE_SLACK: Duration = Duration::from_secs(30);
+/// How often a run of refused connections shows in the log at the usual level.
+const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(300);
+/// How often penalties that are over are forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How many connections are taken from one socket before the others have their turn.
+const ACCEPTS_AT_ONCE: usize = 64;
+
+/// The listener and all that it knows.
+pub(crate) struct Listener<'a> {
+    setup: &'a Setup,
+    generation: Generation,
+    tariff: Tariff,
+    sockets: Vec<Listening>,
+    signals: Signals,
+    /// By process number.
+    monitors: HashMap<i32, Monitor>,
+    penalties: Penalties,
+    swept: Instant,
+    throttling: Option<Throttling>,
+    /// Connections that were refused or started, for the log.
+    pid_file: Option<PathBuf>,
+}
+
+/// A monitor that was started.
+struct Monitor {
+    source: Option<IpAddr>,
+    /// While nobody is authenticated.
+    starting: Option<Channel>,
+    since: Instant,
+    child: std::process::Child,
+}
+
+/// A time of refused connections.
+struct Throttling {
+    since: Instant,
+    logged: Instant,
+    refused: u64,
+}
+
+/// Why the listener ends.
+enum Stop {
+    Terminated,
+    /// `-d`: the only connection has ended.
+    Served(i32),
+}
+
+impl<'a> Listener<'a> {
+    /// Binds, and writes the process number where the configuration wants it.
+    ///
+    /// # Errors
+    /// What to say when there is nothing to listen on.
+    pub(crate) fn start(setup: &'a Setup, generation: Generation) -> Result<Self, String> {
+        let signals = Signals::new(&[Signal::Hangup, Signal::Terminate, Signal::Interrupt, Signal::Quit, Signal::Child])
+            .map_err(|error| format!("signals: {error}"))?;
+        let inherited = inherited_sockets();
+        let sockets = if inherited.is_empty() {
+            sockets::bind(&generation.settings, Vec::new())
+        } else {
+            inherited
+        };
+        if sockets.is_empty() {
+            return Err("Cannot bind any address.".into());
+        }
+        let mut listener = Listener {
+            setup,
+            tariff: tariff(&generation),
+            generation,
+            sockets,
+            signals,
+            monitors: HashMap::new(),
+            penalties: Penalties::default(),
+            swept: Instant::now(),
+            throttling: None,
+            pid_file: None,
+        };
+        listener.write_pid_file();
+        Ok(listener)
+    }
+
+    /// Serves until it is told to end. Returns the exit status.
+    pub(crate) fn run(mut self) -> i32 {
+        notify::ready();
+        let status = loop {
+            match self.turn() {
+                Ok(None) => {}
+                Ok(Some(Stop::Terminated)) => break 0,
+                Ok(Some(Stop::Served(status))) => break status,
+                Err(error) => {
+                    log::error!("poll: {}", reason(&error));
+                    break exit::FAILED;
+                }
+            }
+        };
+        notify::stopping();
+        self.remove_pid_file();
+        status
+    }
+
+    fn turn(&mut self) -> io::Result<Option<Stop>> {
+        let now = Instant::now();
+        let timeout = self.next_deadline(now);
+        // Who was ready is kept apart from the descriptors, which `self` must be free of again.
+        let starting: Vec<i32> = self.starting().map(|(pid, _)| pid).collect();
+        let mut ready = {
+            let mut waited: Vec<PollFd<'_>> = Vec::new();
+            waited.push(PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN));
+            for listening in &self.sockets {
+                waited.push(PollFd::from_borrowed_fd(listening.socket.as_fd(), PollFlags::IN));
+            }
+            for channel in starting.iter().filter_map(|pid| self.channel_of(*pid)) {
+                waited.push(PollFd::from_borrowed_fd(channel, PollFlags::IN));
+            }
+            match rustix::event::poll(&mut waited, timeout.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            waited.iter().map(|entry| !entry.revents().is_empty()).collect::<Vec<_>>().into_iter()
+        };
+        let signalled = ready.next().unwrap_or(false);
+        let accepting: Vec<bool> = ready.by_ref().take(self.sockets.len()).collect();
+        for (pid, _) in starting.into_iter().zip(ready).filter(|(_, ready)| *ready) {
+            self.hear(pid);
+        }
+        if signalled && let Some(stop) = self.handle_signals() {
+            return Ok(Some(stop));
+        }
+        self.end_overdue(Instant::now());
+        for at in (0..accepting.len()).filter(|at| accepting.get(*at) == Some(&true)) {
+            self.accept(at);
+        }
+        Ok(None)
+    }
+
+    fn starting(&self) -> impl Iterator<Item = (i32, &Monitor)> {
+        let monitors = self.monitors.iter().map(|(pid, monitor)| (*pid, monitor));
+        monitors.filter(|(_, monitor)| monitor.starting.is_some())
+    }
+
+    fn channel_of(&self, pid: i32) -> Option<BorrowedFd<'_>> {
+        Some(self.monitors.get(&pid)?.starting.as_ref()?.as_fd())
+    }
+
+    fn next_deadline(&self, now: Instant) -> Option<Timespec> {
+        let grace = self.grace()?;
+        let first = self.starting().map(|(_, monitor)| monitor.since + grace).min()?;
+        let wait = first.saturating_duration_since(now) + Duration::from_millis(10);
+        Timespec::try_from(wait).ok()
+    }
+
+    /// How long a monitor may go without a login before it is ended from here.
+    fn grace(&self) -> Option<Duration> {
+        let grace = self.generation.settings.login_grace_time.value;
+        (!grace.is_zero()).then_some(grace + GRACE_SLACK)
+    }
+
+    fn hear(&mut self, pid: i32) {
+        let Some(monitor) = self.monitors.get_mut(&pid) else { return };
+        let Some(channel) = &monitor.starting else { return };
+        match channel.try_receive::<MonitorNews>() {
+            Ok(None) => {}
+            // When it is gone its exit status will tell how.
+            Ok(Some((MonitorNews::Authenticated, _))) | Err(_) => monitor.starting = None,
+        }
+    }
+
+    fn end_overdue(&mut self, now: Instant) {
+        let Some(grace) = self.grace() else { return };
+        let overdue = self.monitors.values_mut().filter(|monitor| {
+            monitor.starting.is_some() && now.saturating_duration_since(monitor.since) > grace
+        });
+        for monitor in overdue {
+            log::error!("a monitor did not end its login in time; killed");
+            let _ = monitor.child.kill();
+            monitor.starting = None;
+        }
+    }
+
+    fn handle_signals(&mut self) -> Option<Stop> {
+        let pending: Vec<Signal> = self.signals.pending().collect();
+        for signal in pending {
+            match signal {
+                Signal::Hangup => self.reload(),
+                Signal::Child => {
+                    if let Some(stop) = self.reap() {
+                        return Some(stop);
+                    }
+                }
+                Signal::Terminate | Signal::Interrupt | Signal::Quit => {
+                    let number = match signal {
+                        Signal::Interrupt => 2,
+                        Signal::Quit => 3,
+                        _ => 15,
+                    };
+                    log::info!("Received signal {number}; terminating.");
+                    return Some(Stop::Terminated);
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn reload(&mut self) {
+        log::info!("Received SIGHUP; restarting.");
+        notify::reloading();
+        match self.setup.read() {
+            Ok(generation) => {
+                self.generation = generation;
+                self.tariff = tariff(&self.generation);
+                self.setup.apply_logging(&self.generation.settings);
+                let open = std::mem::take(&mut self.sockets);
+                self.sockets = sockets::bind(&self.generation.settings, open);
+                if self.pid_file != self.generation.settings.pid_file.value {
+                    self.remove_pid_file();
+                    self.write_pid_file();
+                }
+            }
+            Err(error) => {
+                for line in error.lines() {
+                    log::error!("{line}");
+                }
+                log::error!("The new configuration cannot be used; the old one stays in force.");
+            }
+        }
+        notify::ready();
+    }
+
+    fn reap(&mut self) -> Option<Stop> {
+        loop {
+            let (pid, status) = match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some(ended)) => ended,
+                Ok(None) | Err(Errno::CHILD) => return None,
+                Err(Errno::INTR) => continue,
+                Err(errno) => {
+                    log::error!("wait: {errno}");
+                    return None;
+                }
+            };
+            let Some(mut monitor) = self.monitors.remove(&Pid::as_raw(Some(pid))) else { continue };
+            // The news may still be on its way when the monitor is gone already.
+            let news = monitor.starting.take().map(|channel| channel.try_receive::<MonitorNews>());
+            let authenticated =
+                matches!(news, None | Some(Ok(Some((MonitorNews::Authenticated, _)))));
+            let code = status.exit_status();
+            if let (Some(offence), Some(source)) = (exit::offence(code, authenticated), monitor.source) {
+                self.penalise(source, offence);
+            }
+            if self.setup.alone {
+                return Some(Stop::Served(code.unwrap_or(exit::FAILED)));
+            }
+        }
+    }
+
+    fn penalise(&mut self, source: IpAddr, offence: penalties::Offence) {
+        if self.is_exempt(source) {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(length) = self.penalties.add(&self.tariff, source, offence, now) {
+            log::info!(
+                target: crate::VERBOSE,
+                "activating penalty of {} seconds for {source}: {}",
+                length.as_secs(),
+                offence.name()
+            );
+        }
+        if now.duration_since(self.swept) > SWEEP_INTERVAL {
+            self.swept = now;
+            self.penalties.sweep(now);
+        }
+    }
+
+    fn is_exempt(&self, source: IpAddr) -> bool {
+        let list = self.generation.settings.per_source_penalty_exempt_list.value.as_deref();
+        list.is_some_and(|list| config::matching::address_list(list, source) == Some(true))
+    }
+
+    fn accept(&mut self, at: usize) {
+        for _ in 0..ACCEPTS_AT_ONCE {
+            let Some(listening) = self.sockets.get(at) else { return };
+            let socket = match rustix::net::accept_with(&listening.socket, SocketFlags::CLOEXEC) {
+                Ok(socket) => socket,
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => continue,
+                Err(errno) => {
+                    log::error!("accept: {errno}");
+                    // Out of descriptors or memory: asking at once would only be answered alike.
+                    std::thread::sleep(Duration::from_millis(100));
+                    return;
+                }
+            };
+            self.admit(socket);
+            if self.setup.alone {
+                // The one connection of `-d` has come.
+                self.sockets.clear();
+                return;
+            }
+        }
+    }
+
+    fn admit(&mut self, socket: OwnedFd) {
+        let remote = sockets::remote_address(&socket);
+        let local = sockets::local_address(&socket);
+        let ends = ends(remote, local);
+        if let Some((why, farewell)) = self.refusal(remote.map(|remote| remote.ip())) {
+            let _ = rustix::net::send(
+                &socket,
+                farewell,
+                SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
+            );
+            self.log_refusal(&ends, &why);
+            return;
+        }
+        self.end_throttling();
+        if self.generation.settings.tcp_keep_alive.value {
+            let _ = sockopt::set_socket_keepalive(&socket, true);
+        }
+        log::debug!("Connection from {} port {} on {} port {}", ends.remote_address, ends.remote_port, ends.local_address, ends.local_port);
+        if let Err(error) = self.start_monitor(&socket, ends, remote.map(|remote| remote.ip())) {
+            log::error!("cannot start a monitor: {error}");
+        }
+    }
+
+    /// Why a connection is not taken, and what its client is told.
+    fn refusal(&self, source: Option<IpAddr>) -> Option<(String, &'static [u8])> {
+        let settings = &self.generation.settings;
+        if let Some(source) = source
+            && !self.is_exempt(source)
+            && let Some(why) = self.penalties.refuses(&self.tariff, source, Instant::now())
+        {
+            return Some((format!("penalty: {why}"), b"Not allowed at this time\r\n"));
+        }
+        let started = self.starting().count() as u32;
+        let dice = crate::moduli::random_below(100) as u32;
+        if startups::refuses(&settings.max_startups.value, started, dice) {
+            return Some(("past MaxStartups".into(), b"Exceeded MaxStartups\r\n"));
+        }
+        let most = settings.per_source_max_startups.value?;
+        let source = self.tariff.source(source?);
+        let same = self.starting().filter(|(_, monitor)| {
+            monitor.source.is_some_and(|other| self.tariff.source(other) == source)
+        });
+        (same.count() as u32 >= most)
+            .then(|| ("past PerSourceMaxStartups".into(), &b"Exceeded MaxStartups\r\n"[..]))
+    }
+
+    fn log_refusal(&mut self, ends: &Ends, why: &str) {
+        let started = self.starting().count();
+        let line = format!(
+            "drop connection #{started} from [{}]:{} on [{}]:{} {why}",
+            ends.remote_address, ends.remote_port, ends.local_address, ends.local_port
+        );
+        if why.starts_with("penalty") {
+            log::info!("{line}");
+            return;
+        }
+        let now = Instant::now();
+        let throttling = self.throttling.get_or_insert_with(|| {
+            log::error!("beginning MaxStartups throttling");
+            let long_ago = now.checked_sub(REFUSAL_LOG_INTERVAL).unwrap_or(now);
+            Throttling { since: now, logged: long_ago, refused: 0 }
+        });
+        throttling.refused += 1;
+        if throttling.refused == 1
+            || now.duration_since(throttling.logged) >= REFUSAL_LOG_INTERVAL
+        {
+            throttling.logged = now;
+            log::info!("{line}");
+        } else {
+            log::info!(target: crate::VERBOSE, "{line}");
+        }
+    }
+
+    fn end_throttling(&mut self) {
+        let Some(throttling) = &self.throttling else { return };
+        if self.starting().count() as u32 >= self.generation.settings.max_startups.value.start {
+            return;
+        }
+        let lasted = throttling.since.elapsed().as_secs();
+        log::info!(
+            "exited MaxStartups throttling after {:02}:{:02}:{:02}, {} connections dropped",
+            lasted / 3600,
+            lasted / 60 % 60,
+            lasted % 60,
+            throttling.refused
+        );
+        self.throttling = None;
+    }
+
+    fn start_monitor(
+        &mut self,
+        socket: &OwnedFd,
+        ends: Ends,
+        source: Option<IpAddr>,
+    ) -> Result<(), crate::requests::Error> {
+        let subject = format!("{} port {}", ends.remote_address, ends.remote_port);
+        let (child, channel) = spawn::spawn(Role::Monitor, &subject, &[])?;
+        let start = MonitorStart {
+            log: self.setup.log_target(),
+            ends,
+            alone: self.setup.alone,
+        };
+        // A failure is that of a monitor which has ended already; its status is reaped.
+        let sent = channel.send(&start, &[self.generation.sealed.as_fd(), socket.as_fd()]);
+        let monitor = Monitor { source, starting: Some(channel), since: Instant::now(), child };
+        self.monitors.insert(monitor.child.id() as i32, monitor);
+        sent
+    }
+
+    fn write_pid_file(&mut self) {
+        if self.setup.alone {
+            return;
+        }
+        let Some(path) = &self.generation.settings.pid_file.value else { return };
+        match std::fs::write(path, format!("{}\n", std::process::id())) {
+            Ok(()) => self.pid_file = Some(path.clone()),
+            Err(error) => log::error!("Couldn't create pid file \"{}\": {}", path.display(), reason(&error)),
+        }
+    }
+
+    fn remove_pid_file(&mut self) {
+        if let Some(path) = self.pid_file.take() {
+            remove_own(&path);
+        }
+    }
+}
+
+/// Removes the file unless somebody else's number is in it by now.
+fn remove_own(path: &Path) {
+    let own = std::process::id().to_string();
+    if std::fs::read_to_string(path).is_ok_and(|text| text.trim() == own) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+fn tariff(generation: &Generation) -> Tariff {
+    Tariff {
+        penalties: generation.settings.per_source_penalties.value,
+        blocks: generation.settings.per_source_net_block_size.value,
+    }
+}
+
+/// The sockets that systemd opened for us.
+fn inherited_sockets() -> Vec<Listening> {
+    let mut sockets = Vec::new();
+    for socket in notify::listening_sockets() {
+        let asked = sockets::local_address(&socket);
+        let _ = rustix::io::ioctl_fionbio(&socket, true);
+        match asked {
+            Some(asked) => {
+                log::info!("Server listening on {} port {} (given by the service manager).", asked.ip(), asked.port());
+                sockets.push(Listening { asked, socket });
+            }
+            None => log::error!("a socket given by the service manager has no address"),
+        }
+    }
+    sockets
+}
+
+/// The two ends of a connection in words.
+pub(crate) fn ends(remote: Option<SocketAddr>, local: Option<SocketAddr>) -> Ends {
+    let words = |end: Option<SocketAddr>| {
+        end.map_or_else(|| ("UNKNOWN".to_owned(), 65535), |end| (end.ip().to_string(), end.port()))
+    };
+    let (remote_address, remote_port) = words(remote);
+    let (local_address, local_port) = words(local);
+    Ends { remote_address, remote_port, local_address, local_port }
+}

@@ -1,0 +1,102 @@
+//! What the keys and certificates of a login leave of what the configuration allows.
+
+/// Hosts and ports: an empty host is any, the port 0 too.
+pub(crate) type Places = Vec<(String, u16)>;
+
+/// Restrictions of one login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoginOptions {
+    /// The only command, whatever is asked for.
+    pub(crate) force_command: Option<String>,
+    /// Terminals.
+    pub(crate) pty: bool,
+    /// `ssh -A`.
+    pub(crate) agent_forwarding: bool,
+    /// TCP and Unix sockets, both ways.
+    pub(crate) port_forwarding: bool,
+    /// X11.
+    pub(crate) x11_forwarding: bool,
+    /// `~/.ssh/rc`.
+    pub(crate) user_rc: bool,
+    /// Where connections may lead; each list must agree, no list is anywhere.
+    pub(crate) permit_open: Vec<Places>,
+    /// Where listeners may be; in the same way.
+    pub(crate) permit_listen: Vec<Places>,
+    /// Variables of the session.
+    pub(crate) environment: Vec<(String, String)>,
+    /// The password must be changed first.
+    pub(crate) must_change_password: bool,
+}
+
+impl LoginOptions {
+    /// No restriction.
+    pub(crate) fn everything() -> Self {
+        LoginOptions {
+            force_command: None,
+            pty: true,
+            agent_forwarding: true,
+            port_forwarding: true,
+            x11_forwarding: true,
+            user_rc: true,
+            permit_open: Vec::new(),
+            permit_listen: Vec::new(),
+            environment: Vec::new(),
+            must_change_password: false,
+        }
+    }
+
+    /// What both this and `other` allow.
+    pub(crate) fn restrict(&mut self, other: LoginOptions) {
+        // A second key with another command cannot free the session of the first one's.
+        if self.force_command.is_none() {
+            self.force_command = other.force_command;
+        }
+        self.pty &= other.pty;
+        self.agent_forwarding &= other.agent_forwarding;
+        self.port_forwarding &= other.port_forwarding;
+        self.x11_forwarding &= other.x11_forwarding;
+        self.user_rc &= other.user_rc;
+        self.permit_open.extend(other.permit_open);
+        self.permit_listen.extend(other.permit_listen);
+        self.environment.extend(other.environment);
+        self.must_change_password |= other.must_change_password;
+    }
+}
+
+/// Whether every list has a place that is this one.
+pub(crate) fn permits(lists: &[Places], host: &str, port: u32) -> bool {
+    lists.iter().all(|places| {
+        places.iter().any(|(pattern, allowed)| {
+            (*allowed == 0 || u32::from(*allowed) == port)
+                && (pattern.is_empty() || pattern == "*" || pattern.eq_ignore_ascii_case(host))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_keys_allow_only_what_both_do() {
+        let mut options = LoginOptions::everything();
+        options.restrict(LoginOptions {
+            pty: false,
+            force_command: Some("first".into()),
+            permit_open: vec![vec![("a".into(), 1), ("b".into(), 0)]],
+            ..LoginOptions::everything()
+        });
+        options.restrict(LoginOptions {
+            force_command: Some("second".into()),
+            permit_open: vec![vec![(String::new(), 2)]],
+            ..LoginOptions::everything()
+        });
+        assert!(!options.pty && options.user_rc);
+        assert_eq!(options.force_command.as_deref(), Some("first"));
+        assert!(permits(&options.permit_open, "B", 2));
+        assert!(!permits(&options.permit_open, "a", 1));
+        assert!(!permits(&options.permit_open, "a", 2));
+        assert!(permits(&[], "anywhere", 80));
+        assert!(!permits(&[Vec::new()], "nowhere", 80));
+    }
+}
