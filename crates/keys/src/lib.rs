@@ -16,12 +16,16 @@
 //! # Ok::<(), keys::Error>(())
 //! ```
 
+pub mod address;
+pub mod agent;
 pub mod algorithms;
+pub mod authorized_keys;
 mod base64;
 mod certificate;
 mod der;
 mod error;
 mod fingerprint;
+pub mod known_hosts;
 pub mod limits;
 mod openssh_key;
 pub mod pattern;
@@ -33,6 +37,7 @@ mod secret;
 mod signature;
 #[cfg(test)]
 mod test_data;
+pub mod time;
 
 pub use algorithms::KeyType;
 pub use certificate::{
