@@ -1,0 +1,414 @@
+//! Reads the client's sources in their order and keeps the first value of each keyword.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::client::{ALIASES, ClientConfig, RETIRED};
+use crate::client_context::{
+    ClientContext, ClientSources, CommandLineOption, ConfigFiles, system_folder,
+};
+use crate::client_match::Match;
+use crate::codec::{Row, Scope, Show, Side};
+use crate::error::{Error, Note, NoteLevel, Problem};
+use crate::files;
+use crate::forward::{self, Direction};
+use crate::keyword::{Support, Treatment};
+use crate::matching;
+use crate::origin::{Origin, Setting};
+use crate::parse::{self, Words};
+use crate::tokens;
+
+/// How deep files may include each other.
+const MAX_DEPTH: u32 = 16;
+
+impl ClientConfig {
+    /// Reads everything that says what to do for `context.host`.
+    ///
+    /// # Errors
+    /// Every line that makes no sense, in OpenSSH's words; a file that was named and cannot be
+    /// read; a user's file that others may write.
+    pub fn load(sources: &ClientSources, context: &ClientContext<'_>) -> Result<Self, Error> {
+        let mut loader = Loader {
+            context,
+            config: ClientConfig { original_host: context.host.to_owned(), ..Self::default() },
+            scratch: ClientConfig::default(),
+            host: context.host.to_owned(),
+            last_pass: false,
+            wants_last_pass: false,
+        };
+        for option in &sources.options {
+            loader.option(option)?;
+        }
+        loader.files(&sources.files)?;
+        if loader.resolve_host()? || loader.wants_last_pass {
+            // The rest is read again for the name that came out; what is set stays.
+            loader.last_pass = true;
+            loader.config.host_name.value.clone_from(&loader.host);
+            if !loader.config.host_name.is_set() {
+                loader.config.host_name.origin = Origin::CommandLine;
+            }
+            loader.files(&sources.files)?;
+        }
+        let Loader { mut config, host, .. } = loader;
+        config.finish(&host, context)?;
+        Ok(config)
+    }
+}
+
+/// The state of reading.
+pub(crate) struct Loader<'a> {
+    pub context: &'a ClientContext<'a>,
+    pub config: ClientConfig,
+    /// Takes the values of blocks that do not apply; they must make sense all the same.
+    scratch: ClientConfig,
+    /// The host as it is known so far.
+    pub host: String,
+    pub last_pass: bool,
+    pub wants_last_pass: bool,
+}
+
+/// A file being read.
+#[derive(Clone, Copy)]
+struct Reading {
+    /// One of the user's: relative names start in `~/.ssh`.
+    user: bool,
+    /// Others must not be able to write it.
+    check_permissions: bool,
+    /// Included from a block that does not apply.
+    never: bool,
+    depth: u32,
+}
+
+impl Loader<'_> {
+    /// One option of the command line.
+    fn option(&mut self, option: &CommandLineOption) -> Result<(), Error> {
+        let (direction, text) = match option {
+            CommandLineOption::Option(text) => return self.option_line(text),
+            CommandLineOption::User(user) => {
+                if !self.config.user.is_set() {
+                    self.config.user = Setting::new(user.clone(), Origin::CommandLine);
+                    self.config.literal_user = true;
+                }
+                return Ok(());
+            }
+            CommandLineOption::LocalForward(text) => (Direction::Local, text),
+            CommandLineOption::RemoteForward(text) => (Direction::Remote, text),
+            CommandLineOption::DynamicForward(text) => (Direction::Dynamic, text),
+        };
+        let (list, word) = match direction {
+            Direction::Local => (&mut self.config.local_forwards, "local"),
+            Direction::Remote => (&mut self.config.remote_forwards, "remote"),
+            Direction::Dynamic => (&mut self.config.dynamic_forwards, "dynamic"),
+        };
+        let forward = forward::parse(text, direction).ok_or_else(|| Error::Value {
+            origin: Origin::CommandLine,
+            message: format!("Bad {word} forwarding specification '{text}'"),
+        })?;
+        list.push(Setting::new(forward, Origin::CommandLine));
+        Ok(())
+    }
+
+    fn option_line(&mut self, text: &str) -> Result<(), Error> {
+        let reading = Reading { user: true, check_permissions: false, never: false, depth: 0 };
+        let mut active = true;
+        let problems = self.line(text, &Origin::CommandLine, &mut active, reading)?;
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Bad { source_name: None, problems })
+    }
+
+    fn files(&mut self, files: &ConfigFiles) -> Result<(), Error> {
+        let reading = Reading { user: true, check_permissions: false, never: false, depth: 0 };
+        match files {
+            ConfigFiles::None => Ok(()),
+            ConfigFiles::File(path) => match self.file(path, reading)? {
+                None => Ok(()),
+                Some(source) => {
+                    Err(Error::Open { what: "user config file", path: path.clone(), source })
+                }
+            },
+            ConfigFiles::Standard => {
+                let user = self.context.local_user.home.join(".ssh/config");
+                self.file(&user, Reading { check_permissions: true, ..reading })?;
+                self.file(&system_folder().join("ssh_config"), Reading { user: false, ..reading })?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads one file; what kept it from being opened is no error yet.
+    fn file(&mut self, path: &Path, reading: Reading) -> Result<Option<std::io::Error>, Error> {
+        if reading.depth > MAX_DEPTH {
+            return Err(Error::IncludeDepth);
+        }
+        let contents = match self.context.surroundings.files().read(path) {
+            Ok(contents) => contents,
+            Err(error) => return Ok(Some(error)),
+        };
+        if reading.check_permissions {
+            let owner_is_bad = contents.owner != 0 && contents.owner != self.context.local_user.id;
+            if owner_is_bad || contents.mode & 0o022 != 0 {
+                return Err(Error::Permissions(path.to_owned()));
+            }
+        }
+        let text = String::from_utf8_lossy(&contents.bytes);
+        let name: Arc<Path> = path.into();
+        let mut active = !reading.never;
+        let mut problems = Vec::new();
+        for (line, number) in text.split('\n').zip(1..) {
+            let origin = Origin::File { path: Arc::clone(&name), line: number };
+            problems.extend(self.line(line, &origin, &mut active, reading)?);
+        }
+        if problems.is_empty() {
+            return Ok(None);
+        }
+        Err(Error::Bad { source_name: Some(path.to_owned()), problems })
+    }
+
+    /// Reads one line and says what is wrong with it.
+    fn line(
+        &mut self,
+        text: &str,
+        origin: &Origin,
+        active: &mut bool,
+        reading: Reading,
+    ) -> Result<Vec<Problem>, Error> {
+        let Some(line) = parse::line(text) else { return Ok(Vec::new()) };
+        let keyword = line.keyword.to_ascii_lowercase();
+        let problem = |message: String| vec![Problem { origin: origin.clone(), message }];
+        let located = |message: String| problem(format!("{origin}: {message}"));
+        let special = matches!(keyword.as_str(), "host" | "match" | "include" | "ignoreunknown");
+        let row = find(&keyword);
+        if row.is_none() && !special {
+            return Ok(match self.unknown(&keyword, line.keyword, origin) {
+                None => Vec::new(),
+                Some(message) => problem(message),
+            });
+        }
+        let mut words = match Words::split(line.rest) {
+            Ok(words) => words,
+            Err(why) => return Ok(located(why)),
+        };
+        if words.len() == 0 {
+            return Ok(located(format!("no argument after keyword \"{keyword}\"")));
+        }
+        let result = match keyword.as_str() {
+            "host" => self.host_line(&mut words, &keyword, active, origin, reading),
+            "match" => {
+                match self.match_line(line.rest, reading.never || *origin == Origin::CommandLine) {
+                    Ok(Match { applies }) => {
+                        *active = applies && !reading.never;
+                        return Ok(Vec::new());
+                    }
+                    Err(why) => {
+                        let prefix = why.map(|why| format!("{why}\n")).unwrap_or_default();
+                        return Ok(problem(format!("{prefix}{origin}: Bad Match condition")));
+                    }
+                }
+            }
+            "include" => {
+                if *origin == Origin::CommandLine {
+                    return Ok(problem(
+                        "Include directive not supported as a command-line option".to_owned(),
+                    ));
+                }
+                return match self.include(&mut words, *active, reading)? {
+                    Ok(()) => Ok(Vec::new()),
+                    Err(why) => Ok(located(why)),
+                };
+            }
+            _ => self.value(row, &mut words, &keyword, *active, origin),
+        };
+        if let Err(why) = result {
+            return Ok(located(why));
+        }
+        if words.len() > 0 {
+            return Ok(located(format!("keyword {keyword} extra arguments at end of line")));
+        }
+        Ok(Vec::new())
+    }
+
+    /// A word that is in no table of living keywords.
+    fn unknown(&mut self, keyword: &str, written: &str, origin: &Origin) -> Option<String> {
+        if let Some(retired) = RETIRED.iter().find(|word| word.name.eq_ignore_ascii_case(keyword)) {
+            let (level, kind) = match retired.treatment {
+                Treatment::Ignored => return None,
+                Treatment::Deprecated => (NoteLevel::Verbose, "Deprecated"),
+                Treatment::Unsupported => (NoteLevel::Error, "Unsupported"),
+            };
+            self.note(level, origin, format!("{origin}: {kind} option \"{keyword}\""));
+            return None;
+        }
+        let ignored = self.config.ignore_unknown.value.as_deref();
+        if ignored.is_some_and(|patterns| matching::list(patterns, keyword, true) == Some(true)) {
+            let message = format!("{origin}: Ignored unknown option \"{written}\"");
+            self.note(NoteLevel::Verbose, origin, message);
+            return None;
+        }
+        Some(match origin {
+            Origin::File { path, line } => {
+                format!("{}: line {line}: Bad configuration option: {keyword}", path.display())
+            }
+            _ => format!("command-line: line 0: Bad configuration option: {keyword}"),
+        })
+    }
+
+    fn note(&mut self, level: NoteLevel, origin: &Origin, message: String) {
+        // The last pass reads the same lines again.
+        if !self.last_pass {
+            self.config.notes.push(Note { level, origin: origin.clone(), message });
+        }
+    }
+
+    /// A keyword of the table.
+    fn value(
+        &mut self,
+        row: Option<&Row<ClientConfig>>,
+        words: &mut Words<'_>,
+        keyword: &str,
+        active: bool,
+        origin: &Origin,
+    ) -> Result<(), String> {
+        let Some(row) = row else { return Ok(()) };
+        let scope = Scope {
+            side: Side::Client,
+            origin: origin.clone(),
+            keyword,
+            algorithms: self.context.algorithms,
+        };
+        // Of a command and a list of jump hosts, the first that is named wins.
+        let outdone = match row.keyword.name {
+            "ProxyCommand" => self.config.proxy_jump.is_set(),
+            "ProxyJump" => self.config.proxy_command.is_set(),
+            _ => false,
+        };
+        let accumulated_before = self.last_pass
+            && matches!(
+                row.keyword.name,
+                "SendEnv"
+                    | "SetEnv"
+                    | "LocalForward"
+                    | "RemoteForward"
+                    | "DynamicForward"
+                    | "IdentityFile"
+                    | "CertificateFile"
+            );
+        if !active || outdone || (accumulated_before && self.has_from(row, origin)) {
+            self.scratch = ClientConfig::default();
+            return (row.read)(&mut self.scratch, words, &scope);
+        }
+        let was_set = (row.is_set)(&self.config);
+        (row.read)(&mut self.config, words, &scope)?;
+        if row.keyword.support == Support::Later && !was_set {
+            let name = row.keyword.name;
+            if shown(row, &self.config) != shown(row, &ClientConfig::default()) {
+                let message = format!("{origin}: {name} has no effect in this version");
+                self.note(NoteLevel::Verbose, origin, message);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a line has already added its values.
+    fn has_from(&self, row: &Row<ClientConfig>, origin: &Origin) -> bool {
+        let config = &self.config;
+        match row.keyword.name {
+            "SendEnv" => config.send_env.iter().any(|s| s.origin == *origin),
+            "SetEnv" => config.set_env.iter().any(|s| s.origin == *origin),
+            "LocalForward" => config.local_forwards.iter().any(|s| s.origin == *origin),
+            "RemoteForward" => config.remote_forwards.iter().any(|s| s.origin == *origin),
+            "DynamicForward" => config.dynamic_forwards.iter().any(|s| s.origin == *origin),
+            "IdentityFile" => config.identity_files.iter().any(|s| s.origin == *origin),
+            _ => config.certificate_files.iter().any(|s| s.origin == *origin),
+        }
+    }
+
+    /// `Host`: one of the patterns, and none that is negated.
+    fn host_line(
+        &mut self,
+        words: &mut Words<'_>,
+        keyword: &str,
+        active: &mut bool,
+        origin: &Origin,
+        reading: Reading,
+    ) -> Result<(), String> {
+        if *origin == Origin::CommandLine {
+            return Err("Host directive not supported as a command-line option".to_owned());
+        }
+        *active = false;
+        let (mut hit, mut refused) = (false, false);
+        for word in words.drain() {
+            if word.is_empty() {
+                return Err(format!("keyword {keyword} empty argument"));
+            }
+            let (negated, pattern) = match word.strip_prefix('!') {
+                Some(pattern) => (true, pattern),
+                None => (false, word.as_str()),
+            };
+            if matching::pattern(pattern, &self.host) {
+                if negated { refused = true } else { hit = true }
+            }
+        }
+        *active = hit && !refused && !reading.never;
+        Ok(())
+    }
+
+    /// `Include`. The outer result ends the program, the inner one is a bad line.
+    fn include(
+        &mut self,
+        words: &mut Words<'_>,
+        active: bool,
+        reading: Reading,
+    ) -> Result<Result<(), String>, Error> {
+        let surroundings = self.context.surroundings;
+        for word in words.drain() {
+            if word.is_empty() {
+                return Ok(Err("keyword include empty argument".to_owned()));
+            }
+            let home = &self.context.local_user.home;
+            let values = self.values();
+            let expanded = values
+                .expand_with_environment(&word, &|name| surroundings.variable(name))
+                .and_then(|path| tokens::tilde(&path, home, &|user| surroundings.home_of(user)));
+            let Ok(path) = expanded else {
+                return Ok(Err(format!("Invalid environment expansion {word}.")));
+            };
+            if word.starts_with('~') && !reading.user {
+                return Ok(Err(format!("bad include path {word}.")));
+            }
+            let base: PathBuf =
+                if reading.user { home.join(".ssh") } else { system_folder().to_owned() };
+            let pattern = base.join(path);
+            for file in files::glob(surroundings.files(), &pattern.to_string_lossy()) {
+                let inner = Reading {
+                    never: !active || reading.never,
+                    depth: reading.depth + 1,
+                    ..reading
+                };
+                if let Some(source) = self.file(&file, inner)?
+                    && source.kind() != std::io::ErrorKind::NotFound
+                {
+                    return Err(Error::Open { what: "user config file", path: file, source });
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// The row of a keyword or of an old name for it.
+fn find(keyword: &str) -> Option<&'static Row<ClientConfig>> {
+    let name = ALIASES
+        .iter()
+        .find(|alias| alias.name.eq_ignore_ascii_case(keyword))
+        .map_or(keyword, |alias| alias.keyword);
+    ClientConfig::ROWS.iter().find(|row| row.keyword.name.eq_ignore_ascii_case(name))
+}
+
+/// A keyword as it would be dumped.
+fn shown(row: &Row<ClientConfig>, config: &ClientConfig) -> String {
+    let mut out = String::new();
+    (row.show)(config, &mut Show { side: Side::Client, name: row.keyword.name, out: &mut out });
+    out
+}

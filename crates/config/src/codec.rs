@@ -1,0 +1,427 @@
+//! How the common kinds of values are read and printed.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::choice::Choice;
+use crate::keyword::{Keyword, Kind};
+use crate::origin::{Origin, Setting};
+use crate::parse::{self, Words};
+use crate::value::AlgorithmLists;
+
+/// A row of a table with the ways to reach its field.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<C: 'static> {
+    pub keyword: Keyword,
+    pub read: fn(&mut C, &mut Words<'_>, &Scope<'_>) -> Result<(), String>,
+    pub show: fn(&C, &mut Show<'_>),
+    pub is_set: fn(&C) -> bool,
+    pub take_over: fn(&mut C, &C),
+}
+
+/// Whose configuration it is; both sides spell some values differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+}
+
+/// What reading a value may need besides its words.
+pub(crate) struct Scope<'a> {
+    pub side: Side,
+    pub origin: Origin,
+    /// The keyword as written.
+    pub keyword: &'a str,
+    pub algorithms: &'a AlgorithmLists,
+}
+
+/// Where a dump goes.
+pub(crate) struct Show<'a> {
+    pub side: Side,
+    pub name: &'a str,
+    pub out: &'a mut String,
+}
+
+impl Show<'_> {
+    /// Prints `keyword value`.
+    pub fn line(&mut self, value: impl std::fmt::Display) {
+        use std::fmt::Write;
+        // Writing to a String does not fail.
+        let _ = writeln!(self.out, "{} {value}", self.name);
+    }
+}
+
+/// How the field of one keyword is kept.
+pub(crate) trait Codec {
+    type Field;
+    const KIND: Kind;
+    fn read(
+        field: &mut Self::Field,
+        words: &mut Words<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<(), String>;
+    fn show(field: &Self::Field, show: &mut Show<'_>);
+    fn is_set(field: &Self::Field) -> bool;
+    /// What a `Match` block of the server does: its value replaces the global one.
+    fn take_over(field: &mut Self::Field, from: &Self::Field);
+}
+
+/// How one value is read and printed.
+pub(crate) trait Value {
+    type Target: Clone;
+    const KIND: Kind;
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<Self::Target, String>;
+    fn show(value: &Self::Target, set: bool, show: &mut Show<'_>);
+}
+
+/// A keyword whose first value wins.
+pub(crate) struct One<V>(PhantomData<V>);
+
+impl<V: Value> Codec for One<V> {
+    type Field = Setting<V::Target>;
+    const KIND: Kind = V::KIND;
+
+    fn read(
+        field: &mut Self::Field,
+        words: &mut Words<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<(), String> {
+        // Read in any case: a second value may be without effect, but not nonsense.
+        let value = V::parse(words, scope)?;
+        if !field.is_set() {
+            *field = Setting::new(value, scope.origin.clone());
+        }
+        Ok(())
+    }
+
+    fn show(field: &Self::Field, show: &mut Show<'_>) {
+        V::show(&field.value, field.is_set(), show);
+    }
+
+    fn is_set(field: &Self::Field) -> bool {
+        field.is_set()
+    }
+
+    fn take_over(field: &mut Self::Field, from: &Self::Field) {
+        field.clone_from(from);
+    }
+}
+
+/// A keyword whose values add up, one for each line.
+pub(crate) struct Many<V>(PhantomData<V>);
+
+impl<V: Value> Codec for Many<V> {
+    type Field = Vec<Setting<V::Target>>;
+    const KIND: Kind = V::KIND;
+
+    fn read(
+        field: &mut Self::Field,
+        words: &mut Words<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<(), String> {
+        field.push(Setting::new(V::parse(words, scope)?, scope.origin.clone()));
+        Ok(())
+    }
+
+    fn show(field: &Self::Field, show: &mut Show<'_>) {
+        for setting in field {
+            V::show(&setting.value, setting.is_set(), show);
+        }
+    }
+
+    fn is_set(field: &Self::Field) -> bool {
+        !field.is_empty()
+    }
+
+    fn take_over(field: &mut Self::Field, from: &Self::Field) {
+        field.clone_from(from);
+    }
+}
+
+/// A keyword whose values add up, one for each word.
+pub(crate) struct Each<V>(PhantomData<V>);
+
+impl<V: Value> Codec for Each<V> {
+    type Field = Vec<Setting<V::Target>>;
+    const KIND: Kind = Kind::List;
+
+    fn read(
+        field: &mut Self::Field,
+        words: &mut Words<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<(), String> {
+        loop {
+            Many::<V>::read(field, words, scope)?;
+            if words.len() == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn show(field: &Self::Field, show: &mut Show<'_>) {
+        Many::<V>::show(field, show);
+    }
+
+    fn is_set(field: &Self::Field) -> bool {
+        !field.is_empty()
+    }
+
+    fn take_over(field: &mut Self::Field, from: &Self::Field) {
+        field.clone_from(from);
+    }
+}
+
+/// `yes` or `no`; the client also takes `true` and `false`.
+pub(crate) struct Flag;
+
+impl Value for Flag {
+    type Target = bool;
+    const KIND: Kind = Kind::Flag;
+
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<bool, String> {
+        let word = words.need("missing argument.")?;
+        match word.to_ascii_lowercase().as_str() {
+            "yes" => Ok(true),
+            "no" => Ok(false),
+            "true" if scope.side == Side::Client => Ok(true),
+            "false" if scope.side == Side::Client => Ok(false),
+            _ => Err(format!("unsupported option \"{word}\".")),
+        }
+    }
+
+    fn show(value: &bool, _set: bool, show: &mut Show<'_>) {
+        show.line(if *value { "yes" } else { "no" });
+    }
+}
+
+/// One of a few words.
+pub(crate) struct Pick<T>(PhantomData<T>);
+
+impl<T: Choice> Value for Pick<T> {
+    type Target = T;
+    const KIND: Kind = Kind::Choice;
+
+    fn parse(words: &mut Words<'_>, _scope: &Scope<'_>) -> Result<T, String> {
+        let word = words.need("missing argument.")?;
+        T::from_word(&word).ok_or_else(|| format!("unsupported option \"{word}\"."))
+    }
+
+    fn show(value: &T, _set: bool, show: &mut Show<'_>) {
+        show.line(value.word());
+    }
+}
+
+/// A number from 0 up.
+pub(crate) struct Count;
+
+impl Value for Count {
+    type Target = u32;
+    const KIND: Kind = Kind::Number;
+
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<u32, String> {
+        let word = words.next().unwrap_or_default();
+        let value =
+            parse::number(&word, 0, i64::from(i32::MAX)).map_err(|why| match scope.side {
+                Side::Client => format!("integer value {why}."),
+                Side::Server => format!("{} integer value {why}.", scope.keyword),
+            })?;
+        // The bounds were just checked.
+        Ok(u32::try_from(value).unwrap_or(u32::MAX))
+    }
+
+    fn show(value: &u32, _set: bool, show: &mut Show<'_>) {
+        show.line(value);
+    }
+}
+
+/// A time; `none` is zero.
+pub(crate) struct Time;
+
+impl Value for Time {
+    type Target = Duration;
+    const KIND: Kind = Kind::Time;
+
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<Duration, String> {
+        Ok(TimeOrNone::parse(words, scope)?.unwrap_or_default())
+    }
+
+    fn show(value: &Duration, _set: bool, show: &mut Show<'_>) {
+        show.line(value.as_secs());
+    }
+}
+
+/// A time or `none`.
+pub(crate) struct TimeOrNone;
+
+impl Value for TimeOrNone {
+    type Target = Option<Duration>;
+    const KIND: Kind = Kind::Time;
+
+    fn parse(words: &mut Words<'_>, _scope: &Scope<'_>) -> Result<Option<Duration>, String> {
+        let word = words.need("missing time value.")?;
+        if word == "none" {
+            return Ok(None);
+        }
+        parse::time(&word).map(Some).ok_or_else(|| "invalid time value.".to_owned())
+    }
+
+    fn show(value: &Option<Duration>, _set: bool, show: &mut Show<'_>) {
+        match value {
+            Some(value) => show.line(value.as_secs()),
+            None => show.line("none"),
+        }
+    }
+}
+
+/// One word that is always there.
+pub(crate) struct Word;
+
+impl Value for Word {
+    type Target = String;
+    const KIND: Kind = Kind::Word;
+
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<String, String> {
+        words.need(&missing_argument(scope))
+    }
+
+    fn show(value: &String, _set: bool, show: &mut Show<'_>) {
+        show.line(value);
+    }
+}
+
+/// One word; `none` or nothing at all is no value.
+pub(crate) struct WordOrNone;
+
+impl Value for WordOrNone {
+    type Target = Option<String>;
+    const KIND: Kind = Kind::Word;
+
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<Option<String>, String> {
+        let word = words.need(&missing_argument(scope))?;
+        Ok((!word.eq_ignore_ascii_case("none")).then_some(word))
+    }
+
+    fn show(value: &Option<String>, set: bool, show: &mut Show<'_>) {
+        show_option(value.as_deref(), set, show);
+    }
+}
+
+/// The rest of the line as written; `none` is no value.
+pub(crate) struct RestOfLine;
+
+impl Value for RestOfLine {
+    type Target = Option<String>;
+    const KIND: Kind = Kind::Line;
+
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<Option<String>, String> {
+        let line = words.whole_line();
+        if line.is_empty() {
+            return Err(missing_argument(scope));
+        }
+        Ok((!line.eq_ignore_ascii_case("none")).then(|| line.to_owned()))
+    }
+
+    fn show(value: &Option<String>, set: bool, show: &mut Show<'_>) {
+        show_option(value.as_deref(), set, show);
+    }
+}
+
+/// A path; `none` is no value.
+pub(crate) struct PathOrNone;
+
+impl Value for PathOrNone {
+    type Target = Option<PathBuf>;
+    const KIND: Kind = Kind::Path;
+
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<Option<PathBuf>, String> {
+        let word = match scope.side {
+            Side::Client => words.need("Missing argument.")?,
+            Side::Server => words.need("missing file name.")?,
+        };
+        Ok((!word.eq_ignore_ascii_case("none")).then(|| PathBuf::from(word)))
+    }
+
+    fn show(value: &Option<PathBuf>, set: bool, show: &mut Show<'_>) {
+        show_option(value.as_ref().map(|path| path.display().to_string()).as_deref(), set, show);
+    }
+}
+
+/// A path that is always there.
+pub(crate) struct FilePath;
+
+impl Value for FilePath {
+    type Target = PathBuf;
+    const KIND: Kind = Kind::Path;
+
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<PathBuf, String> {
+        match scope.side {
+            Side::Client => words.need("Missing argument.").map(PathBuf::from),
+            Side::Server => words.need("missing file name.").map(PathBuf::from),
+        }
+    }
+
+    fn show(value: &PathBuf, _set: bool, show: &mut Show<'_>) {
+        show.line(value.display());
+    }
+}
+
+/// Several words of one line; the first such line wins. `none` must stand alone.
+pub(crate) struct List;
+
+impl Value for List {
+    type Target = Vec<String>;
+    const KIND: Kind = Kind::List;
+
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<Vec<String>, String> {
+        let list: Vec<String> = words.drain().collect();
+        if list.is_empty() {
+            return Err(format!("no argument after keyword \"{}\"", scope.keyword));
+        }
+        if list.iter().any(String::is_empty) {
+            return Err(format!("keyword {} empty argument", scope.keyword));
+        }
+        if !list.iter().any(|word| word.eq_ignore_ascii_case("none")) {
+            return Ok(list);
+        }
+        if list.len() > 1 {
+            let keyword = scope.keyword;
+            return Err(format!("keyword {keyword} \"none\" argument must appear alone."));
+        }
+        Ok(Vec::new())
+    }
+
+    fn show(value: &Vec<String>, _set: bool, show: &mut Show<'_>) {
+        show.line(if value.is_empty() { "none".to_owned() } else { quoted_list(value) });
+    }
+}
+
+/// Words on one line, so that they read back as they are.
+fn quoted_list(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word in quotes, if it would not read back otherwise.
+pub(crate) fn quoted(word: &str) -> String {
+    if !word.is_empty() && !word.starts_with('#') && !word.contains([' ', '\t', '"', '\'']) {
+        return word.to_owned();
+    }
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// What OpenSSH says of a value that is not there.
+pub(crate) fn missing_argument(scope: &Scope<'_>) -> String {
+    match scope.side {
+        Side::Client => "Missing argument.".to_owned(),
+        Side::Server => format!("{} missing argument.", scope.keyword),
+    }
+}
+
+/// The server prints `none` where the client prints nothing, unless it was said.
+pub(crate) fn show_option(value: Option<&str>, set: bool, show: &mut Show<'_>) {
+    match value {
+        Some(value) => show.line(value),
+        None if set || show.side == Side::Server => show.line("none"),
+        None => {}
+    }
+}

@@ -1,0 +1,83 @@
+//! What can be wrong with a configuration.
+
+use std::path::PathBuf;
+
+use crate::origin::Origin;
+
+/// Why a configuration cannot be used. The text is what OpenSSH prints.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Lines of one file, or one option of the command line, that make no sense.
+    #[error("{}", report(.source_name, .problems))]
+    Bad {
+        /// The file's name, or nothing for the command line.
+        source_name: Option<PathBuf>,
+        /// One entry for each bad line.
+        problems: Vec<Problem>,
+    },
+    /// A file that was asked for cannot be read.
+    #[error("Can't open {what} {}: {}", .path.display(), crate::files::reason(.source))]
+    Open {
+        /// "user config file" for ssh, "config file" elsewhere.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Somebody else could have written the user's configuration.
+    #[error("Bad owner or permissions on {}", .0.display())]
+    Permissions(PathBuf),
+    /// Files include each other without end.
+    #[error("Too many recursive configuration includes")]
+    IncludeDepth,
+    /// Something other than a single line: a value that only fails in the end.
+    #[error("{message}")]
+    Value {
+        /// What set the value.
+        origin: Origin,
+        /// The whole message.
+        message: String,
+    },
+}
+
+/// One bad line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line.
+    pub origin: Origin,
+    /// The whole message, with file and line.
+    pub message: String,
+}
+
+/// Something to mention about a line that is otherwise accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The line.
+    pub origin: Origin,
+    /// How loud.
+    pub level: NoteLevel,
+    /// The whole message, with file and line.
+    pub message: String,
+}
+
+/// When a [`Note`] is to be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoteLevel {
+    /// With `-v`.
+    Verbose,
+    /// Always.
+    Error,
+}
+
+fn report(source_name: &Option<PathBuf>, problems: &[Problem]) -> String {
+    let mut text: Vec<String> = problems.iter().map(|p| p.message.clone()).collect();
+    if let Some(path) = source_name {
+        text.push(format!(
+            "{}: terminating, {} bad configuration options",
+            path.display(),
+            problems.len()
+        ));
+    }
+    text.join("\n")
+}

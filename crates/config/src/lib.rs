@@ -1,0 +1,60 @@
+//! ssh_config and sshd_config: from text to typed settings.
+//!
+//! Every value keeps the file and line that set it. Nothing here opens a file, runs a command or
+//! asks the name service: the caller does, through [`Surroundings`] and [`Files`]. Algorithm names
+//! are the caller's too.
+//!
+//! ```
+//! use config::{ConnectionInfo, RealFiles, ServerConfig, ServerSources};
+//!
+//! let lists = config::AlgorithmLists::default();
+//! let sources = ServerSources {
+//!     options: vec!["PermitRootLogin=no".to_owned()],
+//!     ..ServerSources::default()
+//! };
+//! let server = ServerConfig::load(&sources, &RealFiles, &lists)?;
+//! let connection = ConnectionInfo { user: Some("ann"), ..ConnectionInfo::default() };
+//! let settings = server.effective(&connection)?;
+//! assert_eq!(settings.permit_root_login.value, config::PermitRootLogin::No);
+//! # Ok::<(), config::Error>(())
+//! ```
+
+mod algorithms;
+mod choice;
+mod client;
+mod client_context;
+mod client_finish;
+mod client_load;
+mod client_match;
+mod codec;
+mod error;
+mod files;
+mod forward;
+mod keyword;
+pub mod matching;
+mod origin;
+mod parse;
+mod server;
+mod server_load;
+mod server_match;
+mod special;
+mod special_server;
+pub mod tokens;
+mod value;
+
+pub use client::ClientConfig;
+pub use client_context::{
+    ClientContext, ClientSources, CommandLineOption, ConfigFiles, LocalUser, Surroundings,
+};
+pub use error::{Error, Note, NoteLevel, Problem};
+pub use files::{Contents, Files, RealFiles, glob};
+pub use forward::{
+    Direction, parse as parse_forward, parse_jumps, show as show_forward, show_jumps,
+};
+pub use keyword::{Alias, Keyword, Kind, Place, Retired, Support, Treatment};
+pub use origin::{Origin, Setting};
+pub use parse::time as parse_time;
+pub use server::ServerSettings;
+pub use server_load::{ServerConfig, ServerSources};
+pub use server_match::ConnectionInfo;
+pub use value::*;

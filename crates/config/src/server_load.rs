@@ -1,0 +1,409 @@
+//! Reads sshd_config once; what holds for a connection is worked out later, without files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::codec::{Row, Scope, Show, Side};
+use crate::error::{Error, Note, NoteLevel, Problem};
+use crate::files::{self, Files};
+use crate::keyword::{Place, Support, Treatment};
+use crate::matching;
+use crate::origin::Origin;
+use crate::parse::{self, Words};
+use crate::server::{ALIASES, RETIRED, ServerSettings};
+use crate::server_match::{Condition, ConnectionInfo};
+use crate::value::AlgorithmLists;
+
+/// How deep files may include each other.
+const MAX_DEPTH: u32 = 16;
+
+/// Where the server's configuration comes from.
+#[derive(Debug, Clone, Default)]
+pub struct ServerSources {
+    /// `-o Keyword=value`; before the file, so they win.
+    pub options: Vec<String>,
+    /// The file; nothing for `-f none`.
+    pub file: Option<PathBuf>,
+}
+
+/// A whole sshd_config: the global part and the `Match` blocks.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// What holds before anything is known about a connection.
+    pub settings: ServerSettings,
+    /// What to mention about lines that were accepted.
+    pub notes: Vec<Note>,
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// The lines after one `Match`, in their order over all files.
+#[derive(Debug, Clone)]
+pub(crate) struct Block {
+    /// All must hold: the block's own and those of the blocks that included its file.
+    pub conditions: Arc<Vec<Condition>>,
+    pub settings: Box<ServerSettings>,
+}
+
+impl ServerConfig {
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// Every line that makes no sense, in sshd's words; a keyword this version does not have and
+    /// without which the server would be less safe; a file that cannot be read.
+    pub fn load(
+        sources: &ServerSources,
+        files: &dyn Files,
+        algorithms: &AlgorithmLists,
+    ) -> Result<Self, Error> {
+        let mut loader = Loader {
+            files,
+            algorithms,
+            config: ServerConfig {
+                settings: ServerSettings::default(),
+                notes: Vec::new(),
+                blocks: Vec::new(),
+            },
+        };
+        for option in &sources.options {
+            let mut place = Reading::start();
+            let problems = loader.line(option, &Origin::CommandLine, &mut place)?;
+            if !problems.is_empty() {
+                return Err(Error::Bad { source_name: None, problems });
+            }
+        }
+        if let Some(path) = &sources.file
+            && let Some(source) = loader.file(path, &Reading::start())?
+        {
+            return Err(Error::Open { what: "config file", path: path.clone(), source });
+        }
+        let mut config = loader.config;
+        config.settings.fill(algorithms);
+        Ok(config)
+    }
+
+    /// What holds for one connection: of the `Match` blocks that fit, the first value of each
+    /// keyword; else the global one.
+    ///
+    /// # Errors
+    /// A criterion that cannot be judged, such as an address list with a bad mask.
+    pub fn effective(&self, connection: &ConnectionInfo<'_>) -> Result<ServerSettings, Error> {
+        let mut matched: Option<ServerSettings> = None;
+        for block in &self.blocks {
+            if !crate::server_match::all_hold(&block.conditions, connection)? {
+                continue;
+            }
+            let Some(first) = &mut matched else {
+                matched = Some((*block.settings).clone());
+                continue;
+            };
+            for row in ServerSettings::ROWS {
+                // Subsystems are told apart by name, so a later block may add some.
+                let subsystems = row.keyword.name == "Subsystem";
+                if (row.is_set)(&block.settings) && (subsystems || !(row.is_set)(first)) {
+                    merge(row, first, &block.settings);
+                }
+            }
+        }
+        let mut settings = self.settings.clone();
+        if let Some(matched) = matched {
+            for row in ServerSettings::ROWS {
+                if (row.is_set)(&matched) {
+                    (row.take_over)(&mut settings, &matched);
+                }
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Whether anything depends on the connection.
+    pub fn has_match_blocks(&self) -> bool {
+        !self.blocks.is_empty()
+    }
+}
+
+/// Takes what a later block adds, without touching what an earlier one set.
+fn merge(row: &Row<ServerSettings>, first: &mut ServerSettings, later: &ServerSettings) {
+    if row.keyword.name != "Subsystem" {
+        (row.take_over)(first, later);
+        return;
+    }
+    for subsystem in &later.subsystems {
+        if !first.subsystems.iter().any(|known| known.name == subsystem.name) {
+            first.subsystems.push(subsystem.clone());
+        }
+    }
+}
+
+/// The state of reading all files.
+struct Loader<'a> {
+    files: &'a dyn Files,
+    algorithms: &'a AlgorithmLists,
+    config: ServerConfig,
+}
+
+/// The state of reading one file.
+#[derive(Clone)]
+struct Reading {
+    /// What the including lines stand under.
+    outer: Arc<Vec<Condition>>,
+    /// That and the last `Match`.
+    current: Arc<Vec<Condition>>,
+    depth: u32,
+}
+
+impl Reading {
+    fn start() -> Self {
+        Reading { outer: Arc::default(), current: Arc::default(), depth: 0 }
+    }
+
+    /// Whether lines hold for every connection: no `Match`, or only `Match all`.
+    fn is_global(&self) -> bool {
+        self.current.iter().all(|condition| matches!(condition, Condition::All))
+    }
+}
+
+impl Loader<'_> {
+    fn file(&mut self, path: &Path, outer: &Reading) -> Result<Option<std::io::Error>, Error> {
+        if outer.depth > MAX_DEPTH {
+            return Err(Error::IncludeDepth);
+        }
+        let contents = match self.files.read(path) {
+            Ok(contents) => contents,
+            Err(error) => return Ok(Some(error)),
+        };
+        let text = String::from_utf8_lossy(&contents.bytes);
+        let name: Arc<Path> = path.into();
+        let mut reading = Reading { outer: Arc::clone(&outer.current), ..outer.clone() };
+        let mut problems = Vec::new();
+        for (line, number) in text.split('\n').zip(1..) {
+            let origin = Origin::File { path: Arc::clone(&name), line: number };
+            problems.extend(self.line(line, &origin, &mut reading)?);
+        }
+        if problems.is_empty() {
+            return Ok(None);
+        }
+        Err(Error::Bad { source_name: Some(path.to_owned()), problems })
+    }
+
+    /// Reads one line and says what is wrong with it.
+    fn line(
+        &mut self,
+        text: &str,
+        origin: &Origin,
+        reading: &mut Reading,
+    ) -> Result<Vec<Problem>, Error> {
+        let Some(line) = parse::line(text) else { return Ok(Vec::new()) };
+        let keyword = line.keyword;
+        let problem = |message: String| vec![Problem { origin: origin.clone(), message }];
+        let located = |message: String| problem(format!("{origin}: {message}"));
+        let special = ["match", "include"].iter().any(|word| word.eq_ignore_ascii_case(keyword));
+        let row = find(keyword);
+        if row.is_none() && !special {
+            return Ok(self.unknown(keyword, origin).map(problem).unwrap_or_default());
+        }
+        let mut words = match Words::split(line.rest) {
+            Ok(words) => words,
+            Err(why) => return Ok(located(why)),
+        };
+        if words.len() == 0 {
+            return Ok(located(format!("no argument after keyword \"{keyword}\"")));
+        }
+        let result = if let Some(row) = row {
+            self.value(row, &mut words, keyword, origin, reading)
+        } else if *origin == Origin::CommandLine {
+            let message = format!("{keyword} directive not supported as a command-line option");
+            return Ok(problem(message));
+        } else if keyword.eq_ignore_ascii_case("include") {
+            self.include(&mut words, reading)?
+        } else {
+            words.whole_line();
+            match Condition::parse(line.rest, origin) {
+                Ok(conditions) => {
+                    let mut all = reading.outer.to_vec();
+                    all.extend(conditions);
+                    reading.current = Arc::new(all);
+                    Ok(())
+                }
+                Err(why) => return Ok(problem(why)),
+            }
+        };
+        if let Err(why) = result {
+            return Ok(located(why));
+        }
+        if words.len() > 0 {
+            return Ok(located(format!("keyword {keyword} extra arguments at end of line")));
+        }
+        Ok(Vec::new())
+    }
+
+    /// A word that is in no table of living keywords.
+    fn unknown(&mut self, keyword: &str, origin: &Origin) -> Option<String> {
+        let retired = RETIRED.iter().find(|word| word.name.eq_ignore_ascii_case(keyword));
+        let Some(retired) = retired else {
+            return Some(match origin {
+                Origin::File { path, line } => {
+                    format!("{}: line {line}: Bad configuration option: {keyword}", path.display())
+                }
+                _ => format!("command-line: line 0: Bad configuration option: {keyword}"),
+            });
+        };
+        let (level, kind) = match retired.treatment {
+            Treatment::Ignored => return None,
+            Treatment::Deprecated => (NoteLevel::Error, "Deprecated"),
+            Treatment::Unsupported => (NoteLevel::Error, "Unsupported"),
+        };
+        self.note(level, origin, format!("{origin}: {kind} option {keyword}"));
+        None
+    }
+
+    fn note(&mut self, level: NoteLevel, origin: &Origin, message: String) {
+        self.config.notes.push(Note { level, origin: origin.clone(), message });
+    }
+
+    /// A keyword of the table.
+    fn value(
+        &mut self,
+        row: &Row<ServerSettings>,
+        words: &mut Words<'_>,
+        keyword: &str,
+        origin: &Origin,
+        reading: &Reading,
+    ) -> Result<(), String> {
+        let global = reading.is_global();
+        if row.keyword.place == Place::Global && !global {
+            return Err(format!("Directive '{keyword}' is not allowed within a Match block"));
+        }
+        let scope = Scope {
+            side: Side::Server,
+            origin: origin.clone(),
+            keyword,
+            algorithms: self.algorithms,
+        };
+        // Alone first, to see what this line says by itself.
+        let mut alone = ServerSettings::default();
+        (row.read)(&mut alone, &mut words.clone(), &scope)?;
+        self.check(row, &alone, keyword, origin)?;
+        if global {
+            (row.read)(&mut self.config.settings, &mut words.clone(), &scope)?;
+        }
+        if reading.current.is_empty() {
+            return (row.read)(&mut alone, words, &scope);
+        }
+        let same = |block: &Block| Arc::ptr_eq(&block.conditions, &reading.current);
+        if !self.config.blocks.last().is_some_and(same) {
+            self.config
+                .blocks
+                .push(Block { conditions: Arc::clone(&reading.current), settings: Box::default() });
+        }
+        let Some(block) = self.config.blocks.last_mut() else { return Ok(()) };
+        (row.read)(&mut block.settings, words, &scope)
+    }
+
+    /// What a line says that this version does not do.
+    fn check(
+        &mut self,
+        row: &Row<ServerSettings>,
+        alone: &ServerSettings,
+        keyword: &str,
+        origin: &Origin,
+    ) -> Result<(), String> {
+        check_patterns(row, alone, keyword)?;
+        let harmless = shown(row, alone) == shown(row, &ServerSettings::default());
+        match row.keyword.support {
+            _ if harmless => {}
+            Support::Built => {}
+            Support::Later => {
+                let message = format!("{origin}: {keyword} has no effect in this version");
+                self.note(NoteLevel::Verbose, origin, message);
+            }
+            Support::Security => {
+                return Err(format!(
+                    "unsupported option \"{keyword}\": this version does not have it, and the \
+                     server would be less safe without"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// `Include`. The outer result ends the program, the inner one is a bad line.
+    fn include(
+        &mut self,
+        words: &mut Words<'_>,
+        reading: &Reading,
+    ) -> Result<Result<(), String>, Error> {
+        for word in words.drain() {
+            if word.is_empty() {
+                return Ok(Err("Include missing filename argument".to_owned()));
+            }
+            let pattern = Path::new("/etc/ssh").join(&word);
+            for path in files::glob(self.files, &pattern.to_string_lossy()) {
+                let inner = Reading { depth: reading.depth + 1, ..reading.clone() };
+                if let Some(source) = self.file(&path, &inner)? {
+                    return Err(Error::Open { what: "config file", path, source });
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// Forms that only some keywords have.
+fn check_patterns(
+    row: &Row<ServerSettings>,
+    alone: &ServerSettings,
+    keyword: &str,
+) -> Result<(), String> {
+    match row.keyword.name {
+        "AllowUsers" | "DenyUsers" => {
+            for entry in alone.allow_users.iter().chain(&alone.deny_users) {
+                if matching::user_pattern(entry, "", "", "").is_err()
+                    || entry.rsplit_once('@').is_some_and(|(_, host)| {
+                        host.is_empty() || matching::address_list(host, "").is_err()
+                    })
+                {
+                    return Err(format!("invalid {keyword} pattern: \"{}\"", entry.value));
+                }
+            }
+        }
+        "AcceptEnv" => {
+            if alone.accept_env.iter().any(|name| name.contains('=')) {
+                return Err("Invalid environment name.".to_owned());
+            }
+        }
+        "AuthorizedKeysCommand" | "AuthorizedPrincipalsCommand" => {
+            let command = alone
+                .authorized_keys_command
+                .as_deref()
+                .or(alone.authorized_principals_command.as_deref());
+            if command.is_some_and(|command| !command.starts_with(['/', '"', '%'])) {
+                return Err(format!("{keyword} must be an absolute path"));
+            }
+        }
+        "PerSourcePenaltyExemptList" => {
+            if let Some(list) = alone.per_source_penalty_exempt_list.as_deref()
+                && matching::address_list(list, "").is_err()
+            {
+                return Err(format!("Invalid {keyword} list."));
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The row of a keyword or of an old name for it.
+fn find(keyword: &str) -> Option<&'static Row<ServerSettings>> {
+    let name = ALIASES
+        .iter()
+        .find(|alias| alias.name.eq_ignore_ascii_case(keyword))
+        .map_or(keyword, |alias| alias.keyword);
+    ServerSettings::ROWS.iter().find(|row| row.keyword.name.eq_ignore_ascii_case(name))
+}
+
+/// A keyword as it would be dumped.
+fn shown(row: &Row<ServerSettings>, settings: &ServerSettings) -> String {
+    let mut out = String::new();
+    (row.show)(settings, &mut Show { side: Side::Server, name: row.keyword.name, out: &mut out });
+    out
+}
