@@ -1,0 +1,377 @@
+use keys::PublicKey;
+use zeroize::Zeroizing;
+
+use crate::channel::open::{ChannelOpen, OpenFailure};
+use crate::channel::request::{ChannelRequest, GlobalRequest};
+use crate::error::Error;
+
+/// Our number for a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelId(pub u32);
+
+/// The two byte streams of a channel. RFC 4254 §5.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Data.
+    Data,
+    /// Extended data of type 1.
+    Stderr,
+}
+
+/// What happened, for the application to hear or to decide.
+///
+/// An event whose name begins with an asking word is a question; what it asks
+/// waits, and so may the connection's input, until it is answered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A line the server sent before its ident, or an SSH_MSG_DEBUG.
+    Notice(String),
+    /// The remote's KEXINIT came: the algorithms are settled.
+    Negotiated,
+    /// New keys are in use in both directions.
+    NewKeys {
+        /// Whether these are the connection's first.
+        first: bool,
+    },
+    /// SSH_MSG_EXT_INFO came.
+    ExtensionInfo,
+    /// Client: authentication may begin.
+    Ready,
+    /// Client: is this the server's host key?
+    CheckHostKey(HostKeyAsk),
+    /// Client: sign this to authenticate.
+    SignAuth(SignAsk),
+    /// Server: sign the exchange hash with the host key.
+    SignExchange(SignAsk),
+    /// Server: sign the proof that a host key is held.
+    SignProof(SignAsk),
+    /// Client: the key would be accepted. RFC 4252 §7.
+    PublicKeyOk {
+        /// The algorithm asked about.
+        algorithm: String,
+        /// The key asked about.
+        key_blob: Vec<u8>,
+    },
+    /// Client: this attempt failed, or was one of several that are needed.
+    AuthFailed {
+        /// The methods that can continue.
+        methods: Vec<String>,
+        /// It succeeded, but more is needed.
+        partial_success: bool,
+    },
+    /// Client: keyboard-interactive questions. RFC 4256 §3.2.
+    InfoRequest {
+        /// A title.
+        name: String,
+        /// What to tell the user.
+        instruction: String,
+        /// What to ask.
+        prompts: Vec<Prompt>,
+    },
+    /// Client: the password has expired. RFC 4252 §8.
+    PasswordChange {
+        /// What to tell the user.
+        prompt: String,
+    },
+    /// Client: text to show before the user is logged in. RFC 4252 §5.4.
+    Banner {
+        /// Not cleaned of control characters.
+        message: String,
+    },
+    /// Server: may this user in?
+    Authenticate(AuthRequest),
+    /// Both: the user is in.
+    Authenticated,
+    /// The remote wants a channel.
+    ChannelAsked(ChannelAsk),
+    /// The remote opened the channel we asked for.
+    ChannelOpened {
+        /// Our number for it.
+        channel: ChannelId,
+    },
+    /// The remote did not.
+    ChannelRefused {
+        /// Our number for it, now free.
+        channel: ChannelId,
+        /// Why.
+        reason: OpenFailure,
+        /// In the remote's words; not cleaned of control characters.
+        description: String,
+    },
+    /// Data came. Call [`crate::Connection::consumed`] once it is passed on.
+    Data {
+        /// The channel.
+        channel: ChannelId,
+        /// Which stream of it.
+        stream: Stream,
+        /// In the connection's input buffer.
+        data: &'a [u8],
+    },
+    /// The remote sends no more data.
+    Eof {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// Both sides have closed; the number is free.
+    ChannelClosed {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// A request of the remote. With `want_reply`, answer it by
+    /// [`crate::Connection::reply`], in the order of the requests.
+    ChannelRequested {
+        /// The channel.
+        channel: ChannelId,
+        /// What is asked.
+        request: ChannelRequest,
+        /// Whether it is to be answered.
+        want_reply: bool,
+    },
+    /// The answer to the oldest unanswered request of ours.
+    ChannelAnswered {
+        /// The channel.
+        channel: ChannelId,
+        /// What the remote says.
+        success: bool,
+    },
+    /// A request of the remote that concerns no channel.
+    GlobalRequested {
+        /// What is asked.
+        request: GlobalRequest,
+        /// Whether it is to be answered.
+        want_reply: bool,
+    },
+    /// The answer to the oldest unanswered global request of ours.
+    GlobalAnswered {
+        /// What the remote says.
+        success: bool,
+        /// What comes with it.
+        data: Vec<u8>,
+    },
+    /// Client: the server tells its host keys. OpenSSH's PROTOCOL §2.5.
+    HostKeys(Vec<PublicKey>),
+    /// Client: the server holds these keys; the answer to
+    /// [`crate::ClientConnection::request_host_key_proofs`].
+    HostKeysProved(Vec<PublicKey>),
+    /// The connection is over. Send what [`crate::Connection::poll_transmit`]
+    /// still has, then close the transport.
+    Ended(Error),
+}
+
+/// A question of keyboard-interactive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// Not cleaned of control characters.
+    pub text: String,
+    /// Whether the answer may be shown.
+    pub echo: bool,
+}
+
+/// Is this the server's host key?
+#[derive(Debug)]
+pub struct HostKeyAsk {
+    pub(crate) key: PublicKey,
+    pub(crate) algorithm: String,
+}
+
+impl HostKeyAsk {
+    /// The key, which has signed this very exchange.
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The negotiated algorithm.
+    pub fn algorithm(&self) -> &str {
+        &self.algorithm
+    }
+}
+
+/// Something to sign.
+#[derive(Debug)]
+pub struct SignAsk {
+    pub(crate) purpose: SignPurpose,
+    pub(crate) key: PublicKey,
+    pub(crate) algorithm: String,
+    pub(crate) data: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SignPurpose {
+    Authentication,
+    Exchange,
+    Proof,
+}
+
+impl SignAsk {
+    /// The key to sign with.
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The signature algorithm.
+    pub fn algorithm(&self) -> &str {
+        &self.algorithm
+    }
+
+    /// What to sign.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+/// The remote wants a channel.
+#[derive(Debug)]
+pub struct ChannelAsk {
+    pub(crate) open: ChannelOpen,
+    pub(crate) remote: u32,
+    pub(crate) window: u32,
+    pub(crate) packet: u32,
+}
+
+impl ChannelAsk {
+    /// What it is to be.
+    pub fn open(&self) -> &ChannelOpen {
+        &self.open
+    }
+}
+
+/// May this user in?
+#[derive(Debug)]
+pub struct AuthRequest {
+    /// The account; any text.
+    pub user: String,
+    /// The service to start.
+    pub service: String,
+    /// How the user means to prove it.
+    pub method: AuthMethod,
+}
+
+/// The methods of RFC 4252 and RFC 4256.
+pub enum AuthMethod {
+    /// Which methods are there?
+    None,
+    /// By key.
+    PublicKey {
+        /// The signature algorithm.
+        algorithm: String,
+        /// The key or certificate.
+        key: PublicKey,
+        /// Absent when the client only asks whether the key would do.
+        signed: Option<Signed>,
+        /// Whether the signature covers our host key too.
+        host_bound: bool,
+    },
+    /// A key or algorithm that cannot be used here; to be refused.
+    UnusableKey {
+        /// The algorithm it was offered with.
+        algorithm: String,
+        /// Why it cannot.
+        reason: String,
+    },
+    /// By password.
+    Password {
+        /// The password.
+        password: Zeroizing<String>,
+        /// A new one, when the old one has expired.
+        new_password: Option<Zeroizing<String>>,
+    },
+    /// By questions and answers.
+    KeyboardInteractive {
+        /// A hint from the client.
+        submethods: String,
+    },
+    /// The answers to the questions last asked.
+    InfoResponse {
+        /// One a prompt.
+        responses: Vec<Zeroizing<String>>,
+    },
+    /// A method that is not known here.
+    Other(String),
+}
+
+impl std::fmt::Debug for AuthMethod {
+    /// The method's kind; never what it carries.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::PublicKey { .. } => "PublicKey",
+            Self::UnusableKey { .. } => "UnusableKey",
+            Self::Password { .. } => "Password",
+            Self::KeyboardInteractive { .. } => "KeyboardInteractive",
+            Self::InfoResponse { .. } => "InfoResponse",
+            Self::Other(_) => "Other",
+        })
+    }
+}
+
+/// A signature and what it is over. RFC 4252 §7.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The signature blob.
+    pub signature: Vec<u8>,
+    /// What it must be over.
+    pub data: Vec<u8>,
+}
+
+/// What the application answers to [`Event::Authenticate`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthAnswer {
+    /// The user is in.
+    Accept,
+    /// Not so.
+    Reject {
+        /// What can be tried next.
+        methods: Vec<String>,
+        /// It was right, but more is needed.
+        partial_success: bool,
+    },
+    /// The key would do; now sign.
+    PublicKeyOk,
+    /// Ask the user these.
+    InfoRequest {
+        /// A title.
+        name: String,
+        /// What to tell the user.
+        instruction: String,
+        /// The questions.
+        prompts: Vec<Prompt>,
+    },
+    /// The password has expired.
+    PasswordChange {
+        /// What to tell the user.
+        prompt: String,
+    },
+}
+
+/// What a client tries.
+pub enum AuthAttempt {
+    /// Ask which methods there are.
+    None,
+    /// Ask whether a key would do.
+    PublicKeyQuery {
+        /// The signature algorithm.
+        algorithm: String,
+        /// The key or certificate.
+        key: PublicKey,
+    },
+    /// Sign with a key; asks back by [`Event::SignAuth`].
+    PublicKey {
+        /// The signature algorithm.
+        algorithm: String,
+        /// The key or certificate.
+        key: PublicKey,
+    },
+    /// A password.
+    Password {
+        /// The password.
+        password: Zeroizing<String>,
+        /// A new one, when asked for.
+        new_password: Option<Zeroizing<String>>,
+    },
+    /// Questions and answers.
+    KeyboardInteractive {
+        /// A hint for the server.
+        submethods: String,
+    },
+}

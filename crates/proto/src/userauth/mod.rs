@@ -1,0 +1,5 @@
+//! RFC 4252 and RFC 4256.
+
+pub mod client;
+pub mod server;
+pub mod signed_data;
