@@ -16,6 +16,7 @@ pub mod access;
 pub mod accounts;
 pub mod authorized;
 pub mod environment;
+pub mod pam;
 pub mod password;
 pub mod pty;
 pub mod sandbox;

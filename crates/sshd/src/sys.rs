@@ -18,5 +18,6 @@
 
 pub mod library;
 pub mod names;
+pub mod pam;
 pub mod process;
 pub mod records;
