@@ -29,7 +29,7 @@ pub(crate) fn encode_url(bytes: &[u8]) -> String {
 /// Decodes; `None` when anything is out of place, including unused bits that
 /// are not zero.
 pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);

@@ -1,5 +1,5 @@
 /// Why a public key, certificate, signature or line is not usable.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The bytes do not follow RFC 4251.
@@ -87,7 +87,7 @@ pub(crate) fn printable(name: &[u8]) -> String {
 }
 
 /// Why a private key file is not usable.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrivateKeyError {
     /// The file is encrypted and no passphrase was given.

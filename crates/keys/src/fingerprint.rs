@@ -120,16 +120,16 @@ mod tests {
             (FingerprintHash::Sha256, test_data::FINGERPRINTS_SHA256),
             (FingerprintHash::Md5, test_data::FINGERPRINTS_MD5),
         ] {
-            let mut ours = String::new();
-            for line in test_data::PUBLIC_LINES.lines() {
-                let (key, comment) = PublicKey::from_line(line).unwrap();
-                let fingerprint = key.fingerprint(hash);
-                let (bits, label) = (key.bits(), key.type_label());
-                ours.push_str(&format!("{bits} {fingerprint} {comment} ({label})\n"));
-                ours.push_str(&key.randomart(hash));
-                ours.push('\n');
-            }
-            assert_eq!(ours, printed);
+            let ours: Vec<_> = test_data::PUBLIC_LINES
+                .lines()
+                .map(|line| {
+                    let (key, comment) = PublicKey::from_line(line).unwrap();
+                    let (bits, label) = (key.bits(), key.type_label());
+                    let (fingerprint, picture) = (key.fingerprint(hash), key.randomart(hash));
+                    format!("{bits} {fingerprint} {comment} ({label})\n{picture}\n")
+                })
+                .collect();
+            assert_eq!(ours.concat(), printed);
         }
     }
 

@@ -219,7 +219,9 @@ impl KnownHosts {
 pub fn new_lines(hosts: &[HostName], key: &PublicKey, comment: &str, hashed: bool) -> String {
     let key = key.plain().to_line(comment);
     if hashed {
-        return hosts.iter().map(|host| format!("{} {key}\n", hash_host(host))).collect();
+        return hosts
+            .iter()
+            .fold(String::new(), |lines, host| lines + &hash_host(host) + " " + &key + "\n");
     }
     let names: Vec<_> = hosts.iter().map(HostName::as_str).collect();
     format!("{} {key}\n", names.join(","))
@@ -260,8 +262,11 @@ fn parse_line(text: &str) -> Result<Option<Line<'_>>, Error> {
     Ok(Some(Line { marker, names, key, comment }))
 }
 
-/// Marker, names, and what follows; `None` for comments and blank lines.
-fn split_line(text: &str) -> Result<Option<(Option<Marker>, &str, &str)>, Error> {
+/// Marker, names, and what follows.
+type Fields<'a> = (Option<Marker>, &'a str, &'a str);
+
+/// `None` for comments and blank lines.
+fn split_line(text: &str) -> Result<Option<Fields<'_>>, Error> {
     let blank = [' ', '\t'];
     let text = text.trim_matches([' ', '\t', '\r']);
     if text.is_empty() || text.starts_with('#') {

@@ -22,7 +22,10 @@ impl<'a> Pem<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, PrivateKeyError> {
         let mut lines = text.lines().map(str::trim_end);
         let label = lines
-            .find_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
+            .by_ref()
+            .filter_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
+            // OpenSSL can put the curve in front of the key, which names it too.
+            .find(|label| *label != "EC PARAMETERS")
             .ok_or(PrivateKeyError::NotAKey)?;
         let mut headers = Vec::new();
         let mut joined = Zeroizing::new(String::with_capacity(text.len()));
@@ -78,6 +81,8 @@ mod tests {
         for text in [
             "-----BEGIN X-----\nZm9v\nYmFy\n-----END X-----\n",
             "-----BEGIN X-----\r\nZm9v\r\nYmFy\r\n-----END X-----",
+            "-----BEGIN EC PARAMETERS-----\nAA==\n-----END EC PARAMETERS-----\n\
+             -----BEGIN X-----\nZm9vYmFy\n-----END X-----\n",
             "a comment\n-----BEGIN X-----\nZm9vYmFy \n-----END X-----\nmore",
         ] {
             let pem = Pem::parse(text).unwrap();

@@ -72,6 +72,7 @@ fn after_decryption(error: PrivateKeyError, encrypted: bool) -> PrivateKeyError 
     }
 }
 
+#[expect(clippy::many_single_char_names, reason = "the names of RFC 8017 §3.2")]
 fn pkcs1(body: &[u8]) -> Result<SecretKey, PrivateKeyError> {
     let mut outer = Der::new(body);
     let mut fields = outer.sequence()?;
@@ -283,7 +284,7 @@ fn decrypt_cbc(
     iv: &[u8],
     encrypted: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, PrivateKeyError> {
-    if encrypted.is_empty() || encrypted.len() % 16 != 0 || iv.len() != 16 {
+    if encrypted.is_empty() || !encrypted.len().is_multiple_of(16) || iv.len() != 16 {
         return Err(PrivateKeyError::Truncated);
     }
     let mut plain = crypt_key_file(cipher, key, iv, encrypted, false)?;

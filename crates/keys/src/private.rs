@@ -339,6 +339,13 @@ mod tests {
     }
 
     #[test]
+    fn keys_can_go_to_other_threads() {
+        fn assert<T: Send + Sync>() {}
+        assert::<PrivateKey>();
+        assert::<PublicKey>();
+    }
+
+    #[test]
     fn security_keys_are_read_and_do_not_sign() {
         for line in test_data::PUBLIC_LINES.lines() {
             let (public, _) = PublicKey::from_line(line).unwrap();

@@ -21,7 +21,7 @@ pub struct PublicKey {
 }
 
 /// What a public key consists of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyData {
     /// RFC 8709.
     Ed25519 {
@@ -151,10 +151,12 @@ impl PublicKey {
     /// The size that `ssh-keygen -l` prints.
     pub fn bits(&self) -> u32 {
         match &self.data {
-            KeyData::Ed25519 { .. } | KeyData::SkEd25519 { .. } | KeyData::SkEcdsa { .. } => 256,
-            KeyData::Ecdsa { curve: Curve::NistP256, .. } => 256,
             KeyData::Ecdsa { curve: Curve::NistP384, .. } => 384,
             KeyData::Ecdsa { curve: Curve::NistP521, .. } => 521,
+            KeyData::Ecdsa { curve: Curve::NistP256, .. }
+            | KeyData::Ed25519 { .. }
+            | KeyData::SkEd25519 { .. }
+            | KeyData::SkEcdsa { .. } => 256,
             KeyData::Rsa { n, .. } => Mpint::from_magnitude(n).bits() as u32,
         }
     }

@@ -97,13 +97,12 @@ fn decode_rsa(
     certificate: Option<&PublicKey>,
     reader: &mut Reader<'_>,
 ) -> Result<(PublicKey, Secret), PrivateKeyError> {
-    let data = match certificate {
-        Some(certificate) => certificate.data().clone(),
-        None => {
-            let n = reader.mpint()?.magnitude().to_vec();
-            let e = reader.mpint()?.magnitude().to_vec();
-            KeyData::Rsa { e, n }
-        }
+    let data = if let Some(certificate) = certificate {
+        certificate.data().clone()
+    } else {
+        let n = reader.mpint()?.magnitude().to_vec();
+        let e = reader.mpint()?.magnitude().to_vec();
+        KeyData::Rsa { e, n }
     };
     let (d, iqmp, p, q) = (reader.mpint()?, reader.mpint()?, reader.mpint()?, reader.mpint()?);
     let public = PublicKey::from_data(data)?;

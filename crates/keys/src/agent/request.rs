@@ -22,7 +22,6 @@ const ADD_SMARTCARD_KEY_CONSTRAINED: u8 = 26;
 const EXTENSION: u8 = 27;
 
 /// What a client asks of an agent. RFC 9987 §3.
-#[derive(Debug)]
 pub enum Request {
     /// List the keys.
     RequestIdentities,
@@ -200,6 +199,25 @@ impl Request {
             Request::Unknown(number) => out.put_u8(*number),
         }
         framing::frame(&out)
+    }
+}
+
+/// The name alone: most requests hold a secret.
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Request::RequestIdentities => f.write_str("RequestIdentities"),
+            Request::Sign { .. } => f.write_str("Sign"),
+            Request::AddIdentity { key, .. } => write!(f, "AddIdentity({key:?})"),
+            Request::RemoveIdentity { .. } => f.write_str("RemoveIdentity"),
+            Request::RemoveAllIdentities => f.write_str("RemoveAllIdentities"),
+            Request::AddSmartcardKey { id, .. } => write!(f, "AddSmartcardKey({id:?})"),
+            Request::RemoveSmartcardKey { id, .. } => write!(f, "RemoveSmartcardKey({id:?})"),
+            Request::Lock { .. } => f.write_str("Lock"),
+            Request::Unlock { .. } => f.write_str("Unlock"),
+            Request::Extension { name, .. } => write!(f, "Extension({name:?})"),
+            Request::Unknown(number) => write!(f, "Unknown({number})"),
+        }
     }
 }
 

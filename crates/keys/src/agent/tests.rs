@@ -51,6 +51,12 @@ fn every_request() {
 }
 
 #[test]
+fn secrets_are_not_printed() {
+    let passphrase = Zeroizing::new(vec![42, 43]);
+    assert_eq!(format!("{:?}", Request::Lock { passphrase }), "Lock");
+}
+
+#[test]
 fn keys_are_added_with_constraints() {
     let hop = |host: &str, comment: &str| Hop {
         user: String::new(),

@@ -63,7 +63,7 @@ pub fn hash_names(text: &str) -> Edit {
                 let key = key.to_line(&comment);
                 for name in names.split(',').filter(|name| !name.is_empty()) {
                     let hashed = hash_host(&HostName::from_text(name));
-                    edit.text.push_str(&format!("{hashed} {key}\n"));
+                    edit.text.extend([&hashed, " ", &key, "\n"]);
                 }
                 edit.lines.push(index + 1);
             }
