@@ -226,17 +226,11 @@ pub struct Invocation {
 pub fn invocation(account: &Account, command: Option<&str>) -> Invocation {
     let program = account.shell.clone();
     let base = program.file_name().unwrap_or(program.as_os_str());
-    match command {
-        Some(command) => Invocation {
-            argv0: base.to_owned(),
-            arguments: vec!["-c".into(), command.into()],
-            program,
-        },
-        None => {
-            let argv0 = [b"-", base.as_bytes()].concat();
-            Invocation { argv0: OsString::from_vec(argv0), arguments: Vec::new(), program }
-        }
-    }
+    let Some(command) = command else {
+        let argv0 = [b"-", base.as_bytes()].concat();
+        return Invocation { argv0: OsString::from_vec(argv0), arguments: Vec::new(), program };
+    };
+    Invocation { argv0: base.to_owned(), arguments: vec!["-c".into(), command.into()], program }
 }
 
 /// Whether the user wants no messages at login: there is a `~/.hushlogin`.

@@ -3,7 +3,7 @@
 //! An account that does not exist, or has no password, costs the same hashing as one that has, so that time does
 //! not tell which accounts there are.
 
-use crate::accounts::{Account, Term};
+use crate::accounts::{Account, Shadow, Term};
 use crate::sys::library::Crypt;
 use std::ffi::CString;
 use std::sync::OnceLock;
@@ -56,8 +56,7 @@ impl Checker {
         now_seconds: u64,
     ) -> Verdict {
         let shadow = if account.exists { account.shadow() } else { None };
-        let right =
-            self.matches(shadow.as_ref().map(|shadow| shadow.hash()), password, permit_empty);
+        let right = self.matches(shadow.as_ref().map(Shadow::hash), password, permit_empty);
         match shadow.map(|shadow| shadow.password_term(now_seconds)) {
             Some(Term::Over | Term::Forced) if right => Verdict::MustChange,
             Some(_) if right => Verdict::Right,

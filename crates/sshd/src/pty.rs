@@ -60,8 +60,8 @@ impl Pty {
         }
         // Without the group, writing (write(1), wall(1)) is for everyone, or it would be for none.
         let (gid, mode) = match accounts::group_number(c"tty") {
-            Some(tty) => (tty, 0o620),
-            None => (gid, 0o622),
+            Some(tty) => (tty, Mode::RUSR | Mode::WUSR | Mode::WGRP),
+            None => (gid, Mode::RUSR | Mode::WUSR | Mode::WGRP | Mode::WOTH),
         };
         set_owner(&self.slave, uid, gid, mode)
     }
@@ -74,7 +74,7 @@ impl Pty {
         if !rustix::process::geteuid().is_root() {
             return Ok(());
         }
-        set_owner(&self.slave, 0, 0, 0o666)
+        set_owner(&self.slave, 0, 0, Mode::from_raw_mode(0o666))
     }
 
     /// Sets the modes that a `pty-req` carries. Unknown ones are skipped.
@@ -135,13 +135,13 @@ fn open_path(path: &PathBuf) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-fn set_owner(terminal: &OwnedFd, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
+fn set_owner(terminal: &OwnedFd, uid: u32, gid: u32, mode: Mode) -> io::Result<()> {
     let status = rustix::fs::fstat(terminal)?;
     if status.st_uid != uid || status.st_gid != gid {
         rustix::fs::fchown(terminal, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
     }
-    if status.st_mode & 0o777 != mode {
-        rustix::fs::fchmod(terminal, Mode::from_raw_mode(mode))?;
+    if Mode::from_raw_mode(status.st_mode) != mode {
+        rustix::fs::fchmod(terminal, mode)?;
     }
     Ok(())
 }

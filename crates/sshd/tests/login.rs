@@ -10,6 +10,7 @@ use keyway_sshd::pam::{Dialogue, Event, Login, Standing, Style, Transaction};
 use keyway_sshd::password::{Checker, Verdict};
 use keyway_sshd::sys::library::Crypt;
 use std::ffi::CString;
+use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
@@ -60,8 +61,8 @@ fn own_database(directory: &Path) -> bool {
     .enumerate()
     {
         let number = 3000 + number;
-        passwd.push_str(&format!("{name}:x:{number}:{number}::/tmp:/bin/sh\n"));
-        shadow.push_str(&format!("{name}:{hash}:{rest}\n"));
+        writeln!(passwd, "{name}:x:{number}:{number}::/tmp:/bin/sh").unwrap();
+        writeln!(shadow, "{name}:{hash}:{rest}").unwrap();
     }
     let file = |name: &str, text: &str| {
         let path = directory.join(name);

@@ -1,0 +1,502 @@
+//! Shells, commands and subsystems. RFC 4254 §6.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+use super::Session;
+use crate::environment::{self, Invocation, Sources, UserEnvironment};
+use crate::pty::Pty;
+use crate::requests::{Ending, Error, FromSession, Run, SessionNews};
+use crate::sys::process::ChildSetup;
+
+/// A larger pipe means fewer system calls; a user may have 64 MiB of it, the rest get the usual size.
+const PIPE_BYTES: usize = 1 << 20;
+/// The exit status of a login that `/etc/nologin` turned away, as OpenSSH has it.
+const NOLOGIN_STATUS: u32 = 254;
+/// `internal-sftp`, which stands for a server inside this program.
+const INTERNAL_SFTP: &str = "internal-sftp";
+
+/// The signals that RFC 4254 §6.10 names.
+static SIGNALS: [(&str, Signal); 13] = [
+    ("ABRT", Signal::ABORT),
+    ("ALRM", Signal::ALARM),
+    ("FPE", Signal::FPE),
+    ("HUP", Signal::HUP),
+    ("ILL", Signal::ILL),
+    ("INT", Signal::INT),
+    ("KILL", Signal::KILL),
+    ("PIPE", Signal::PIPE),
+    ("QUIT", Signal::QUIT),
+    ("SEGV", Signal::SEGV),
+    ("TERM", Signal::TERM),
+    ("USR1", Signal::USR1),
+    ("USR2", Signal::USR2),
+];
+/// Those of them that a client may send.
+const SENDABLE: [&str; 7] = ["HUP", "INT", "KILL", "QUIT", "TERM", "USR1", "USR2"];
+
+/// One session channel.
+#[derive(Default)]
+pub(super) struct Slot {
+    /// Variables that the client set.
+    pub(super) requested: Vec<(String, String)>,
+    terminal: Option<Pty>,
+    term: String,
+    program: Option<Program>,
+    started: bool,
+    /// A client may not send signals to what the administrator chose to run.
+    forced: bool,
+    closed: bool,
+}
+
+/// What runs.
+pub(super) struct Program {
+    child: Child,
+    ending: OwnedFd,
+}
+
+impl Slot {
+    /// Becomes readable when the program ends.
+    pub(super) fn ending(&self) -> Option<BorrowedFd<'_>> {
+        self.program.as_ref().map(|program| program.ending.as_fd())
+    }
+
+    pub(super) fn terminal(&self) -> Option<&Pty> {
+        self.terminal.as_ref()
+    }
+
+    pub(super) fn take_terminal(&mut self) -> Option<Pty> {
+        self.terminal.take()
+    }
+
+    pub(super) fn may_have_terminal(&self) -> bool {
+        self.terminal.is_none() && !self.started
+    }
+
+    pub(super) fn set_terminal(&mut self, terminal: Pty, term: String) {
+        self.terminal = Some(terminal);
+        self.term = term;
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.program.is_some()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.terminal = None;
+    }
+
+    /// How the program ended, once.
+    pub(super) fn ended(&mut self) -> Option<Ending> {
+        let program = self.program.as_mut()?;
+        let status = program.child.try_wait().ok()??;
+        self.program = None;
+        Some(match (status.code(), status.signal()) {
+            (_, Some(signal)) => Ending::Signal {
+                name: SIGNALS
+                    .iter()
+                    .find(|(_, known)| known.as_raw() == signal)
+                    .map_or_else(|| format!("SIG{signal}@openssh.com"), |(name, _)| (*name).into()),
+                core_dumped: status.core_dumped(),
+            },
+            (code, None) => Ending::Status { status: code.unwrap_or(255).cast_unsigned() },
+        })
+    }
+
+    /// RFC 4254 §6.9.
+    pub(super) fn signal(&self, name: &str) -> bool {
+        if self.forced || !SENDABLE.contains(&name) {
+            return false;
+        }
+        let Some((_, signal)) = SIGNALS.iter().find(|(known, _)| *known == name) else {
+            return false;
+        };
+        self.send(*signal)
+    }
+
+    /// Tells the program that nobody is there any more.
+    pub(super) fn hang_up(&mut self) {
+        if let Some(terminal) = &self.terminal {
+            // The shell's own group is not always the one in front.
+            let _ = crate::sys::process::hang_up_foreground(terminal.master.as_fd());
+        }
+        self.send(Signal::HUP);
+    }
+
+    fn send(&self, signal: Signal) -> bool {
+        let Some(program) = &self.program else { return false };
+        // It leads a session, and so a group, of its own; it has not been waited for, so
+        // the number is its own still.
+        let group = Pid::from_raw(program.child.id().cast_signed());
+        group.is_some_and(|group| rustix::process::kill_process_group(group, signal).is_ok())
+    }
+}
+
+/// What is to be run, after everybody had his say.
+struct Plan {
+    /// For the shell's `-c`; nothing is a login shell.
+    command: Option<OsString>,
+    /// What the client asked for, when that is not it.
+    original: Option<String>,
+    forced: bool,
+    subsystem: bool,
+}
+
+/// The ends of a program's standard streams.
+struct Streams {
+    /// For the program: input, output, errors.
+    theirs: [OwnedFd; 3],
+    /// For the gate: the terminal; or input, output, errors.
+    ours: Vec<OwnedFd>,
+}
+
+impl Session {
+    /// Starts what a channel asks for.
+    pub(super) fn run(&mut self, channel: u32, what: Run) -> Result<(), Error> {
+        let plan = match self.slots.get(&channel) {
+            Some(slot) if !slot.started => self.plan(what),
+            _ => Err("something was started on this channel already".to_owned()),
+        };
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(why) => {
+                log::error!("{why}");
+                return self.answer(channel, false, &why);
+            }
+        };
+        let Some(slot) = self.slots.get_mut(&channel) else { return Ok(()) };
+        slot.started = true;
+        slot.forced = plan.forced || plan.subsystem;
+        let terminal = slot.terminal.is_some();
+        let streams = match &slot.terminal {
+            Some(pty) => terminal_streams(pty),
+            None => pipe_streams(),
+        };
+        let Streams { theirs, ours } = match streams {
+            Ok(streams) => streams,
+            Err(error) => {
+                log::error!("cannot start a session: {error}");
+                return self.answer(channel, false, "out of resources");
+            }
+        };
+        self.log_start(&plan, channel);
+        // First, so that whatever is written from now on is read by somebody.
+        let passed: Vec<_> = ours.iter().map(AsFd::as_fd).collect();
+        self.gate.send(&FromSession::Started { channel, terminal }, &passed)?;
+        drop(ours);
+        let ending = match self.start_program(channel, &plan, theirs) {
+            Ok(None) => return Ok(()),
+            Ok(Some(status)) => status,
+            Err(error) => {
+                log::error!("cannot execute the shell: {error}");
+                1
+            }
+        };
+        if let Some(slot) = self.slots.get_mut(&channel) {
+            slot.terminal = None;
+        }
+        let status = Ending::Status { status: ending };
+        self.gate.send(&FromSession::Exited { channel, status }, &[])
+    }
+
+    /// What to run in place of what was asked for.
+    fn plan(&self, what: Run) -> Result<Plan, String> {
+        let (command, subsystem) = match what {
+            Run::Shell => (None, false),
+            Run::Exec { command } => (Some(command.0), false),
+            Run::Subsystem { name } => {
+                let found = self.start.subsystems.iter().find(|(known, _)| *known == name);
+                match found {
+                    Some((_, command)) => (Some(command.clone().into_bytes()), true),
+                    None => {
+                        return Err(format!(
+                            "subsystem request for {} by user {} failed, subsystem not found",
+                            crate::monitor::printable(&name, 100),
+                            self.start.user
+                        ));
+                    }
+                }
+            }
+        };
+        let plan = match &self.start.force_command {
+            Some(forced) => Plan {
+                original: command.map(|command| String::from_utf8_lossy(&command).into_owned()),
+                command: Some(forced.clone().into()),
+                forced: true,
+                subsystem,
+            },
+            None => Plan {
+                command: command.map(OsString::from_vec),
+                original: None,
+                forced: false,
+                subsystem,
+            },
+        };
+        let is_internal = plan.command.as_ref().is_some_and(|command| {
+            command.to_string_lossy().split_whitespace().next() == Some(INTERNAL_SFTP)
+        });
+        if is_internal {
+            return Err(format!("{INTERNAL_SFTP} is not built into this server; name an sftp-server program"));
+        }
+        if plan.command.as_ref().is_some_and(|command| command.as_encoded_bytes().contains(&0)) {
+            return Err("a command has a NUL in it".into());
+        }
+        Ok(plan)
+    }
+
+    fn log_start(&self, plan: &Plan, channel: u32) {
+        let terminal = self.slots.get(&channel).and_then(Slot::terminal);
+        let kind = match plan {
+            Plan { forced: true, .. } => "forced-command",
+            Plan { subsystem: true, .. } => "subsystem",
+            Plan { command: Some(_), .. } => "command",
+            Plan { command: None, .. } => "shell",
+        };
+        let on = terminal.map(|terminal| {
+            let line = terminal.path.strip_prefix("/dev").unwrap_or(&terminal.path);
+            format!(" on {}", line.display())
+        });
+        log::info!(
+            target: crate::VERBOSE,
+            "Starting session: {kind}{} for {} from {} port {} id {channel}",
+            on.unwrap_or_default(),
+            self.start.user,
+            self.start.ends.remote_address,
+            self.start.ends.remote_port
+        );
+    }
+
+    /// Starts the program; an exit status when none was started.
+    fn start_program(
+        &mut self,
+        channel: u32,
+        plan: &Plan,
+        [input, output, errors]: [OwnedFd; 3],
+    ) -> io::Result<Option<u32>> {
+        if let Some(text) = environment::nologin(&self.account) {
+            let text = String::from_utf8_lossy(&text).into_owned();
+            write_all(&errors, text.as_bytes());
+            let line =
+                format!("User {} not allowed because /etc/nologin exists", self.start.user);
+            let _ = self.monitor.send(&SessionNews::Log { level: 3, text: line }, &[]);
+            return Ok(Some(NOLOGIN_STATUS));
+        }
+        let has_terminal = self.slots.get(&channel).is_some_and(|slot| slot.terminal.is_some());
+        let invocation = if self.start.must_change_password {
+            write_all(&errors, b"WARNING: Your password has expired.\n");
+            if !has_terminal {
+                write_all(&errors, b"Password change required but no TTY available.\n");
+                return Ok(Some(1));
+            }
+            write_all(&errors, b"You must change your password now and login again!\n");
+            Invocation {
+                program: "/usr/bin/passwd".into(),
+                argv0: "passwd".into(),
+                arguments: Vec::new(),
+            }
+        } else {
+            let shell = environment::invocation(&self.account, None);
+            match &plan.command {
+                None => shell,
+                Some(command) => {
+                    let name = shell.program.file_name().unwrap_or(shell.program.as_os_str());
+                    Invocation {
+                        argv0: name.to_owned(),
+                        arguments: vec!["-c".into(), command.clone()],
+                        program: shell.program,
+                    }
+                }
+            }
+        };
+        let variables = self.variables(channel, plan);
+        if has_terminal && plan.command.is_none() {
+            self.greet(&output);
+        }
+        if let Some(rc) = environment::rc_command(&self.account, self.start.permit_user_rc && !plan.subsystem) {
+            // It comes before everything else by definition, so the session waits for it.
+            let mut command = self.command(&rc, &variables);
+            command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(errors.try_clone()?);
+            ChildSetup { new_session: true, directories: self.directories(), ..ChildSetup::default() }
+                .install(&mut command);
+            if let Err(error) = command.status() {
+                log::error!("cannot run {}: {error}", rc.program.display());
+            }
+        }
+        if self.home().is_none() {
+            let text =
+                format!("Could not chdir to home directory {}\r\n", self.account.home.display());
+            write_all(&errors, text.as_bytes());
+        }
+        let mut command = self.command(&invocation, &variables);
+        let diagnostics = errors.try_clone()?;
+        command.stdin(input).stdout(output).stderr(errors);
+        ChildSetup {
+            new_session: true,
+            terminal: has_terminal,
+            directories: self.directories(),
+            ..ChildSetup::default()
+        }
+        .install(&mut command);
+        let child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                let reason = error.to_string();
+                let reason = reason.split(" (os error").next().unwrap_or_default();
+                let text = format!("{}: {reason}\n", invocation.program.display());
+                write_all(&diagnostics, text.as_bytes());
+                return Ok(Some(1));
+            }
+        };
+        log::debug!("User child is on pid {}", child.id());
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let ending = pid.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
+        let Some(Ok(ending)) = ending else {
+            return Err(io::Error::other("no descriptor for the process"));
+        };
+        let process = child.id();
+        let Some(slot) = self.slots.get_mut(&channel) else { return Ok(Some(1)) };
+        slot.program = Some(Program { child, ending });
+        if let Some(terminal) = slot.terminal() {
+            let line = terminal.path.to_string_lossy().into_owned();
+            let _ = self.monitor.send(&SessionNews::TerminalOpened { line, process }, &[]);
+        }
+        Ok(None)
+    }
+
+    fn command(&self, invocation: &Invocation, variables: &environment::Environment) -> Command {
+        let mut command = Command::new(&invocation.program);
+        command.arg0(&invocation.argv0).args(&invocation.arguments);
+        command.env_clear().envs(variables.iter());
+        command
+    }
+
+    fn home(&self) -> Option<&Path> {
+        self.account.home.is_dir().then_some(self.account.home.as_path())
+    }
+
+    fn directories(&self) -> Vec<std::ffi::CString> {
+        let own = std::ffi::CString::new(self.account.home.clone().into_os_string().into_vec());
+        own.into_iter().chain([c"/".to_owned()]).collect()
+    }
+
+    fn variables(&self, channel: u32, plan: &Plan) -> environment::Environment {
+        let start = &self.start;
+        let slot = self.slots.get(&channel);
+        let pam: Vec<(OsString, OsString)> = start
+            .pam_environment
+            .iter()
+            .map(|(name, value)| {
+                (OsString::from_vec(name.0.clone()), OsString::from_vec(value.0.clone()))
+            })
+            .collect();
+        let path: Option<PathBuf> = self.agent.as_ref().map(|agent| agent.path().to_owned());
+        let ends = &start.ends;
+        environment::build(&Sources {
+            account: &self.account,
+            requested: slot.map(|slot| slot.requested.as_slice()).unwrap_or_default(),
+            pam: &pam,
+            key_options: &start.key_environment,
+            user_environment: match &start.user_environment {
+                None => UserEnvironment::Refused,
+                Some(patterns) => UserEnvironment::Matching(patterns),
+            },
+            set_env: &start.set_env,
+            connection: Some((
+                &ends.remote_address,
+                ends.remote_port,
+                &ends.local_address,
+                ends.local_port,
+            )),
+            terminal: slot.and_then(|slot| {
+                Some((slot.term.as_str(), slot.terminal.as_ref()?.path.as_path()))
+            }),
+            display: None,
+            agent_socket: path.as_deref(),
+            authentication_file: None,
+            original_command: plan.original.as_deref(),
+        })
+    }
+
+    /// What an interactive login sees first.
+    fn greet(&self, terminal: &OwnedFd) {
+        if environment::is_quiet_login(&self.account) {
+            return;
+        }
+        let mut text = self.start.login_messages.clone().into_bytes();
+        text.extend_from_slice(self.start.last_login.as_bytes());
+        if self.start.print_motd
+            && let Some(motd) = environment::message_of_the_day()
+        {
+            text.extend_from_slice(&motd);
+        }
+        write_all(terminal, &text);
+    }
+}
+
+fn terminal_streams(pty: &Pty) -> io::Result<Streams> {
+    let slave = || pty.slave.try_clone();
+    Ok(Streams { theirs: [slave()?, slave()?, slave()?], ours: vec![pty.master.try_clone()?] })
+}
+
+fn pipe_streams() -> io::Result<Streams> {
+    let pipe = || {
+        let ends = pipe_with(PipeFlags::CLOEXEC)?;
+        // The usual size will do when this is refused.
+        let _ = fcntl_setpipe_size(&ends.0, PIPE_BYTES);
+        io::Result::Ok(ends)
+    };
+    let (input, to_program) = pipe()?;
+    let (from_program, output) = pipe()?;
+    let (errors_from_program, errors) = pipe_with(PipeFlags::CLOEXEC)?;
+    Ok(Streams {
+        theirs: [input, output, errors],
+        ours: vec![to_program, from_program, errors_from_program],
+    })
+}
+
+/// For messages to the user, whose loss is nobody's harm.
+fn write_all(descriptor: &OwnedFd, text: &[u8]) {
+    if let Ok(copy) = descriptor.try_clone() {
+        let _ = std::fs::File::from(copy).write_all(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_that_may_be_sent_have_numbers() {
+        for name in SENDABLE {
+            assert!(SIGNALS.iter().any(|(known, _)| *known == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_end_by_a_signal_is_told_by_name() {
+        let child = Command::new("/bin/sh").args(["-c", "kill -TERM $$"]).spawn().unwrap();
+        let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+        let ending = rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        let mut slot = Slot { program: Some(Program { child, ending }), ..Slot::default() };
+        let descriptor = slot.ending().unwrap();
+        let mut waited =
+            [rustix::event::PollFd::from_borrowed_fd(descriptor, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut waited, None).unwrap();
+        let expected = Ending::Signal { name: "TERM".into(), core_dumped: false };
+        assert_eq!(slot.ended(), Some(expected));
+        assert!(!slot.is_running());
+    }
+}
