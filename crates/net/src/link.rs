@@ -1,0 +1,605 @@
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use proto::{
+    ChannelId, ChannelRequest, Connection, DisconnectReason, Event, GlobalRequest, Role, Stream,
+};
+
+use crate::attached::{Attached, Notices, Output};
+use crate::endpoint::Endpoints;
+use crate::keep_alive::{Alive, KeepAlive, Watch};
+use crate::limits;
+use crate::reactor::{Interest, Owner, Reactor, Readiness, UserToken};
+use crate::transport::{Received, Transport, Wire};
+
+/// What an [`Application`](crate::Application) works with: the connection, and
+/// what is attached to it.
+pub struct Link<R: Role> {
+    connection: Connection<R>,
+    wire: Wire,
+    reactor: Reactor,
+    channels: HashMap<ChannelId, Attached>,
+    /// Channels with something to move, in the order of their turns.
+    active: VecDeque<ChannelId>,
+    /// Outputs of channels that are gone.
+    leftovers: Vec<Output>,
+    pub(crate) notices: Notices,
+    user_ready: Vec<(UserToken, Readiness)>,
+    keep_alive: Option<Watch>,
+    /// Global requests that wait for their answer: whether each was a ping.
+    pings: VecDeque<bool>,
+    now: Instant,
+    last_traffic: Instant,
+    released: bool,
+    phase: Phase,
+    ended: Option<proto::Error>,
+    transport_error: Option<io::Error>,
+    /// The transport takes no more bytes.
+    write_broken: bool,
+    input_ended: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// Nothing new is read locally; what waits is written until this time.
+    Finishing(Instant),
+    Aborted,
+}
+
+/// What the driver passes on.
+pub(crate) enum News {
+    Event(Event<'static>),
+    Data(ChannelId, Stream, Vec<u8>),
+}
+
+impl<R: Role> Link<R> {
+    pub(crate) fn new(connection: Connection<R>, transport: Transport) -> io::Result<Self> {
+        let mut reactor = Reactor::new()?;
+        let wire = Wire::new(transport, &mut reactor)?;
+        let now = Instant::now();
+        Ok(Self {
+            connection,
+            wire,
+            reactor,
+            channels: HashMap::new(),
+            active: VecDeque::new(),
+            leftovers: Vec::new(),
+            notices: Notices::new(),
+            user_ready: Vec::new(),
+            keep_alive: None,
+            pings: VecDeque::new(),
+            now,
+            last_traffic: now,
+            released: false,
+            phase: Phase::Running,
+            ended: None,
+            transport_error: None,
+            write_broken: false,
+            input_ended: false,
+        })
+    }
+
+    /// The engine.
+    pub fn connection(&self) -> &Connection<R> {
+        &self.connection
+    }
+
+    /// The engine, to ask and answer. What it has to send is sent at the end
+    /// of the turn.
+    pub fn connection_mut(&mut self) -> &mut Connection<R> {
+        &mut self.connection
+    }
+
+    /// The time, read once per turn.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Why the transport failed, if it did: the reset or unreachable network
+    /// behind an `Ended(ConnectionLost)`.
+    pub fn transport_error(&self) -> Option<&io::Error> {
+        self.transport_error.as_ref()
+    }
+
+    /// Connects a channel with local descriptors. They may be given before the
+    /// channel is open; nothing moves until then.
+    ///
+    /// EOF is sent when all inputs have ended; a channel without inputs sends
+    /// none by itself.
+    ///
+    /// # Errors
+    /// Those of the poll, such as a descriptor that is attached already. The
+    /// descriptors are closed then.
+    pub fn attach(&mut self, channel: ChannelId, endpoints: Endpoints) -> io::Result<()> {
+        self.detach(channel);
+        let attached = Attached::new(&mut self.reactor, channel, endpoints, self.now)?;
+        self.channels.insert(channel, attached);
+        self.activate(channel);
+        Ok(())
+    }
+
+    /// Closes a channel's local descriptors at once. What was not written is
+    /// dropped, and counts as consumed.
+    pub fn detach(&mut self, channel: ChannelId) {
+        if let Some(mut attached) = self.channels.remove(&channel) {
+            let dropped = attached.close(&mut self.reactor);
+            let _ = self.connection.consumed(channel, dropped);
+        }
+        self.notices.retain(|(other, _)| *other != channel);
+    }
+
+    /// Whether a channel has local descriptors.
+    pub fn is_attached(&self, channel: ChannelId) -> bool {
+        self.channels.contains_key(&channel)
+    }
+
+    /// Puts bytes before what is read from the channel's input.
+    pub fn queue_input(&mut self, channel: ChannelId, stream: Stream, bytes: &[u8]) {
+        if let Some(attached) = self.channels.get_mut(&channel) {
+            attached.queue_input(stream, bytes);
+            self.activate(channel);
+        }
+    }
+
+    /// Passes received data on to the channel's output, behind what waits
+    /// there. It counts as consumed when it was written.
+    pub fn queue_output(&mut self, channel: ChannelId, stream: Stream, bytes: &[u8]) {
+        if let Some(attached) = self.channels.get_mut(&channel) {
+            attached.queue_output(stream, bytes);
+            self.activate(channel);
+        }
+    }
+
+    /// From now on, an input that has nothing has ended: for a pty whose shell
+    /// is gone while others still hold it.
+    pub fn end_input_when_empty(&mut self, channel: ChannelId) {
+        if let Some(attached) = self.channels.get_mut(&channel) {
+            attached.end_input_when_empty();
+            self.activate(channel);
+        }
+    }
+
+    /// Whether the channel's input goes through
+    /// [`Application::input`](crate::Application::input).
+    pub fn set_filtered(&mut self, channel: ChannelId, filtered: bool) {
+        if let Some(attached) = self.channels.get_mut(&channel) {
+            attached.set_filtered(filtered);
+            self.activate(channel);
+        }
+    }
+
+    /// When something last moved on an attached channel, in either direction.
+    pub fn last_activity(&self, channel: ChannelId) -> Option<Instant> {
+        self.channels.get(&channel).map(|attached| attached.active)
+    }
+
+    /// Watches a descriptor of the application's own. Readiness is told once
+    /// per edge: read or write until it would block.
+    ///
+    /// # Errors
+    /// Those of the poll: regular files cannot be watched (`EPERM`).
+    pub fn watch(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        token: UserToken,
+        interest: Interest,
+    ) -> io::Result<()> {
+        use std::os::fd::AsRawFd;
+        let owner = Owner::User(token, fd.as_raw_fd());
+        self.reactor.register(fd, owner, interest).map(|_| ())
+    }
+
+    /// Ends [`Link::watch`]; to be called before the descriptor is closed.
+    pub fn unwatch(&mut self, token: UserToken) {
+        if let Some((slot, fd)) = self.reactor.find_user(token) {
+            self.reactor.remove(slot, fd);
+        }
+        self.user_ready.retain(|(other, _)| *other != token);
+    }
+
+    /// Sends a global request. Those that want a reply have to go this way,
+    /// so that their answers can be told from those of keep-alives.
+    ///
+    /// # Errors
+    /// Those of [`Connection::global_request`].
+    pub fn global_request(
+        &mut self,
+        request: GlobalRequest,
+        want_reply: bool,
+    ) -> Result<(), proto::Error> {
+        self.connection.global_request(request, want_reply)?;
+        if want_reply {
+            self.pings.push_back(false);
+        }
+        Ok(())
+    }
+
+    /// Starts, changes or ends asking a silent remote whether it is there.
+    pub fn set_keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
+        self.keep_alive = keep_alive.map(|keep_alive| Watch::new(keep_alive, self.now));
+    }
+
+    /// Says goodbye; the run ends when that was sent.
+    pub fn disconnect(&mut self, reason: DisconnectReason, description: &str) {
+        self.connection.disconnect(reason, description);
+    }
+
+    /// Ends the run once what waits for the remote is sent, for which there
+    /// are a few seconds, and what waits for local outputs is written.
+    pub fn finish(&mut self) {
+        if self.phase == Phase::Running {
+            self.phase = Phase::Finishing(self.now + limits::LAST_WORDS);
+        }
+    }
+
+    /// Ends the run now.
+    pub fn abort(&mut self) {
+        self.phase = Phase::Aborted;
+    }
+
+    pub(crate) fn begin_run(&mut self) {
+        self.now = Instant::now();
+        self.phase = Phase::Running;
+        if self.connection.is_ended() {
+            self.finish();
+        }
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.phase == Phase::Aborted
+    }
+
+    pub(crate) fn take_ended(&mut self) -> Option<proto::Error> {
+        self.ended.take()
+    }
+
+    pub(crate) fn take_user_ready(&mut self) -> Vec<(UserToken, Readiness)> {
+        std::mem::take(&mut self.user_ready)
+    }
+
+    pub(crate) fn is_watched(&self, token: UserToken) -> bool {
+        self.reactor.find_user(token).is_some()
+    }
+
+    /// The next event for the application. Data of attached channels goes to
+    /// its descriptors on the way.
+    pub(crate) fn next_news(&mut self) -> Option<News> {
+        loop {
+            let event = self.connection.poll_event(self.now)?;
+            let Event::Data { channel, stream, data } = event else {
+                match own(event).and_then(|event| self.handle(event)) {
+                    Some(event) => return Some(News::Event(event)),
+                    None => continue,
+                }
+            };
+            let attached = self.channels.get_mut(&channel);
+            let Some(attached) = attached.filter(|attached| attached.takes(stream)) else {
+                return Some(News::Data(channel, stream, data.to_vec()));
+            };
+            let done = attached.accept(&mut self.reactor, stream, data);
+            attached.active = self.now;
+            // Even when all was written, a failed write has to be told.
+            if !attached.queued && (done < data.len() || attached.has_news()) {
+                attached.queued = true;
+                self.active.push_back(channel);
+            }
+            if done > 0 {
+                let _ = self.connection.consumed(channel, done);
+            }
+        }
+    }
+
+    /// What the driver does about an event itself; `None` if it is not for the
+    /// application.
+    fn handle(&mut self, event: Event<'static>) -> Option<Event<'static>> {
+        match &event {
+            Event::Eof { channel } => {
+                if let Some(attached) = self.channels.get_mut(channel) {
+                    attached.handle_eof();
+                    self.activate(*channel);
+                }
+            }
+            Event::ChannelRequested { channel, request: ChannelRequest::Eow, .. } => {
+                if let Some(attached) = self.channels.get_mut(channel) {
+                    attached.handle_eow(&mut self.reactor);
+                    self.activate(*channel);
+                }
+            }
+            Event::ChannelOpened { channel } => self.activate(*channel),
+            Event::ChannelClosed { channel } | Event::ChannelRefused { channel, .. } => {
+                if let Some(attached) = self.channels.remove(channel) {
+                    attached.into_leftovers(&mut self.reactor, &mut self.leftovers);
+                    self.notices.retain(|(other, _)| other != channel);
+                }
+            }
+            Event::GlobalAnswered { .. } if self.pings.pop_front() == Some(true) => return None,
+            Event::Ended(_) => {
+                for (_, attached) in self.channels.drain() {
+                    attached.into_leftovers(&mut self.reactor, &mut self.leftovers);
+                }
+                self.active.clear();
+                self.finish();
+                let Event::Ended(error) = event else { return None };
+                self.ended = Some(error);
+                return None;
+            }
+            _ => {}
+        }
+        Some(event)
+    }
+
+    /// Reads the transport once. `false`: there is nothing to read or no room.
+    pub(crate) fn receive(&mut self, budget: &mut usize) -> bool {
+        if *budget == 0 || self.input_ended || !self.wire.is_readable(&self.reactor) {
+            return false;
+        }
+        let room = self.connection.input_room();
+        if room.is_empty() {
+            return false;
+        }
+        match self.wire.receive(&mut self.reactor, room) {
+            Received::Bytes(count) => {
+                *budget = budget.saturating_sub(count);
+                self.connection.handle_input(count);
+                self.traffic();
+                if let Some(watch) = &mut self.keep_alive {
+                    watch.heard(self.now);
+                }
+                return true;
+            }
+            Received::Nothing => return false,
+            Received::End => {}
+            Received::Failed(error) => {
+                log::debug!("reading from the remote: {error}");
+                self.transport_error = Some(error.into());
+            }
+        }
+        self.input_ended = true;
+        self.connection.handle_end_of_input();
+        true
+    }
+
+    /// Whether there is something to read and room for it.
+    pub(crate) fn can_receive(&mut self) -> bool {
+        !self.input_ended
+            && self.wire.is_readable(&self.reactor)
+            && !self.connection.input_room().is_empty()
+    }
+
+    /// Lets each active channel move its share. Returns the channels whose
+    /// input the application has to filter, with the room for it, and whether
+    /// there is more to do at once.
+    pub(crate) fn pump(&mut self) -> (Vec<(ChannelId, usize)>, bool) {
+        let (mut filtered, mut again) = (Vec::new(), false);
+        for _ in 0..self.active.len() {
+            let Some(channel) = self.active.pop_front() else { break };
+            let Some(attached) = self.channels.get_mut(&channel) else { continue };
+            attached.queued = false;
+            let (connection, reactor) = (&mut self.connection, &mut self.reactor);
+            let mut pumped = attached.pump_outputs(connection, reactor, channel);
+            // A run that ends sends nothing new.
+            if self.phase == Phase::Running {
+                attached.pump_inputs(connection, reactor, channel, &mut pumped);
+            }
+            attached.tell(connection, channel, &mut self.notices);
+            if pumped.moved {
+                attached.active = self.now;
+                self.last_traffic = self.now;
+                self.released = false;
+            }
+            again |= pumped.again;
+            if pumped.waiting {
+                attached.queued = true;
+                self.active.push_back(channel);
+            }
+            if pumped.filter_room > 0 {
+                filtered.push((channel, pumped.filter_room));
+            }
+        }
+        self.leftovers.retain_mut(|output| {
+            output.flush(&mut self.reactor);
+            if output.is_flushed() {
+                output.close(&mut self.reactor);
+            }
+            !output.is_flushed()
+        });
+        (filtered, again)
+    }
+
+    /// Reads a channel's input for the application to filter.
+    pub(crate) fn read_filtered(&mut self, channel: ChannelId, room: usize) -> Vec<u8> {
+        let mut data = vec![0; room.min(limits::FILTERED_READ_BYTES)];
+        let attached = self.channels.get_mut(&channel);
+        let count = attached.map_or(0, |attached| {
+            attached.active = self.now;
+            attached.read_filtered(&mut self.reactor, &mut data)
+        });
+        data.truncate(count);
+        self.activate(channel);
+        data
+    }
+
+    /// Writes what there is for the remote; returns how much left.
+    pub(crate) fn transmit(&mut self) -> usize {
+        let mut total = 0;
+        loop {
+            let bytes = self.connection.poll_transmit();
+            if bytes.is_empty() {
+                break;
+            }
+            let count = if self.write_broken {
+                bytes.len()
+            } else if self.wire.is_writable(&self.reactor) {
+                match self.wire.send(&mut self.reactor, bytes) {
+                    Ok(0) => break,
+                    Ok(count) => count,
+                    Err(error) => {
+                        // What the remote said before it went may still be
+                        // there to read; its end ends the connection.
+                        log::debug!("writing to the remote: {error}");
+                        self.write_broken = true;
+                        self.transport_error = Some(error.into());
+                        bytes.len()
+                    }
+                }
+            } else {
+                break;
+            };
+            self.connection.transmitted(count);
+            total += count;
+        }
+        if total > 0 {
+            self.traffic();
+        }
+        total
+    }
+
+    /// Looks at the clock's appointments. `true`: keep-alives went unanswered
+    /// for too long.
+    pub(crate) fn handle_timeouts(&mut self) -> bool {
+        if self.connection.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.connection.handle_timeout(self.now);
+        }
+        match self.keep_alive.as_mut().and_then(|watch| watch.check(self.now)) {
+            Some(Alive::GiveUp) => return true,
+            Some(Alive::Ask) if self.pings.len() < limits::UNANSWERED_PINGS => {
+                if self.connection.ping().is_ok() {
+                    self.pings.push_back(true);
+                }
+            }
+            Some(Alive::Ask) | None => {}
+        }
+        if !self.released && self.now >= self.last_traffic + limits::IDLE {
+            self.release();
+        }
+        false
+    }
+
+    /// Sleeps until there is something to do.
+    pub(crate) fn wait(&mut self, again: bool, application: Option<Instant>) -> io::Result<()> {
+        let timeout = if again { Some(Duration::ZERO) } else { self.sleep(application) };
+        let Self { reactor, channels, active, user_ready, .. } = self;
+        reactor.wait(timeout, |owner, readiness| match owner {
+            Owner::Channel(channel) => activate(channels, active, channel),
+            Owner::User(token, _) => user_ready.push((token, readiness)),
+            Owner::Transport | Owner::Leftover => {}
+        })?;
+        self.now = Instant::now();
+        Ok(())
+    }
+
+    /// Whether the run is over: nothing more to wait for.
+    pub(crate) fn is_done(&self) -> bool {
+        match self.phase {
+            Phase::Running => false,
+            Phase::Aborted => true,
+            Phase::Finishing(until) => {
+                let sent = self.connection.poll_transmit().is_empty()
+                    || self.write_broken
+                    || self.input_ended
+                    || self.now >= until;
+                let written =
+                    self.leftovers.is_empty() && !self.channels.values().any(Attached::has_spill);
+                sent && written
+            }
+        }
+    }
+
+    fn sleep(&self, application: Option<Instant>) -> Option<Duration> {
+        let idle = (!self.released).then(|| self.last_traffic + limits::IDLE);
+        let last_words = match self.phase {
+            Phase::Finishing(until) if self.now < until => Some(until),
+            _ => None,
+        };
+        let keep_alive = self.keep_alive.as_ref().map(Watch::deadline);
+        let engine = self.connection.poll_timeout();
+        let all = [idle, last_words, keep_alive, engine, application];
+        let next = all.into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(self.now))
+    }
+
+    fn traffic(&mut self) {
+        self.last_traffic = self.now;
+        self.released = false;
+    }
+
+    /// Gives back what an idle connection does not need.
+    fn release(&mut self) {
+        self.released = true;
+        self.connection.release_buffers();
+        self.channels.values_mut().for_each(Attached::release);
+        self.active.shrink_to(0);
+        self.notices.shrink_to(0);
+        self.user_ready.shrink_to(0);
+        self.leftovers.shrink_to(0);
+    }
+
+    fn activate(&mut self, channel: ChannelId) {
+        activate(&mut self.channels, &mut self.active, channel);
+    }
+}
+
+/// Gives a channel its place in the queue, once.
+fn activate(
+    channels: &mut HashMap<ChannelId, Attached>,
+    active: &mut VecDeque<ChannelId>,
+    channel: ChannelId,
+) {
+    let attached = channels.get_mut(&channel);
+    if let Some(attached) = attached.filter(|attached| !attached.queued) {
+        attached.queued = true;
+        active.push_back(channel);
+    }
+}
+
+/// An event without the lifetime that only data needs.
+fn own(event: Event<'_>) -> Option<Event<'static>> {
+    Some(match event {
+        Event::Data { .. } => return None,
+        Event::Notice(line) => Event::Notice(line),
+        Event::Negotiated => Event::Negotiated,
+        Event::ExtensionInfo => Event::ExtensionInfo,
+        Event::NewKeys { first } => Event::NewKeys { first },
+        Event::Ready => Event::Ready,
+        Event::CheckHostKey(ask) => Event::CheckHostKey(ask),
+        Event::SignAuth(ask) => Event::SignAuth(ask),
+        Event::SignExchange(ask) => Event::SignExchange(ask),
+        Event::SignProof(ask) => Event::SignProof(ask),
+        Event::PublicKeyOk { algorithm, key_blob } => Event::PublicKeyOk { algorithm, key_blob },
+        Event::AuthFailed { methods, partial_success } => {
+            Event::AuthFailed { methods, partial_success }
+        }
+        Event::InfoRequest { name, instruction, prompts } => {
+            Event::InfoRequest { name, instruction, prompts }
+        }
+        Event::PasswordChange { prompt } => Event::PasswordChange { prompt },
+        Event::Banner { message } => Event::Banner { message },
+        Event::Authenticate(request) => Event::Authenticate(request),
+        Event::Authenticated => Event::Authenticated,
+        Event::ChannelAsked(ask) => Event::ChannelAsked(ask),
+        Event::ChannelOpened { channel } => Event::ChannelOpened { channel },
+        Event::ChannelRefused { channel, reason, description } => {
+            Event::ChannelRefused { channel, reason, description }
+        }
+        Event::Eof { channel } => Event::Eof { channel },
+        Event::ChannelClosed { channel } => Event::ChannelClosed { channel },
+        Event::ChannelRequested { channel, request, want_reply } => {
+            Event::ChannelRequested { channel, request, want_reply }
+        }
+        Event::ChannelAnswered { channel, success } => Event::ChannelAnswered { channel, success },
+        Event::GlobalRequested { request, want_reply } => {
+            Event::GlobalRequested { request, want_reply }
+        }
+        Event::GlobalAnswered { success, data } => Event::GlobalAnswered { success, data },
+        Event::HostKeys(keys) => Event::HostKeys(keys),
+        Event::HostKeysProved(keys) => Event::HostKeysProved(keys),
+        Event::Ended(error) => Event::Ended(error),
+        other => {
+            log::warn!("an event is not passed on: {other:?}");
+            return None;
+        }
+    })
+}

@@ -1,0 +1,125 @@
+//! Transports that another program makes: `ProxyCommand` and
+//! `ProxyUseFdpass`.
+
+use std::ffi::OsString;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+};
+use rustix::pipe::PipeFlags;
+
+use crate::transport::Transport;
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Its standard input and output.
+    pub transport: Transport,
+    /// The process. Dropping it leaves it running.
+    pub child: Child,
+}
+
+/// Runs a command whose standard input and output are the transport. Its
+/// standard error stays ours.
+///
+/// # Errors
+/// Those of making pipes and starting the user's shell.
+pub fn proxy_command(command: &str) -> io::Result<Proxy> {
+    let (child_input, ours_out) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    let (ours_in, child_output) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    let child =
+        shell(command).stdin(Stdio::from(child_input)).stdout(Stdio::from(child_output)).spawn()?;
+    Ok(Proxy { transport: Transport::pair(ours_in, ours_out), child })
+}
+
+/// Runs a command that connects and passes the connected descriptor back
+/// through its standard output.
+///
+/// # Errors
+/// Those of starting it, and `UnexpectedEof` when it passes nothing.
+pub fn proxy_use_fdpass(command: &str) -> io::Result<OwnedFd> {
+    let (ours, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    let mut child = {
+        let mut command = shell(command);
+        command.stdin(Stdio::from(theirs.try_clone()?)).stdout(Stdio::from(theirs));
+        // The command goes out of scope with its copies of the socket, so that
+        // the end of the child is the end of the stream.
+        command.spawn()?
+    };
+    let received = receive_descriptor(&ours);
+    // Its work is done; a failure is told by the missing descriptor.
+    let _ = child.wait();
+    received
+}
+
+/// The user's shell is replaced by the command, so that a signal to the child
+/// reaches the proxy itself.
+fn shell(command: &str) -> Command {
+    let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
+    let mut runner = Command::new(shell.unwrap_or_else(|| OsString::from("/bin/sh")));
+    runner.arg("-c").arg(format!("exec {command}"));
+    runner
+}
+
+fn receive_descriptor(socket: &OwnedFd) -> io::Result<OwnedFd> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    loop {
+        let mut buffers = [IoSliceMut::new(&mut byte)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        match rustix::net::recvmsg(socket, &mut buffers, &mut control, flags) {
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => break,
+        }
+    }
+    let passed = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    passed.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::UnexpectedEof, "proxy dialer did not pass back a connection")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_descriptor_comes_through() {
+        let (a, b) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let passed = [reader.as_fd()];
+        assert!(control.push(SendAncillaryMessage::ScmRights(&passed)));
+        let bytes = [io::IoSlice::new(b"x")];
+        rustix::net::sendmsg(&a, &bytes, &mut control, SendFlags::empty()).unwrap();
+        let received = receive_descriptor(&b).unwrap();
+        rustix::io::write(&writer, b"hello").unwrap();
+        let mut room = [0; 8];
+        assert_eq!(rustix::io::read(&received, &mut room).unwrap(), 5);
+        drop(a);
+        assert!(receive_descriptor(&b).is_err());
+    }
+}

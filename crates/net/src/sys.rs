@@ -1,0 +1,116 @@
+//! The only unsafe code of this crate: signal handlers and `getifaddrs`, which
+//! no safe crate of ours offers.
+
+use std::ffi::CStr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Where the handler writes the numbers of signals.
+static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn note_signal(number: libc::c_int) {
+    let fd = SIGNAL_PIPE.load(Ordering::Relaxed);
+    let byte = [number.to_le_bytes()[0]];
+    // SAFETY: only async-signal-safe functions are called: `write`, of one
+    // byte that lives until it returns, and errno's location. The descriptor
+    // is never closed once it is stored. errno is put back, as the
+    // interrupted code may be about to read it.
+    unsafe {
+        let errno = libc::__errno_location();
+        let saved = *errno;
+        // A full pipe holds a byte to wake the reader already.
+        let _ = libc::write(fd, byte.as_ptr().cast(), 1);
+        *errno = saved;
+    }
+}
+
+/// Makes the given end of a pipe the one that handlers write to; only the
+/// first call in a process does. It must be non-blocking.
+pub(crate) fn set_signal_pipe(writer: OwnedFd) -> io::Result<()> {
+    let fd = writer.into_raw_fd();
+    if SIGNAL_PIPE.compare_exchange(-1, fd, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        return Ok(());
+    }
+    // SAFETY: the descriptor was given to us and stored nowhere.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Installs the handler that writes to the pipe.
+pub(crate) fn catch_signal(number: libc::c_int) -> io::Result<()> {
+    // SAFETY: a zeroed sigaction is valid: no flags, an empty mask on every
+    // libc we build for. The handler has the signature that a handler without
+    // SA_SIGINFO must have, and is async-signal-safe.
+    let result = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = note_signal as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigemptyset(&raw mut action.sa_mask);
+        libc::sigaction(number, &raw const action, std::ptr::null_mut())
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether a signal is ignored, as `nohup` leaves it.
+pub(crate) fn is_ignored(number: libc::c_int) -> bool {
+    // SAFETY: with no new action, sigaction only writes the old one, to a
+    // place that holds one.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(number, std::ptr::null(), &raw mut action) == 0
+            && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// The addresses of a network interface.
+pub(crate) fn interface_addresses(name: &str) -> io::Result<Vec<SocketAddr>> {
+    let mut first: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: getifaddrs writes a list, which is freed below.
+    if unsafe { libc::getifaddrs(&raw mut first) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut addresses = Vec::new();
+    let mut next = first;
+    // SAFETY: the list is valid and not changed until freeifaddrs; each node's
+    // name is a C string, and a node's address, where there is one, has at
+    // least the size that its family says.
+    unsafe {
+        while let Some(entry) = next.as_ref() {
+            next = entry.ifa_next;
+            if entry.ifa_addr.is_null()
+                || CStr::from_ptr(entry.ifa_name).to_bytes() != name.as_bytes()
+            {
+                continue;
+            }
+            match libc::c_int::from((*entry.ifa_addr).sa_family) {
+                libc::AF_INET => {
+                    let inet = entry.ifa_addr.cast::<libc::sockaddr_in>().read_unaligned();
+                    let ip = Ipv4Addr::from(u32::from_be(inet.sin_addr.s_addr));
+                    addresses.push(SocketAddr::new(IpAddr::V4(ip), 0));
+                }
+                libc::AF_INET6 => {
+                    let inet6 = entry.ifa_addr.cast::<libc::sockaddr_in6>().read_unaligned();
+                    let ip = Ipv6Addr::from(inet6.sin6_addr.s6_addr);
+                    addresses.push(SocketAddrV6::new(ip, 0, 0, inet6.sin6_scope_id).into());
+                }
+                _ => {}
+            }
+        }
+        libc::freeifaddrs(first);
+    }
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_has_its_address() {
+        let addresses = interface_addresses("lo").unwrap();
+        assert!(addresses.iter().all(|address| address.ip().is_loopback()));
+        assert!(interface_addresses("no such interface").unwrap().is_empty());
+    }
+}
