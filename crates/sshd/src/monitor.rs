@@ -281,7 +281,7 @@ impl Monitor {
             kex_algorithms: settings.kex_algorithms.value.clone(),
             ciphers: settings.ciphers.value.clone(),
             macs: settings.macs.value.clone(),
-            compression: settings.compression.value == config::value::Compression::Delayed,
+            compression: settings.compression.value == config::Compression::Delayed,
             rekey_bytes: rekey.bytes,
             rekey_seconds: rekey.interval.map(|interval| interval.as_secs()),
             min_rsa_bits: settings.required_rsa_size.value,

@@ -120,10 +120,37 @@ mod linux {
                 && before.elapsed().as_millis() >= 2
                 && std::time::SystemTime::now() > std::time::UNIX_EPOCH
         }),
+        ("cryptography for the first time", End::Fine, || {
+            let mut bytes = [0u8; 32];
+            crypto::random::fill(&mut bytes);
+            ["curve25519-sha256", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256"]
+                .into_iter()
+                .all(agrees)
+                && bytes != [0; 32]
+        }),
+        ("readiness loop", End::Fine, || {
+            use rustix::event::epoll;
+            let queue = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll");
+            let waker = rustix::event::eventfd(1, rustix::event::EventfdFlags::CLOEXEC).expect("eventfd");
+            let data = epoll::EventData::new_u64(7);
+            epoll::add(&queue, &waker, data, epoll::EventFlags::IN).expect("add");
+            let mut events = Vec::with_capacity(4);
+            epoll::wait(&queue, rustix::buffer::spare_capacity(&mut events), None).expect("wait") == 1
+        }),
         ("caught panic", End::Fine, || {
             std::panic::catch_unwind(|| std::hint::black_box(Vec::<u8>::new())[0]).is_err()
         }),
     ];
+
+    /// Both sides of a key exchange come to the same secret.
+    fn agrees(name: &str) -> bool {
+        let entry = crypto::tables::key_exchange(name).expect("in the table");
+        let crypto::tables::KexKind::Fixed(exchange) = entry.kind else { return false };
+        let client = exchange.start().expect("start");
+        let server = exchange.respond(client.share()).expect("respond");
+        let secret = client.finish(&server.share).expect("finish");
+        secret.encoded() == server.secret.encoded()
+    }
 
     pub fn main() {
         if let Ok(case) = std::env::var(CASE) {

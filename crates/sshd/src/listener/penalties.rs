@@ -39,9 +39,9 @@ impl Offence {
 #[derive(Debug, Clone)]
 pub(crate) struct Tariff {
     /// `PerSourcePenalties`.
-    pub(crate) penalties: config::value::Penalties,
+    pub(crate) penalties: config::Penalties,
     /// `PerSourceNetBlockSize`: how many bits of an address tell sources apart.
-    pub(crate) blocks: config::value::NetBlockSize,
+    pub(crate) blocks: config::NetBlockSize,
 }
 
 impl Tariff {
@@ -169,7 +169,7 @@ mod tests {
     fn tariff() -> Tariff {
         let seconds = Duration::from_secs;
         Tariff {
-            penalties: config::value::Penalties {
+            penalties: config::Penalties {
                 enabled: true,
                 crash: seconds(90),
                 authentication_failure: seconds(5),
@@ -184,7 +184,7 @@ mod tests {
                 overflow_permissive: true,
                 overflow6_permissive: false,
             },
-            blocks: config::value::NetBlockSize { ipv4: 32, ipv6: 64 },
+            blocks: config::NetBlockSize { ipv4: 32, ipv6: 64 },
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 
 use config::ServerSettings;
-use config::value::AddressFamily;
+use config::AddressFamily;
 use rustix::net::{AddressFamily as Family, SocketFlags, SocketType, sockopt};
 
 /// The port when the configuration names none.

@@ -1,7 +1,7 @@
 //! How many connections may be on their way to a login at once (`MaxStartups`,
 //! `PerSourceMaxStartups`).
 
-use config::value::MaxStartups;
+use config::MaxStartups;
 
 /// Whether one more connection is refused, with `started` under way.
 ///

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use config::ServerSettings;
-use config::value::{MethodList, PermitRootLogin};
+use config::{MethodList, PermitRootLogin};
 use crypto::hash::HashAlgorithm;
 
 use super::interactive::{self, Interactive};

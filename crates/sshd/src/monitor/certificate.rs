@@ -1,0 +1,199 @@
+//! Users who come with a certificate: of a CA that the host trusts, or of one that the user does.
+
+use config::ServerSettings;
+use keys::authorized_keys::{self, Entry, Options};
+use keys::{Certificate, CertificateKind, PublicKey};
+
+use super::authentication::{Facts, now_seconds};
+use super::log_lines::printable;
+use super::publickey::{Grant, check_entry, grant};
+use crate::accounts::Account;
+use crate::authorized;
+use crate::settings::read_limited;
+
+/// No list of CAs is larger.
+const CA_FILE_BYTES: u64 = 1024 * 1024;
+
+/// A certificate by a CA of `TrustedUserCAKeys`.
+pub(super) fn trusted(
+    key: &PublicKey,
+    facts: &Facts<'_>,
+    account: &Account,
+    settings: &ServerSettings,
+) -> Option<Grant> {
+    let certificate = key.certificate()?;
+    let path = settings.trusted_user_ca_keys.value.as_ref()?;
+    let bytes = match read_limited(path, CA_FILE_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            log::error!("Could not open CA keys '{}': {error}", path.display());
+            return None;
+        }
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let is_trusted = text.lines().any(|line| {
+        let line = line.trim();
+        !line.starts_with('#')
+            && PublicKey::from_line(line).is_ok_and(|(ca, _)| ca == certificate.signature_key)
+    });
+    if !is_trusted {
+        log::debug!("CA of certificate {} is not listed in {}", printable(&certificate.key_id, 100), path.display());
+        return None;
+    }
+    // With a file of principals the account's own name counts only when it is in there.
+    let principals = match settings.authorized_principals_file.value.as_deref() {
+        Some(file) if !file.eq_ignore_ascii_case("none") => {
+            from_file(file, certificate, facts, account, settings)?
+        }
+        _ => {
+            if !certificate.principals.iter().any(|name| *name == account.name) {
+                log_refusal(certificate, "name is not a listed principal");
+                return None;
+            }
+            Options::default()
+        }
+    };
+    check(key, certificate, &principals, facts, settings)
+}
+
+/// A certificate by a CA that a line of `authorized_keys` names with `cert-authority`.
+pub(super) fn by_entry(
+    key: &PublicKey,
+    entry: &Entry,
+    place: &str,
+    facts: &Facts<'_>,
+    account: &Account,
+    settings: &ServerSettings,
+) -> Option<Grant> {
+    let certificate = key.certificate()?;
+    if certificate.signature_key != entry.key || !check_entry(entry, place, facts) {
+        return None;
+    }
+    let named = |wanted: &str| certificate.principals.iter().any(|name| name == wanted);
+    let fits = match &entry.options.principals {
+        Some(list) => list.iter().any(|name| named(name)),
+        None => named(&account.name),
+    };
+    if !fits {
+        log_refusal(certificate, "name is not a listed principal");
+        return None;
+    }
+    check(key, certificate, &entry.options, facts, settings)
+}
+
+/// The options of the first line of the principals file that names one of the certificate's.
+fn from_file(
+    setting: &str,
+    certificate: &Certificate,
+    facts: &Facts<'_>,
+    account: &Account,
+    settings: &ServerSettings,
+) -> Option<Options> {
+    for file in authorized::read(setting, account, "authorized principals", settings.strict_modes.value) {
+        let file = match file {
+            Ok(file) => file,
+            Err(error) => {
+                log::debug!("{error}");
+                continue;
+            }
+        };
+        for line in file.text.lines() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            // The name is the last word; options before it may have blanks in quotes.
+            let (options, name) = match line.rsplit_once([' ', '\t']) {
+                Some((options, name)) => (options.trim(), name),
+                None => ("", line),
+            };
+            if !certificate.principals.iter().any(|principal| principal == name) {
+                continue;
+            }
+            match Options::parse(options) {
+                Ok(options) => {
+                    let from_here = options.from.is_none()
+                        || facts
+                            .remote()
+                            .is_some_and(|remote| options.allows_from(None, remote).unwrap_or(false));
+                    if from_here {
+                        return Some(options);
+                    }
+                }
+                Err(error) => log::info!("{}: {error}", file.path.display()),
+            }
+        }
+    }
+    log_refusal(certificate, "name is not a listed principal");
+    None
+}
+
+/// The certificate's own terms. Whom it names has been checked by then.
+fn check(
+    key: &PublicKey,
+    certificate: &Certificate,
+    line: &authorized_keys::Options,
+    facts: &Facts<'_>,
+    settings: &ServerSettings,
+) -> Option<Grant> {
+    let signed_by = &settings.ca_signature_algorithms.value;
+    let algorithm = certificate.signature_algorithm();
+    if !signed_by.iter().any(|name| name == algorithm) {
+        log_refusal(certificate, &format!("signature algorithm {algorithm} of the CA is not allowed"));
+        return None;
+    }
+    let terms = certificate
+        .check(CertificateKind::User, None, now_seconds(), false)
+        .and_then(|()| certificate.options());
+    let terms = match terms {
+        Ok(terms) => terms,
+        Err(error) => {
+            log::info!("{error}");
+            return None;
+        }
+    };
+    if let Some(list) = &terms.source_address {
+        let from_here = facts
+            .remote()
+            .is_some_and(|remote| keys::address::matches_cidr_list(list, remote).unwrap_or(false));
+        if !from_here {
+            log_refusal(
+                certificate,
+                &format!("not valid for use from source address {}", facts.ends.remote_address),
+            );
+            return None;
+        }
+    }
+    let mut granted = grant(line, settings);
+    // Two commands that differ leave nothing that could be run.
+    match (&granted.options.force_command, &terms.force_command) {
+        (Some(of_line), Some(of_certificate)) if of_line != of_certificate => {
+            log_refusal(certificate, "forced commands do not match");
+            return None;
+        }
+        (None, Some(command)) => granted.options.force_command = Some(command.clone()),
+        _ => {}
+    }
+    granted.options.pty &= terms.permit_pty;
+    granted.options.agent_forwarding &= terms.permit_agent_forwarding;
+    granted.options.port_forwarding &= terms.permit_port_forwarding;
+    granted.options.x11_forwarding &= terms.permit_x11_forwarding;
+    granted.options.user_rc &= terms.permit_user_rc;
+    granted.verify.require_touch = settings.pubkey_auth_options.value.touch_required
+        || !(terms.no_touch_required || line.no_touch_required);
+    granted.verify.require_verification |= terms.verify_required;
+    log::info!(
+        target: crate::VERBOSE,
+        "Accepted certificate ID \"{}\" (serial {}) signed by {} CA {}",
+        printable(&certificate.key_id, 200),
+        certificate.serial,
+        certificate.signature_key.type_label(),
+        certificate.signature_key.fingerprint(keys::FingerprintHash::Sha256)
+    );
+    let _ = key;
+    Some(granted)
+}
+
+fn log_refusal(certificate: &Certificate, reason: &str) {
+    log::info!("Certificate \"{}\" invalid: {reason}", printable(&certificate.key_id, 200));
+}

@@ -1,0 +1,285 @@
+//! Whether a key lets a user in. RFC 4252 §7.
+
+use std::net::IpAddr;
+
+use config::ServerSettings;
+use keys::authorized_keys::{self, Entry, Options};
+use keys::{PublicKey, VerifyOptions};
+use wire::Writer;
+
+use super::authentication::{Facts, now_seconds};
+use super::certificate;
+use super::log_lines::printable;
+use crate::accounts::Account;
+use crate::authorized;
+use crate::login_options::{LoginOptions, Places};
+
+/// SSH_MSG_USERAUTH_REQUEST, RFC 4252 §6.
+const USERAUTH_REQUEST: u8 = 50;
+/// No key blob or signature is larger; certificates are the largest.
+const BLOB_BYTES: usize = 64 * 1024;
+/// A file of keys may have so many lines.
+const LINES: usize = 100_000;
+
+/// What the gate asks, in the client's words.
+pub(super) struct KeyQuestion<'a> {
+    /// With its style, as it is signed.
+    pub(super) user: &'a str,
+    /// The service, as it is signed.
+    pub(super) service: &'a str,
+    /// The signature algorithm.
+    pub(super) algorithm: &'a str,
+    /// The key.
+    pub(super) blob: &'a [u8],
+    /// The signature, when this is more than a question.
+    pub(super) signature: Option<&'a [u8]>,
+    /// Whether our host key is signed too.
+    pub(super) host_bound: bool,
+}
+
+/// What was found.
+pub(super) struct Judged {
+    /// The key, for the log.
+    pub(super) description: String,
+    /// The restrictions that come with it, when it lets the user in.
+    pub(super) allowed: Option<LoginOptions>,
+}
+
+/// What is demanded of a security key, and what the key leaves of the user's rights.
+pub(super) struct Grant {
+    /// Restrictions.
+    pub(super) options: LoginOptions,
+    /// What the signature must show.
+    pub(super) verify: VerifyOptions,
+}
+
+/// Judges a key. For an account that is not there everything is done alike, to no avail.
+pub(super) fn judge(
+    question: &KeyQuestion<'_>,
+    facts: &Facts<'_>,
+    account: &Account,
+    valid: bool,
+    settings: &ServerSettings,
+) -> Judged {
+    let refused = |description: String| Judged { description, allowed: None };
+    let key = match acceptable(question, settings) {
+        Ok(key) => key,
+        Err(reason) => {
+            log::info!(target: crate::VERBOSE, "{reason} [preauth]");
+            return refused(String::new());
+        }
+    };
+    let description = describe(&key, settings);
+    let found = find(&key, facts, account, settings);
+    let Some(grant) = found.filter(|_| valid) else { return refused(description) };
+    let Some(signature) = question.signature else {
+        return Judged { description, allowed: Some(grant.options) };
+    };
+    if facts.session_id.is_empty() || signature.len() > BLOB_BYTES {
+        return refused(description);
+    }
+    let data = signed_data(question, facts);
+    match key.verify(question.algorithm, &data, signature, &grant.verify) {
+        Ok(_) => Judged { description, allowed: Some(grant.options) },
+        Err(error) => {
+            log::info!("signature of {description} for {}: {error}", printable(question.user, 100));
+            refused(description)
+        }
+    }
+}
+
+/// The data that the client signed, RFC 4252 §7; put together from what this
+/// process knows itself.
+fn signed_data(question: &KeyQuestion<'_>, facts: &Facts<'_>) -> Vec<u8> {
+    let mut data = Vec::with_capacity(question.blob.len() + 512);
+    data.put_string(facts.session_id);
+    data.put_u8(USERAUTH_REQUEST);
+    data.put_string(question.user.as_bytes());
+    data.put_string(question.service.as_bytes());
+    let method: &[u8] = if question.host_bound {
+        b"publickey-hostbound-v00@openssh.com"
+    } else {
+        b"publickey"
+    };
+    data.put_string(method);
+    data.put_boolean(true);
+    data.put_string(question.algorithm.as_bytes());
+    data.put_string(question.blob);
+    if question.host_bound {
+        data.put_string(facts.host_key);
+    }
+    data
+}
+
+/// The key, when its algorithm is one that may be used here at all.
+fn acceptable(question: &KeyQuestion<'_>, settings: &ServerSettings) -> Result<PublicKey, String> {
+    let algorithm = question.algorithm;
+    let accepted = &settings.pubkey_accepted_algorithms.value;
+    if !accepted.iter().any(|name| name == algorithm) {
+        return Err(format!(
+            "userauth_pubkey: signature algorithm {} not in PubkeyAcceptedAlgorithms",
+            printable(algorithm, 100)
+        ));
+    }
+    if question.blob.len() > BLOB_BYTES {
+        return Err("userauth_pubkey: the key is too large".into());
+    }
+    let key = PublicKey::from_blob(question.blob)
+        .map_err(|error| format!("userauth_pubkey: cannot parse key: {error}"))?;
+    if !key.signature_algorithms().contains(&algorithm) {
+        return Err(format!(
+            "userauth_pubkey: type mismatch for decoded key (received {}, expected {})",
+            key.algorithm(),
+            printable(algorithm, 100)
+        ));
+    }
+    let is_rsa = matches!(key.data(), keys::KeyData::Rsa { .. });
+    if is_rsa && key.bits() < settings.required_rsa_size.value {
+        return Err(format!("refusing RSA key: Invalid key length ({} bits)", key.bits()));
+    }
+    Ok(key)
+}
+
+/// A key as the log has it: type and fingerprint, and who signed it.
+pub(super) fn describe(key: &PublicKey, settings: &ServerSettings) -> String {
+    let hash = match settings.fingerprint_hash.value {
+        config::FingerprintHash::Md5 => keys::FingerprintHash::Md5,
+        config::FingerprintHash::Sha256 => keys::FingerprintHash::Sha256,
+    };
+    let plain = format!("{} {}", key.type_label(), key.fingerprint(hash));
+    match key.certificate() {
+        None => plain,
+        Some(certificate) => {
+            let ca = &certificate.signature_key;
+            format!(
+                "{plain} ID {} (serial {}) CA {} {}",
+                printable(&certificate.key_id, 200),
+                certificate.serial,
+                ca.type_label(),
+                ca.fingerprint(hash)
+            )
+        }
+    }
+}
+
+fn find(
+    key: &PublicKey,
+    facts: &Facts<'_>,
+    account: &Account,
+    settings: &ServerSettings,
+) -> Option<Grant> {
+    if let Some(grant) = certificate::trusted(key, facts, account, settings) {
+        return Some(grant);
+    }
+    for setting in &settings.authorized_keys_files.value {
+        let strict = settings.strict_modes.value;
+        for file in authorized::read(setting, account, "authorized keys", strict) {
+            let file = match file {
+                Ok(file) => file,
+                Err(error) if error.is_not_found() => {
+                    log::debug!("{error}");
+                    continue;
+                }
+                Err(error) => {
+                    log::info!("{error}");
+                    continue;
+                }
+            };
+            let source = file.path.display().to_string();
+            if let Some(grant) = search(&file.text, &source, key, facts, account, settings) {
+                return Some(grant);
+            }
+        }
+    }
+    None
+}
+
+/// The first line that lets the key in. A line that only refuses does not end the search.
+fn search(
+    text: &str,
+    source: &str,
+    key: &PublicKey,
+    facts: &Facts<'_>,
+    account: &Account,
+    settings: &ServerSettings,
+) -> Option<Grant> {
+    for (number, line) in (1..).zip(text.lines().take(LINES)) {
+        let entry = match authorized_keys::parse_line(line) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => continue,
+            Err(error) => {
+                log::debug!("{source}:{number}: {error}");
+                continue;
+            }
+        };
+        let place = format!("{source}:{number}");
+        let granted = if entry.options.cert_authority {
+            certificate::by_entry(key, &entry, &place, facts, account, settings)
+        } else if entry.key == *key && key.certificate().is_none() {
+            check_entry(&entry, &place, facts).then(|| grant(&entry.options, settings))
+        } else {
+            None
+        };
+        if granted.is_some() {
+            log::debug!("Accepted key {} found at {place}", describe(key, settings));
+            return granted;
+        }
+    }
+    None
+}
+
+/// `from` and `expiry-time`.
+pub(super) fn check_entry(entry: &Entry, place: &str, facts: &Facts<'_>) -> bool {
+    let offset = crate::sys::records::utc_offset_seconds();
+    if entry.options.expires(offset).is_some_and(|end| now_seconds() >= end) {
+        log::info!("{place}: key expired");
+        return false;
+    }
+    if entry.options.from.is_none() {
+        return true;
+    }
+    let from_here = facts
+        .remote()
+        .is_some_and(|remote: IpAddr| entry.options.allows_from(None, remote).unwrap_or(false));
+    if !from_here {
+        log::info!(
+            "Authentication tried for a key of {place} but not from a permitted host (host={}, ip={}).",
+            facts.ends.remote_address,
+            facts.ends.remote_address
+        );
+    }
+    from_here
+}
+
+/// What a line of `authorized_keys` grants.
+pub(super) fn grant(options: &Options, settings: &ServerSettings) -> Grant {
+    let places = |permits: &[authorized_keys::Permit]| -> Vec<Places> {
+        if permits.is_empty() {
+            return Vec::new();
+        }
+        let place = |permit: &authorized_keys::Permit| {
+            let host = if permit.host == "*" { String::new() } else { permit.host.clone() };
+            (host, permit.port.unwrap_or(0))
+        };
+        vec![permits.iter().map(place).collect()]
+    };
+    let demanded = settings.pubkey_auth_options.value;
+    Grant {
+        options: LoginOptions {
+            force_command: options.command.clone(),
+            pty: options.pty,
+            agent_forwarding: options.agent_forwarding,
+            port_forwarding: options.port_forwarding,
+            x11_forwarding: options.x11_forwarding,
+            user_rc: options.user_rc,
+            permit_open: places(&options.permit_open),
+            permit_listen: places(&options.permit_listen),
+            environment: options.environment.clone(),
+            must_change_password: false,
+        },
+        verify: VerifyOptions {
+            require_touch: demanded.touch_required || !options.no_touch_required,
+            require_verification: demanded.verify_required || options.verify_required,
+        },
+    }
+}
