@@ -121,7 +121,8 @@ impl<R: Role> Connection<R> {
         let Some(state) = self.channels.get(channel) else { return 0 };
         let closed = !state.open || state.sent_eof || state.sent_close;
         let full = self.output.len() >= limits::OUTPUT_DATA_BYTES;
-        if closed || full || self.must_hold() || self.phase != Phase::Connection || self.is_ended() {
+        if closed || full || self.must_hold() || self.phase != Phase::Connection || self.is_ended()
+        {
             return 0;
         }
         state.remote_window.left().min(packet_bytes(state)).min(limits::OUTPUT_DATA_BYTES)
@@ -299,7 +300,11 @@ impl<R: Role> Connection<R> {
     ///
     /// # Errors
     /// [`Misuse`] before authentication.
-    pub fn global_request(&mut self, request: GlobalRequest, want_reply: bool) -> Result<(), Error> {
+    pub fn global_request(
+        &mut self,
+        request: GlobalRequest,
+        want_reply: bool,
+    ) -> Result<(), Error> {
         if self.phase != Phase::Connection {
             return Err(Misuse::OutOfTurn("a global request").into());
         }

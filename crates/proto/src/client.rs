@@ -6,8 +6,8 @@ use keys::{PublicKey, VerifyOptions};
 use wire::{Reader, Writer};
 use zeroize::Zeroizing;
 
-use crate::channels::GlobalAsked;
 use crate::channel::request::GlobalRequest;
+use crate::channels::GlobalAsked;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::{Error, Misbehaved, Misuse};
@@ -198,9 +198,9 @@ impl Role for Client {
     }
 
     fn sent_first_new_keys(connection: &mut Connection<Self>) -> Result<(), Error> {
-        let server_takes_it = connection
-            .remote_proposal()
-            .is_some_and(|p| p.kex_algorithms.iter().any(|name| name == crate::kex::negotiate::EXT_INFO_SERVER));
+        let server_takes_it = connection.remote_proposal().is_some_and(|p| {
+            p.kex_algorithms.iter().any(|name| name == crate::kex::negotiate::EXT_INFO_SERVER)
+        });
         if server_takes_it {
             connection.send_now(&ext_info::of_client())?;
         }
@@ -264,7 +264,8 @@ impl Role for Client {
                 let Ok(signature) = reader.string() else { break };
                 let proof = proof_data(connection.session_id().unwrap_or_default(), &key);
                 // An RSA key proves itself by either SHA-2 signature.
-                let algorithms = key.signature_algorithms().iter().filter(|name| **name != "ssh-rsa");
+                let algorithms =
+                    key.signature_algorithms().iter().filter(|name| **name != "ssh-rsa");
                 let mut algorithms = algorithms.copied();
                 let any = VerifyOptions::ANY;
                 if algorithms.any(|name| key.verify(name, &proof, signature, &any).is_ok()) {

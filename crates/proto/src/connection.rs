@@ -149,11 +149,15 @@ impl<R: Role> Connection<R> {
     /// and enough is there already.
     pub fn input_room(&mut self) -> &mut [u8] {
         let full = self.input.len() >= limits::INPUT_BYTES;
-        if self.ended || self.end_of_input || full || self.output.len() > limits::OUTPUT_PAUSE_BYTES {
+        if self.ended || self.end_of_input || full || self.output.len() > limits::OUTPUT_PAUSE_BYTES
+        {
             return &mut [];
         }
-        let wanted =
-            if self.phase == Phase::Ident { limits::IDENT_LINE_BYTES } else { self.receiver.wanted() };
+        let wanted = if self.phase == Phase::Ident {
+            limits::IDENT_LINE_BYTES
+        } else {
+            self.receiver.wanted()
+        };
         self.input.room(wanted)
     }
 
@@ -365,7 +369,12 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    fn handle_message(&mut self, number: u8, payload: &[u8], sequence_number: u32) -> Result<(), Error> {
+    fn handle_message(
+        &mut self,
+        number: u8,
+        payload: &[u8],
+        sequence_number: u32,
+    ) -> Result<(), Error> {
         let out_of_turn = || Error::from(Misbehaved::OutOfTurn { message: number });
         let in_first_kex = self.phase == Phase::FirstKex;
         if in_first_kex && self.strict && number < table::KEXINIT && number != table::DISCONNECT {

@@ -235,9 +235,10 @@ impl Error {
                 Some((DisconnectReason::ByApplication, "internal error".to_owned()))
             }
             Self::TimedOut(_) => Some((DisconnectReason::ByApplication, self.to_string())),
-            Self::HostKeyRefused => {
-                Some((DisconnectReason::HostKeyNotVerifiable, "Host key verification failed.".to_owned()))
-            }
+            Self::HostKeyRefused => Some((
+                DisconnectReason::HostKeyNotVerifiable,
+                "Host key verification failed.".to_owned(),
+            )),
         }
     }
 }
@@ -272,8 +273,12 @@ impl fmt::Display for Incompatible {
 impl fmt::Display for Misbehaved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadIdent(line) => write!(f, "Invalid SSH identification string. Received {line:?}"),
-            Self::ProtocolVersion(line) => write!(f, "Protocol major versions differ: 2 vs. {line:?}"),
+            Self::BadIdent(line) => {
+                write!(f, "Invalid SSH identification string. Received {line:?}")
+            }
+            Self::ProtocolVersion(line) => {
+                write!(f, "Protocol major versions differ: 2 vs. {line:?}")
+            }
             Self::IdentNoise => f.write_str("No SSH identification string received."),
             Self::PacketLength(length) => write!(f, "Bad packet length {length}."),
             Self::PaddingLength => f.write_str("Corrupted padding length."),
@@ -302,12 +307,12 @@ impl fmt::Display for Misbehaved {
             Self::BadHostKeySignature => f.write_str("incorrect signature"),
             Self::HostKeyChanged => f.write_str("the host key changed during a rekey"),
             Self::UnknownService(name) => write!(f, "bad service request {name}"),
-            Self::AuthenticationChanged => {
-                f.write_str("Change of username or service not allowed")
-            }
+            Self::AuthenticationChanged => f.write_str("Change of username or service not allowed"),
             Self::WindowExceeded => f.write_str("more data than the channel window allows"),
             Self::WindowOverflow => f.write_str("a channel window beyond its limit"),
-            Self::ChannelPacketTooLarge => f.write_str("more channel data in a packet than allowed"),
+            Self::ChannelPacketTooLarge => {
+                f.write_str("more channel data in a packet than allowed")
+            }
             Self::UnknownChannel(number) => {
                 write!(f, "a message for the nonexistent channel {number}")
             }

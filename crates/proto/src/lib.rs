@@ -33,6 +33,8 @@ pub mod limits;
 mod message;
 mod role;
 mod server;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod userauth;
 

@@ -121,7 +121,9 @@ impl Connection<Server> {
         let rsa_by_exchange = self.chosen.map(|chosen| chosen.host_key.signature_name);
         let algorithm = match key.algorithm() {
             // As peers verify it: by the exchange's own algorithm if that is RSA.
-            "ssh-rsa" => rsa_by_exchange.filter(|name| name.starts_with("rsa-sha2-")).unwrap_or("rsa-sha2-512"),
+            "ssh-rsa" => rsa_by_exchange
+                .filter(|name| name.starts_with("rsa-sha2-"))
+                .unwrap_or("rsa-sha2-512"),
             name => name,
         };
         self.waiting = true;

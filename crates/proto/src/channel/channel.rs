@@ -129,7 +129,8 @@ impl Channels {
 
     /// How far the windows may still grow together.
     pub fn spare_window(&self) -> u64 {
-        let sizes = self.slots.iter().flatten().map(|channel| u64::from(channel.local_window.size()));
+        let sizes =
+            self.slots.iter().flatten().map(|channel| u64::from(channel.local_window.size()));
         limits::WINDOWS_TOGETHER_BYTES.saturating_sub(sizes.sum())
     }
 

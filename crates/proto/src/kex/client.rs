@@ -62,7 +62,8 @@ pub fn begin(
             let started = match guess {
                 Some(started) => started,
                 None => {
-                    let started = method.start().map_err(|_| Misuse::OutOfTurn("a key exchange"))?;
+                    let started =
+                        method.start().map_err(|_| Misuse::OutOfTurn("a key exchange"))?;
                     let init =
                         message::encode_init(table::KEX_ECDH_INIT, encoding, started.share());
                     connection.send_now(&init)?;
@@ -92,9 +93,7 @@ fn wanted_bits(exchange: &Exchange) -> u32 {
     let chosen = &exchange.chosen;
     let longest = [chosen.client_to_server, chosen.server_to_client]
         .iter()
-        .map(|direction| {
-            direction.cipher.key_len.max(direction.mac.map_or(0, |mac| mac.key_len))
-        })
+        .map(|direction| direction.cipher.key_len.max(direction.mac.map_or(0, |mac| mac.key_len)))
         .max()
         .unwrap_or_default();
     match longest * 8 {
@@ -115,7 +114,8 @@ pub fn handle(connection: &mut Connection<Client>, payload: &[u8]) -> Result<(),
     match state {
         ClientExchange::AwaitGroup(sizes) if number == table::KEX_ECDH_REPLY => {
             let (p, g) = message::decode_group(payload)?;
-            let group = Group::new(exchange.chosen.hash, &p, &g).map_err(|_| Misbehaved::BadGroup)?;
+            let group =
+                Group::new(exchange.chosen.hash, &p, &g).map_err(|_| Misbehaved::BadGroup)?;
             let bits = group.bits() as u32;
             if bits < sizes.min || bits > sizes.max {
                 return Err(Misbehaved::BadGroup.into());
@@ -178,9 +178,9 @@ fn handle_reply(
     let hash = exchange.transcript.hash(chosen.hash, &reply.k_s, &shares, &secret);
     key.verify(chosen.host_key.name, hash.as_ref(), &reply.signature, &VerifyOptions::ANY)
         .map_err(|_| Misbehaved::BadHostKeySignature)?;
-    let session_id =
-        connection.session_id.get_or_insert_with(|| hash.as_ref().to_vec()).clone();
-    let next = NextKeys::derive(chosen, crate::role::Side::Client, &secret, hash.as_ref(), &session_id)?;
+    let session_id = connection.session_id.get_or_insert_with(|| hash.as_ref().to_vec()).clone();
+    let next =
+        NextKeys::derive(chosen, crate::role::Side::Client, &secret, hash.as_ref(), &session_id)?;
     match &connection.role.host_key {
         Some(known) if *known == key => connection.send_new_keys(next),
         Some(_) => Err(Misbehaved::HostKeyChanged.into()),

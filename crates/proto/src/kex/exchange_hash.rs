@@ -37,7 +37,13 @@ pub struct Shares<'a> {
 
 impl Transcript {
     /// HASH(V_C ‖ V_S ‖ I_C ‖ I_S ‖ K_S ‖ shares ‖ K).
-    pub fn hash(&self, hash: HashAlgorithm, k_s: &[u8], shares: &Shares<'_>, secret: &SharedSecret) -> Digest {
+    pub fn hash(
+        &self,
+        hash: HashAlgorithm,
+        k_s: &[u8],
+        shares: &Shares<'_>,
+        secret: &SharedSecret,
+    ) -> Digest {
         let mut text = Vec::with_capacity(self.i_c.len() + self.i_s.len() + 4096);
         text.put_string(self.v_c.as_bytes());
         text.put_string(self.v_s.as_bytes());

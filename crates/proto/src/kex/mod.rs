@@ -63,7 +63,14 @@ impl NextKeys {
         let letters = |direction: &ChosenDirection, [iv, key, mac]: [u8; 3]| {
             let derive = |letter, length| {
                 let mut out = Zeroizing::new(vec![0; length]);
-                crypto::kdf::derive(chosen.hash, secret, exchange_hash, letter, session_id, &mut out);
+                crypto::kdf::derive(
+                    chosen.hash,
+                    secret,
+                    exchange_hash,
+                    letter,
+                    session_id,
+                    &mut out,
+                );
                 out
             };
             DirectionKeys {

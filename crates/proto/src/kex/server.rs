@@ -51,7 +51,15 @@ pub fn handle(connection: &mut Connection<Server>, payload: &[u8]) -> Result<(),
             let encoding = method.share_encoding();
             let client_share = message::decode_init(payload, encoding)?;
             let response = method.respond(&client_share).map_err(|_| Misbehaved::BadShare)?;
-            sign(connection, exchange, table::KEX_ECDH_REPLY, encoding, &client_share, response, None)
+            sign(
+                connection,
+                exchange,
+                table::KEX_ECDH_REPLY,
+                encoding,
+                &client_share,
+                response,
+                None,
+            )
         }
         (ServerExchange::AwaitInit, KexKind::GroupExchange(hash))
             if number == table::KEX_DH_GEX_REQUEST =>
@@ -70,7 +78,15 @@ pub fn handle(connection: &mut Connection<Server>, payload: &[u8]) -> Result<(),
             let response = out.group.respond(&client_share).map_err(|_| Misbehaved::BadShare)?;
             let encoding = Encoding::Mpint;
             let group = Some(&out.parameters);
-            sign(connection, exchange, table::KEX_DH_GEX_REPLY, encoding, &client_share, response, group)
+            sign(
+                connection,
+                exchange,
+                table::KEX_DH_GEX_REPLY,
+                encoding,
+                &client_share,
+                response,
+                group,
+            )
         }
         _ => Err(out_of_turn()),
     }
@@ -129,12 +145,18 @@ fn sign(
 }
 
 /// The key or certificate whose blob has this type name.
-pub fn host_key_for<'a>(connection: &'a Connection<Server>, key_name: &str) -> Option<&'a PublicKey> {
+pub fn host_key_for<'a>(
+    connection: &'a Connection<Server>,
+    key_name: &str,
+) -> Option<&'a PublicKey> {
     connection.role.host_keys.iter().find(|key| key.algorithm() == key_name)
 }
 
 /// The application's signature over the exchange hash.
-pub fn signed(connection: &mut Connection<Server>, signature: Option<Vec<u8>>) -> Result<(), Error> {
+pub fn signed(
+    connection: &mut Connection<Server>,
+    signature: Option<Vec<u8>>,
+) -> Result<(), Error> {
     match std::mem::replace(&mut connection.kex, Kex::Idle) {
         Kex::Exchange(_, ServerExchange::Signing(signing)) => {
             let Signing { number, encoding, mut reply, next } = *signing;

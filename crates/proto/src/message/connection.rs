@@ -168,7 +168,11 @@ impl OpenConfirmation {
 }
 
 /// SSH_MSG_CHANNEL_OPEN_FAILURE.
-pub fn encode_open_failure(recipient_channel: u32, reason: OpenFailure, description: &str) -> Vec<u8> {
+pub fn encode_open_failure(
+    recipient_channel: u32,
+    reason: OpenFailure,
+    description: &str,
+) -> Vec<u8> {
     let mut payload = vec![table::CHANNEL_OPEN_FAILURE];
     payload.put_u32(recipient_channel);
     payload.put_u32(reason.code());
@@ -224,7 +228,11 @@ pub fn decode_window_adjust(payload: &[u8]) -> Result<(u32, u32), Error> {
 }
 
 /// SSH_MSG_CHANNEL_REQUEST.
-pub fn encode_request(recipient_channel: u32, request: &ChannelRequest, want_reply: bool) -> Vec<u8> {
+pub fn encode_request(
+    recipient_channel: u32,
+    request: &ChannelRequest,
+    want_reply: bool,
+) -> Vec<u8> {
     let mut payload = vec![table::CHANNEL_REQUEST];
     payload.put_u32(recipient_channel);
     payload.put_string(request.name().as_bytes());
@@ -350,7 +358,8 @@ pub fn encode_global(request: &GlobalRequest, want_reply: bool) -> Vec<u8> {
             payload.put_string(address.as_bytes());
             payload.put_u32(*port);
         }
-        GlobalRequest::StreamlocalForward { path } | GlobalRequest::CancelStreamlocalForward { path } => {
+        GlobalRequest::StreamlocalForward { path }
+        | GlobalRequest::CancelStreamlocalForward { path } => {
             payload.put_string(path.as_bytes());
         }
         GlobalRequest::Other { data, .. } => payload.put_bytes(data),
@@ -367,9 +376,10 @@ pub fn decode_global(payload: &[u8]) -> Result<(GlobalRequest, bool), Error> {
         let name = lossy(reader.string()?);
         let want_reply = reader.boolean()?;
         let request = match name.as_str() {
-            "tcpip-forward" => {
-                GlobalRequest::TcpipForward { address: lossy(reader.string()?), port: reader.u32()? }
-            }
+            "tcpip-forward" => GlobalRequest::TcpipForward {
+                address: lossy(reader.string()?),
+                port: reader.u32()?,
+            },
             "cancel-tcpip-forward" => GlobalRequest::CancelTcpipForward {
                 address: lossy(reader.string()?),
                 port: reader.u32()?,

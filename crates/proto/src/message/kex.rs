@@ -99,7 +99,10 @@ pub fn put_share(out: &mut Vec<u8>, encoding: crypto::kex::Encoding, share: &[u8
     }
 }
 
-fn share<'a>(reader: &mut Reader<'a>, encoding: crypto::kex::Encoding) -> Result<&'a [u8], wire::Error> {
+fn share<'a>(
+    reader: &mut Reader<'a>,
+    encoding: crypto::kex::Encoding,
+) -> Result<&'a [u8], wire::Error> {
     match encoding {
         crypto::kex::Encoding::Mpint => Ok(reader.mpint()?.magnitude()),
         crypto::kex::Encoding::String => reader.string(),

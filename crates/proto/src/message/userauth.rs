@@ -86,7 +86,13 @@ impl<'a> PublicKeyFields<'a> {
     }
 
     /// Appends all but the signature.
-    pub fn encode_unsigned(out: &mut Vec<u8>, signed: bool, algorithm: &str, key: &PublicKey, host_key_blob: Option<&[u8]>) {
+    pub fn encode_unsigned(
+        out: &mut Vec<u8>,
+        signed: bool,
+        algorithm: &str,
+        key: &PublicKey,
+        host_key_blob: Option<&[u8]>,
+    ) {
         out.put_boolean(signed);
         out.put_string(algorithm.as_bytes());
         out.put_string(key.blob());

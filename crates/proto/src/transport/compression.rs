@@ -30,7 +30,11 @@ impl Compressor {
             let done = (self.stream.total_in() - begin) as usize;
             let status = self
                 .stream
-                .compress_vec(&payload[done.min(payload.len())..], &mut self.out, FlushCompress::Partial)
+                .compress_vec(
+                    &payload[done.min(payload.len())..],
+                    &mut self.out,
+                    FlushCompress::Partial,
+                )
                 .map_err(|_| Misbehaved::Compression)?;
             let done = (self.stream.total_in() - begin) as usize;
             // Room left over means that the flush is complete.
@@ -71,7 +75,11 @@ impl Decompressor {
             let before = (self.stream.total_in(), self.out.len());
             let status = self
                 .stream
-                .decompress_vec(&payload[done.min(payload.len())..], &mut self.out, FlushDecompress::Sync)
+                .decompress_vec(
+                    &payload[done.min(payload.len())..],
+                    &mut self.out,
+                    FlushDecompress::Sync,
+                )
                 .map_err(|_| Misbehaved::Compression)?;
             if self.out.len() > limits::PACKET_BYTES || status == Status::StreamEnd {
                 return Err(Misbehaved::Compression.into());
@@ -80,7 +88,9 @@ impl Decompressor {
             if done == payload.len() && self.out.len() < self.out.capacity() {
                 return Ok(&self.out);
             }
-            if (self.stream.total_in(), self.out.len()) == before && self.out.len() < self.out.capacity() {
+            if (self.stream.total_in(), self.out.len()) == before
+                && self.out.len() < self.out.capacity()
+            {
                 return Err(Misbehaved::Compression.into());
             }
             self.out.reserve(limits::CHANNEL_PACKET_BYTES as usize);
@@ -108,9 +118,11 @@ mod tests {
         let mut compressor = Compressor::new();
         let bomb = compressor.payload(&vec![0; limits::PACKET_BYTES * 2]).unwrap().to_vec();
         assert!(bomb.len() < 1000);
-        let end = Decompressor::new().payload(&bomb);
+        let mut decompressor = Decompressor::new();
+        let end = decompressor.payload(&bomb);
         assert_eq!(end, Err(Error::Misbehaved(Misbehaved::Compression)));
-        let end = Decompressor::new().payload(b"no deflate");
+        let mut decompressor = Decompressor::new();
+        let end = decompressor.payload(b"no deflate");
         assert_eq!(end, Err(Error::Misbehaved(Misbehaved::Compression)));
     }
 }

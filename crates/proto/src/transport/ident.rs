@@ -61,7 +61,10 @@ pub fn take_line(input: &mut Input, noise_lines: usize, side: Side) -> Result<Op
 }
 
 fn printable(line: &[u8]) -> String {
-    line.iter().take(255).map(|byte| if (32..127).contains(byte) { *byte as char } else { '?' }).collect()
+    line.iter()
+        .take(255)
+        .map(|byte| if (32..127).contains(byte) { *byte as char } else { '?' })
+        .collect()
 }
 
 #[cfg(test)]
@@ -78,15 +81,23 @@ mod tests {
     #[test]
     fn idents() {
         assert!(matches!(take(b"SSH-2.0-x", Side::Server), Ok(None)));
-        assert!(matches!(take(b"SSH-2.0-x y\r\n", Side::Server), Ok(Some(Line::Ident(line))) if line == "SSH-2.0-x y"));
+        assert!(
+            matches!(take(b"SSH-2.0-x y\r\n", Side::Server), Ok(Some(Line::Ident(line))) if line == "SSH-2.0-x y")
+        );
         assert!(matches!(take(b"SSH-1.99-x\n", Side::Client), Ok(Some(Line::Ident(_)))));
         assert!(matches!(take(b"hello\n", Side::Client), Ok(Some(Line::Noise(_)))));
     }
 
     #[test]
     fn bad_ident() {
-        assert!(matches!(take(b"GET / HTTP/1.1", Side::Server), Err(Error::Misbehaved(Misbehaved::BadIdent(_)))));
-        assert!(matches!(take(b"SSH-2.0-\0\n", Side::Client), Err(Error::Misbehaved(Misbehaved::BadIdent(_)))));
+        assert!(matches!(
+            take(b"GET / HTTP/1.1", Side::Server),
+            Err(Error::Misbehaved(Misbehaved::BadIdent(_)))
+        ));
+        assert!(matches!(
+            take(b"SSH-2.0-\0\n", Side::Client),
+            Err(Error::Misbehaved(Misbehaved::BadIdent(_)))
+        ));
     }
 
     #[test]

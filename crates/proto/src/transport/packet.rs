@@ -67,9 +67,7 @@ impl Receiver {
             return Ok(None);
         }
         let packet = &mut input.unread()[..whole];
-        self.opener
-            .open(self.sequence_number, packet)
-            .map_err(|_| Misbehaved::CorruptedMac)?;
+        self.opener.open(self.sequence_number, packet).map_err(|_| Misbehaved::CorruptedMac)?;
         self.arriving = None;
         let sequence_number = self.sequence_number;
         self.sequence_number = sequence_number.wrapping_add(1);
@@ -123,9 +121,11 @@ impl Sender {
     /// How long the packet of a payload is, and how much of it is padding.
     pub fn lengths(&self, payload: usize) -> (usize, usize) {
         let multiple = self.sealer.block_len().max(8);
-        let counted =
-            if self.sealer.length_is_aligned() { HEADER_BYTES } else { HEADER_BYTES - LENGTH_BYTES }
-                + payload;
+        let counted = if self.sealer.length_is_aligned() {
+            HEADER_BYTES
+        } else {
+            HEADER_BYTES - LENGTH_BYTES
+        } + payload;
         let mut padding = multiple - counted % multiple;
         if padding < MIN_PADDING {
             padding += multiple;

@@ -63,7 +63,8 @@ pub fn authenticate(
     }
     if !std::mem::replace(&mut connection.role.service_requested, true) {
         // RFC 4252 §4 has no need to wait for the answer.
-        connection.send_message(&transport::encode_service(table::SERVICE_REQUEST, USERAUTH_SERVICE))?;
+        connection
+            .send_message(&transport::encode_service(table::SERVICE_REQUEST, USERAUTH_SERVICE))?;
     }
     let asked = match attempt {
         AuthAttempt::None => {
@@ -80,7 +81,8 @@ pub fn authenticate(
             return ask_to_sign(connection, user, algorithm, key);
         }
         AuthAttempt::Password { password, new_password } => {
-            let room = 64 + user.len() + password.len() + new_password.as_ref().map_or(0, |p| p.len());
+            let room =
+                64 + user.len() + password.len() + new_password.as_ref().map_or(0, |p| p.len());
             let mut payload = Zeroizing::new(Vec::with_capacity(room));
             payload.put_bytes(&Request::encode_head(user, "password"));
             payload.put_boolean(new_password.is_some());
@@ -126,7 +128,10 @@ fn ask_to_sign(
 }
 
 /// The application's signature, or that it has none.
-pub fn signed(connection: &mut Connection<Client>, signature: Option<Vec<u8>>) -> Result<(), Error> {
+pub fn signed(
+    connection: &mut Connection<Client>,
+    signature: Option<Vec<u8>>,
+) -> Result<(), Error> {
     let ClientAuth::Signing(signing) = std::mem::take(&mut connection.role.auth) else {
         return Err(Misuse::OutOfTurn("a signature").into());
     };
@@ -217,4 +222,3 @@ pub fn handle_service(connection: &mut Connection<Client>, payload: &[u8]) -> Re
     connection.phase = Phase::Authentication;
     Ok(())
 }
-

@@ -73,7 +73,8 @@ pub fn handle(connection: &mut Connection<Server>, payload: &[u8]) -> Result<(),
 
 fn handle_request(connection: &mut Connection<Server>, payload: &[u8]) -> Result<(), Error> {
     let request = Request::decode(payload)?;
-    let malformed = |error| Error::from(Misbehaved::Malformed { message: table::USERAUTH_REQUEST, error });
+    let malformed =
+        |error| Error::from(Misbehaved::Malformed { message: table::USERAUTH_REQUEST, error });
     if request.service != CONNECTION_SERVICE {
         return Err(Misbehaved::UnknownService(request.service.to_owned()).into());
     }
@@ -162,7 +163,9 @@ pub fn answer(connection: &mut Connection<Server>, answer: AuthAnswer) -> Result
     };
     connection.waiting = false;
     match (answer, judged) {
-        (AuthAnswer::Accept, Judged::Query(..)) => Err(Misuse::OutOfTurn("accepting a query").into()),
+        (AuthAnswer::Accept, Judged::Query(..)) => {
+            Err(Misuse::OutOfTurn("accepting a query").into())
+        }
         (AuthAnswer::Accept, _) => {
             connection.send_message(&[table::USERAUTH_SUCCESS])?;
             connection.enter_connection();
