@@ -3,8 +3,7 @@
 //! What a server needs of its operating system lives in modules that know no protocol: who an account is
 //! and whether it may log in ([`accounts`], [`access`], [`password`], [`pam`], [`authorized`]), what a session runs in
 //! ([`environment`], [`pty`], [`login_records`]), and what the process that talks to the network is locked
-//! into ([`sandbox`]). [`syslog`] and [`notify`] speak to the system's own services, and [`passing`]
-//! hands descriptors from one process to another.
+//! into ([`sandbox`]). [`syslog`] and [`notify`] speak to the system's own services.
 //!
 //! These modules block, ask the system's databases and read files, so they belong in the monitor and the
 //! session; the gate uses [`sandbox`] and nothing else of them.
@@ -20,7 +19,6 @@ pub mod environment;
 pub mod login_records;
 pub mod notify;
 pub mod pam;
-pub mod passing;
 pub mod password;
 pub mod pty;
 pub mod sandbox;

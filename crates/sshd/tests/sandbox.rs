@@ -131,11 +131,13 @@ mod linux {
         ("readiness loop", End::Fine, || {
             use rustix::event::epoll;
             let queue = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll");
-            let waker = rustix::event::eventfd(1, rustix::event::EventfdFlags::CLOEXEC).expect("eventfd");
+            let waker =
+                rustix::event::eventfd(1, rustix::event::EventfdFlags::CLOEXEC).expect("eventfd");
             let data = epoll::EventData::new_u64(7);
             epoll::add(&queue, &waker, data, epoll::EventFlags::IN).expect("add");
             let mut events = Vec::with_capacity(4);
-            epoll::wait(&queue, rustix::buffer::spare_capacity(&mut events), None).expect("wait") == 1
+            epoll::wait(&queue, rustix::buffer::spare_capacity(&mut events), None).expect("wait")
+                == 1
         }),
         ("caught panic", End::Fine, || {
             std::panic::catch_unwind(|| std::hint::black_box(Vec::<u8>::new())[0]).is_err()

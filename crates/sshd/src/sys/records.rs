@@ -3,6 +3,7 @@
 use std::ffi::CString;
 #[cfg(target_os = "linux")]
 use std::mem::MaybeUninit;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One log-in or log-out as utmp(5) records it.
 pub struct LoginRecord<'a> {
@@ -77,13 +78,7 @@ fn copy(field: &mut [libc::c_char], text: &str) {
 /// A moment in local time as `strftime` writes it in `format`; `None` when it has no such form.
 pub fn local_time(seconds: i64, format: &str) -> Option<String> {
     let format = CString::new(format).ok()?;
-    let time = seconds as libc::time_t;
-    // SAFETY: a struct of numbers and a pointer that may be null: all zeros is a value.
-    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are to locals that live through the call.
-    if unsafe { libc::localtime_r(&raw const time, &raw mut parts) }.is_null() {
-        return None;
-    }
+    let parts = local_parts(seconds)?;
     let mut room = [0u8; 128];
     // SAFETY: `room` has the length given, the format is NUL-terminated, `parts` was filled above.
     let written = unsafe {
@@ -91,4 +86,20 @@ pub fn local_time(seconds: i64, format: &str) -> Option<String> {
     };
     let text = room.get(..written)?;
     (!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())
+}
+
+/// How many seconds local time is ahead of UTC now.
+pub fn utc_offset_seconds() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let parts = i64::try_from(now.as_secs()).ok().and_then(local_parts);
+    parts.map_or(0, |parts| parts.tm_gmtoff as i64)
+}
+
+fn local_parts(seconds: i64) -> Option<libc::tm> {
+    let time = seconds as libc::time_t;
+    // SAFETY: a struct of numbers and a pointer that may be null: all zeros is a value.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to locals that live through the call.
+    let filled = unsafe { libc::localtime_r(&raw const time, &raw mut parts) };
+    (!filled.is_null()).then_some(parts)
 }
