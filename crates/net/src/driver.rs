@@ -64,6 +64,7 @@ pub enum End {
 /// Runs one connection on the calling thread.
 ///
 /// ```no_run
+/// # use keyway_net as net;
 /// use net::{Application, Driver, End, Link, Transport};
 /// use proto::{Client, Connection, Event};
 ///
