@@ -4,7 +4,7 @@
 //! peer it looks like any other failed login.
 
 use crate::accounts::{Account, ShellState, Term};
-use keys::pattern;
+use keys::{address, pattern};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -146,13 +146,15 @@ pub fn check(
             ShellState::NotExecutable => return denied(Reason::ShellNotExecutable(shell())),
         }
     }
-    let listed = |patterns: &[String]| {
-        patterns.iter().any(|pattern| matches_user(pattern, &account.name, peer))
+    // A pattern that makes no sense counts against the user, whichever list it is in.
+    let listed = |patterns: &[String], senseless: bool| {
+        let mut hits = patterns.iter().map(|pattern| matches_user(pattern, &account.name, peer));
+        hits.any(|hit| hit.unwrap_or(senseless))
     };
-    if listed(rules.deny_users) {
+    if listed(rules.deny_users, true) {
         return denied(Reason::DenyUsers);
     }
-    if !rules.allow_users.is_empty() && !listed(rules.allow_users) {
+    if !rules.allow_users.is_empty() && !listed(rules.allow_users, false) {
         return denied(Reason::AllowUsers);
     }
     if rules.deny_groups.is_empty() && rules.allow_groups.is_empty() {
@@ -181,42 +183,22 @@ fn matches_any(groups: &[String], patterns: &[String]) -> bool {
     })
 }
 
-/// `user` or `user@host`, the host being a pattern of names or addresses or a block of addresses.
-fn matches_user(pattern: &str, user: &str, peer: &Peer<'_>) -> bool {
+/// `user` or `user@host`, the host being patterns of names or addresses or networks.
+///
+/// # Errors
+/// When what looks like a network is none.
+fn matches_user(pattern: &str, user: &str, peer: &Peer<'_>) -> Result<bool, keys::Error> {
     // The last @ divides, as names may have one and hosts may not.
-    let Some((user_pattern, host_pattern)) = pattern.rsplit_once('@') else {
-        return pattern::matches(pattern, user);
+    let Some((user_pattern, hosts)) = pattern.rsplit_once('@') else {
+        return Ok(pattern::matches(pattern, user));
     };
-    pattern::matches(user_pattern, user) && matches_host(host_pattern, peer)
-}
-
-fn matches_host(pattern: &str, peer: &Peer<'_>) -> bool {
-    if let Some(address) = peer.address.map(|address| address.to_canonical()) {
-        if let Some(inside) = in_block(pattern, address) {
-            return inside;
-        }
-        if pattern::matches(pattern, &address.to_string()) {
-            return true;
-        }
+    if !pattern::matches(user_pattern, user) {
+        return Ok(false);
     }
-    pattern::matches(&pattern.to_ascii_lowercase(), &peer.host.to_ascii_lowercase())
-}
-
-/// Whether an address is in a block `address/bits`. `None` when the pattern is not one.
-fn in_block(pattern: &str, address: IpAddr) -> Option<bool> {
-    let (network, bits) = pattern.split_once('/')?;
-    let (network, bits): (IpAddr, u32) = (network.parse().ok()?, bits.parse().ok()?);
-    Some(match (network, address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            let mask = u32::MAX.checked_shl(32_u32.checked_sub(bits)?).unwrap_or(0);
-            network.to_bits() & mask == address.to_bits() & mask
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            let mask = u128::MAX.checked_shl(128_u32.checked_sub(bits)?).unwrap_or(0);
-            network.to_bits() & mask == address.to_bits() & mask
-        }
-        _ => false,
-    })
+    match peer.address.map(|address| address.to_canonical()) {
+        Some(client) => address::matches_host_and_address(hosts, Some(peer.host), client),
+        None => Ok(pattern::matches_host_list(hosts, peer.host) == Some(true)),
+    }
 }
 
 #[cfg(test)]
@@ -264,7 +246,7 @@ mod tests {
     fn users_at_hosts() {
         for (pattern, matches) in [
             ("root@192.0.2.0/24", true),
-            ("root@192.0.2.0/0", true),
+            ("root@0.0.0.0/0", true),
             ("root@198.51.100.0/24", false),
             ("root@192.0.2.*", true),
             ("root@*.EXAMPLE.org", true),
@@ -277,6 +259,9 @@ mod tests {
             let rules = Rules { allow_users: &allow, ..Rules::default() };
             assert_eq!(judge(rules).is_ok(), matches, "{pattern}");
         }
+        let senseless = list(&["root@192.0.2.0/33"]);
+        let rules = Rules { deny_users: &senseless, ..Rules::default() };
+        assert!(judge(rules).is_err());
     }
 
     #[test]
