@@ -26,8 +26,8 @@ impl<R: Role> Connection<R> {
     /// # Errors
     /// [`Misuse`] before authentication or with too many channels.
     pub fn open_channel(&mut self, open: ChannelOpen) -> Result<ChannelId, Error> {
-        let early = R::early_channel(self);
-        if self.phase != Phase::Connection && early.is_none() {
+        let early = if self.phase == Phase::Connection { None } else { R::early_channel(self) };
+        if self.phase != Phase::Connection && (early.is_none() || self.channels.len() > 0) {
             return Err(Misuse::OutOfTurn("a channel").into());
         }
         let mut channel = Channel::asked(self.config.window_bytes);
@@ -38,7 +38,7 @@ impl<R: Role> Connection<R> {
         let initial_window_size = channel.local_window.size();
         let id = self.channels.add(channel).ok_or(Misuse::TooLarge("the number of channels"))?;
         let payload = message::Open {
-            open,
+            kind: open,
             sender_channel: id.0,
             initial_window_size,
             maximum_packet_size: limits::CHANNEL_PACKET_BYTES,
@@ -395,7 +395,7 @@ impl<R: Role> Connection<R> {
         if self.channels.len() >= limits::CHANNELS {
             return Err(Misbehaved::TooManyChannels.into());
         }
-        if let ChannelOpen::Other { .. } = open.open {
+        if let ChannelOpen::Other { .. } = open.kind {
             let payload = message::encode_open_failure(
                 open.sender_channel,
                 OpenFailure::UnknownChannelType,
@@ -404,7 +404,7 @@ impl<R: Role> Connection<R> {
             return self.send_message(&payload);
         }
         self.events.push_back(Event::ChannelAsked(ChannelAsk {
-            open: open.open,
+            open: open.kind,
             remote: open.sender_channel,
             window: open.initial_window_size,
             packet: open.maximum_packet_size,
@@ -505,10 +505,10 @@ impl<R: Role> Connection<R> {
                 return Err(Misbehaved::TooManyRequests.into());
             }
         }
-        if let GlobalRequest::Other { name, data } = &request {
-            if R::handle_global(self, name, data, want_reply)? {
-                return Ok(());
-            }
+        if let GlobalRequest::Other { name, data } = &request
+            && R::handle_global(self, name, data, want_reply)?
+        {
+            return Ok(());
         }
         self.events.push_back(Event::GlobalRequested { request, want_reply });
         Ok(())

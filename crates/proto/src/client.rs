@@ -132,9 +132,9 @@ impl Connection<Client> {
         value.and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 
-    /// Lets channels be opened and requests be sent before authentication
-    /// has finished, for a server known to take them and to number its first
-    /// channel so. If the attempt fails they are sent again after a later
+    /// Lets one channel be opened and its requests be sent before
+    /// authentication has finished, for a server known to take them and to
+    /// number its first channel so. If the attempt fails they are sent again after a later
     /// one succeeds. Without effect where compression is to begin between.
     pub fn allow_early_channels(&mut self, guessed_remote: u32) {
         let plain = self.chosen.is_some_and(|chosen| !chosen.client_to_server.zlib);

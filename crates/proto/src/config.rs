@@ -93,7 +93,8 @@ impl Config {
 
     /// Checks that every list has something in it and that all is known.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let lists: [(&'static str, &Vec<String>, fn(&str) -> bool); 4] = [
+        type List<'a> = (&'static str, &'a Vec<String>, fn(&str) -> bool);
+        let lists: [List<'_>; 4] = [
             ("key exchange method", &self.kex_algorithms, |name| {
                 crypto::tables::key_exchange(name).is_some()
             }),

@@ -145,8 +145,8 @@ impl<R: Role> Connection<R> {
 
     // ---- bytes ----
 
-    /// Room to read the transport into. Empty while an answer is waited for
-    /// and enough is there already.
+    /// Room to read the transport into. Empty when enough is there already, or
+    /// when the remote reads nothing of what it asked for.
     pub fn input_room(&mut self) -> &mut [u8] {
         let full = self.input.len() >= limits::INPUT_BYTES;
         if self.ended || self.end_of_input || full || self.output.len() > limits::OUTPUT_PAUSE_BYTES
@@ -226,10 +226,9 @@ impl<R: Role> Connection<R> {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
-        if self.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            if let Err(error) = self.rekey() {
-                self.fail(error);
-            }
+        let due = self.poll_timeout().is_some_and(|deadline| deadline <= now);
+        if due && let Err(error) = self.rekey() {
+            self.fail(error);
         }
     }
 
@@ -419,10 +418,10 @@ impl<R: Role> Connection<R> {
             table::KEXINIT => self.handle_kexinit(payload, sequence_number),
             table::NEWKEYS => self.handle_new_keys(),
             30..=49 => {
-                if let Kex::Exchange(exchange, _) = &mut self.kex {
-                    if std::mem::take(&mut exchange.ignore_next) {
-                        return Ok(());
-                    }
+                if let Kex::Exchange(exchange, _) = &mut self.kex
+                    && std::mem::take(&mut exchange.ignore_next)
+                {
+                    return Ok(());
                 }
                 R::handle_kex(self, payload)
             }

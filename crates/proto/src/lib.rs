@@ -14,11 +14,11 @@
 //!
 //! ```
 //! use std::time::Instant;
-//! use proto::{ClientConnection, Config};
+//! use keyway_proto::{ClientConnection, Config};
 //!
 //! let client = ClientConnection::new(Config::client(), Instant::now())?;
 //! assert!(client.poll_transmit().starts_with(b"SSH-2.0-Keyway_"));
-//! # Ok::<(), proto::Error>(())
+//! # Ok::<(), keyway_proto::Error>(())
 //! ```
 
 mod channel;

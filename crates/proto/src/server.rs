@@ -218,13 +218,11 @@ impl Role for Server {
             let held = reader.string().ok().and_then(|blob| {
                 connection.role.host_keys.iter().find(|key| key.blob() == blob).cloned()
             });
-            match held.filter(|_| waiting.len() < limits::HOST_KEYS) {
-                Some(key) => waiting.push_back(key),
-                None => {
-                    connection.reply_global(false, &[])?;
-                    return Ok(true);
-                }
-            }
+            let Some(key) = held.filter(|_| waiting.len() < limits::HOST_KEYS) else {
+                connection.reply_global(false, &[])?;
+                return Ok(true);
+            };
+            waiting.push_back(key);
         }
         connection.role.proofs = Some(Proofs { waiting, reply: Vec::new() });
         connection.next_proof()?;

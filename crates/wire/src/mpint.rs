@@ -36,9 +36,9 @@ impl<'a> Mpint<'a> {
 
     /// How many bits the number has; 0 for zero.
     pub fn bits(&self) -> usize {
-        self.magnitude.first().map_or(0, |first| {
-            self.magnitude.len() * 8 - first.leading_zeros() as usize
-        })
+        self.magnitude
+            .first()
+            .map_or(0, |first| self.magnitude.len() * 8 - first.leading_zeros() as usize)
     }
 }
 

@@ -30,7 +30,7 @@ pub trait Writer {
     /// # Panics
     /// When `bytes` is 4 GiB or longer: no caller's limit allows that.
     fn put_string(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= u32::MAX as usize, "a string field holds less than 4 GiB");
+        assert!(u32::try_from(bytes.len()).is_ok(), "a string field holds less than 4 GiB");
         self.put_u32(bytes.len() as u32);
         self.put_bytes(bytes);
     }

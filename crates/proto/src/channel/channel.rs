@@ -68,27 +68,19 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// Takes a channel in.
-    ///
-    /// # Errors
-    /// The channel back when there are too many.
+    /// Takes a channel in, unless there are too many.
     pub fn add(&mut self, channel: Channel) -> Option<ChannelId> {
         if self.count >= limits::CHANNELS {
             return None;
         }
         self.count += 1;
         let channel = Some(Box::new(channel));
-        let index = match self.slots.iter().position(Option::is_none) {
-            Some(index) => {
-                self.slots[index] = channel;
-                index
-            }
-            None => {
-                self.slots.push(channel);
-                self.slots.len() - 1
-            }
-        };
-        Some(ChannelId(index as u32))
+        if let Some(index) = self.slots.iter().position(Option::is_none) {
+            self.slots[index] = channel;
+            return Some(ChannelId(index as u32));
+        }
+        self.slots.push(channel);
+        Some(ChannelId(self.slots.len() as u32 - 1))
     }
 
     /// Frees a number.

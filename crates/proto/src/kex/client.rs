@@ -59,16 +59,13 @@ pub fn begin(
     let state = match exchange.chosen.kex {
         KexKind::Fixed(method) => {
             let encoding = method.share_encoding();
-            let started = match guess {
-                Some(started) => started,
-                None => {
-                    let started =
-                        method.start().map_err(|_| Misuse::OutOfTurn("a key exchange"))?;
-                    let init =
-                        message::encode_init(table::KEX_ECDH_INIT, encoding, started.share());
-                    connection.send_now(&init)?;
-                    started
-                }
+            let started = if let Some(started) = guess {
+                started
+            } else {
+                let started = method.start().map_err(|_| Misuse::OutOfTurn("a key exchange"))?;
+                let init = message::encode_init(table::KEX_ECDH_INIT, encoding, started.share());
+                connection.send_now(&init)?;
+                started
             };
             ClientExchange::AwaitReply(AwaitReply { started, encoding, group: None })
         }

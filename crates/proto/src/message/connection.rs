@@ -14,7 +14,7 @@ fn lossy(bytes: &[u8]) -> String {
 /// SSH_MSG_CHANNEL_OPEN.
 pub struct Open {
     /// What is to be opened.
-    pub open: ChannelOpen,
+    pub kind: ChannelOpen,
     /// The sender's number for the channel.
     pub sender_channel: u32,
     /// What the sender takes before an adjust.
@@ -27,11 +27,11 @@ impl Open {
     /// SSH_MSG_CHANNEL_OPEN.
     pub fn encode(&self) -> Vec<u8> {
         let mut payload = vec![table::CHANNEL_OPEN];
-        payload.put_string(self.open.type_name().as_bytes());
+        payload.put_string(self.kind.type_name().as_bytes());
         payload.put_u32(self.sender_channel);
         payload.put_u32(self.initial_window_size);
         payload.put_u32(self.maximum_packet_size);
-        match &self.open {
+        match &self.kind {
             ChannelOpen::Session | ChannelOpen::AgentForward => {}
             ChannelOpen::DirectTcpip { host, port, originator_address, originator_port }
             | ChannelOpen::ForwardedTcpip {
@@ -77,8 +77,8 @@ impl Open {
             let sender_channel = reader.u32()?;
             let initial_window_size = reader.u32()?;
             let maximum_packet_size = reader.u32()?;
-            let open = open_fields(name, reader)?;
-            Ok(Self { open, sender_channel, initial_window_size, maximum_packet_size })
+            let kind = open_fields(name, reader)?;
+            Ok(Self { kind, sender_channel, initial_window_size, maximum_packet_size })
         })
     }
 }
@@ -209,7 +209,7 @@ pub fn encode_channel(number: u8, recipient_channel: u32) -> Vec<u8> {
 /// # Errors
 /// When it is malformed.
 pub fn decode_channel(payload: &[u8]) -> Result<u32, Error> {
-    decode(payload, |reader| reader.u32())
+    decode(payload, wire::Reader::u32)
 }
 
 /// SSH_MSG_CHANNEL_WINDOW_ADJUST.

@@ -8,7 +8,7 @@ fn data_both_ways_and_exit_status() {
     let (mut pair, channel) = Pair::with_session();
     let command = ChannelRequest::Exec { command: b"cat".to_vec() };
     pair.client.request(channel, command, true).unwrap();
-    pair.send_all(channel, &[7; 5_000_000]);
+    pair.send_all(channel, &vec![7; 5_000_000]);
     assert_eq!(pair.server_seen.data.len(), 5_000_000);
     pair.client.send_eof(channel).unwrap();
     pair.run();

@@ -29,6 +29,9 @@ struct Seen {
     hold_data: bool,
 }
 
+/// Is told whether the bytes go to the server.
+type Tamper = Box<dyn FnMut(bool, &mut Vec<u8>)>;
+
 /// A client and a server, a fake clock, and bytes that arrive in odd pieces.
 struct Pair {
     client: ClientConnection,
@@ -43,7 +46,7 @@ struct Pair {
     /// What the client tries next.
     attempts: VecDeque<AuthAttempt>,
     /// Bytes that went each way, before they are delivered.
-    tamper: Option<Box<dyn FnMut(bool, &mut Vec<u8>)>>,
+    tamper: Option<Tamper>,
 }
 
 fn key(kind: KeyKind) -> PrivateKey {
@@ -143,9 +146,9 @@ impl Pair {
                 };
                 rest = &rest[taken..];
                 if to_server {
-                    self.handle_server_events()
+                    self.handle_server_events();
                 } else {
-                    self.handle_client_events()
+                    self.handle_client_events();
                 }
                 let ended = if to_server { self.server.is_ended() } else { self.client.is_ended() };
                 if taken == 0 && ended {

@@ -134,7 +134,7 @@ fn channels_before_authentication_are_not_opened() {
     let mut pair = Pair::new();
     pair.run();
     let open = message::Open {
-        open: ChannelOpen::Session,
+        kind: ChannelOpen::Session,
         sender_channel: 0,
         initial_window_size: 1,
         maximum_packet_size: 1,

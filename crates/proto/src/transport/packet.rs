@@ -46,22 +46,21 @@ impl Receiver {
     /// # Errors
     /// When the length, padding or MAC is wrong.
     pub fn next(&mut self, input: &mut Input) -> Result<Option<(Range<usize>, u32)>, Error> {
-        let whole = match self.arriving {
-            Some(whole) => whole,
-            None => {
-                let head_len = self.opener.head_len();
-                if input.len() < head_len {
-                    return Ok(None);
-                }
-                let head = &mut input.unread()[..head_len];
-                let length = self
-                    .opener
-                    .open_length(self.sequence_number, head)
-                    .map_err(|_| Misbehaved::CorruptedMac)?;
-                let whole = self.check_length(length)?;
-                self.arriving = Some(whole);
-                whole
+        let whole = if let Some(whole) = self.arriving {
+            whole
+        } else {
+            let head_len = self.opener.head_len();
+            if input.len() < head_len {
+                return Ok(None);
             }
+            let head = &mut input.unread()[..head_len];
+            let length = self
+                .opener
+                .open_length(self.sequence_number, head)
+                .map_err(|_| Misbehaved::CorruptedMac)?;
+            let whole = self.check_length(length)?;
+            self.arriving = Some(whole);
+            whole
         };
         if input.len() < whole {
             return Ok(None);
@@ -90,7 +89,7 @@ impl Receiver {
         let size = length as usize;
         let multiple = self.opener.block_len().max(8);
         let aligned = if self.opener.length_is_aligned() { size + LENGTH_BYTES } else { size };
-        if size < 1 + MIN_PADDING || size > limits::PACKET_BYTES || aligned % multiple != 0 {
+        if !(1 + MIN_PADDING..=limits::PACKET_BYTES).contains(&size) || aligned % multiple != 0 {
             return Err(Misbehaved::PacketLength(length).into());
         }
         Ok(LENGTH_BYTES + size + self.opener.tag_len())
