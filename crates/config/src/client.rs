@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::codec::{
-    Count, Each, FilePath, Flag, List, Many, One, PathOrNone, Pick, RestOfLine, Time, TimeOrNone,
-    Word, WordOrNone,
+    Count, Each, FilePath, Flag, List, Many, One, OptionalWord, PathOrNone, Pick, RestOfLine, Time,
+    TimeOrNone, Word, WordOrNone,
 };
 use crate::error::Note;
 use crate::keyword::{Alias, Retired, Treatment, keywords};
@@ -13,7 +13,7 @@ use crate::origin::Setting;
 use crate::special::{
     AddKeys, Addendum, Agent, AgentForward, Algorithms, CanonicalNames, ChannelTimeouts, Class,
     Escape, Facility, ForwardLine, Hash, JumpList, Keystrokes, Level, Mask, NameList, PathList,
-    Persist, PortNumber, Qos, Rekey, RemoteOpen, SetEnvironment, TunnelUnits,
+    Persist, PortNumber, Qos, Rekey, RemoteOpen, SetEnvironment, TunnelUnits, Variable,
 };
 use crate::value::{
     AddKeysToAgent, AddressFamily, AgentSocket, CanonicalizeHostname, ChannelTimeout,
@@ -142,9 +142,9 @@ keywords! {
     obscure_keystroke_timing: Setting<Option<Duration>> =
         One<Keystrokes>, Some(Duration::from_millis(20));
     "BindAddress" Anywhere Built "the local address to connect from"
-    bind_address: Setting<Option<String>> = One<WordOrNone>, None;
+    bind_address: Setting<Option<String>> = One<OptionalWord>, None;
     "BindInterface" Anywhere Later "the local interface to connect from"
-    bind_interface: Setting<Option<String>> = One<WordOrNone>, None;
+    bind_interface: Setting<Option<String>> = One<OptionalWord>, None;
     "Ciphers" Anywhere Built "ciphers, in order of preference"
     ciphers: Setting<Vec<String>> = One<Algorithms<{ Class::CIPHERS }>>, Vec::new();
     "ControlPath" Anywhere Later "the socket of a shared connection"
@@ -152,16 +152,16 @@ keywords! {
     "HostKeyAlgorithms" Anywhere Built "host key algorithms, in order of preference"
     host_key_algorithms: Setting<Vec<String>> = One<Algorithms<{ Class::KEYS }>>, Vec::new();
     "HostKeyAlias" Anywhere Built "the name to look the host key up by"
-    host_key_alias: Setting<Option<String>> = One<WordOrNone>, None;
+    host_key_alias: Setting<Option<String>> = One<OptionalWord>, None;
     "HostbasedAcceptedAlgorithms" Anywhere Later "algorithms of host-based login"
     hostbased_accepted_algorithms: Setting<Vec<String>> =
         One<Algorithms<{ Class::KEYS }>>, Vec::new();
     "IdentityAgent" Anywhere Built "which agent to ask"
     identity_agent: Setting<AgentSocket> = One<Agent>, AgentSocket::Standard;
     "IgnoreUnknown" Anywhere Built "unknown keywords to skip, as patterns"
-    ignore_unknown: Setting<Option<String>> = One<WordOrNone>, None;
+    ignore_unknown: Setting<Option<String>> = One<OptionalWord>, None;
     "KbdInteractiveDevices" Anywhere Built "the kinds of questions to ask for"
-    kbd_interactive_devices: Setting<Option<String>> = One<WordOrNone>, None;
+    kbd_interactive_devices: Setting<Option<String>> = One<OptionalWord>, None;
     "KexAlgorithms" Anywhere Built "key exchanges, in order of preference"
     kex_algorithms: Setting<Vec<String>> = One<Algorithms<{ Class::KEY_EXCHANGES }>>, Vec::new();
     "CASignatureAlgorithms" Anywhere Built "how a certificate may be signed"
@@ -191,11 +191,11 @@ keywords! {
     "KnownHostsCommand" Anywhere Built "a command that prints host keys"
     known_hosts_command: Setting<Option<String>> = One<RestOfLine>, None;
     "Tag" Anywhere Built "a label for Match tagged"
-    tag: Setting<Option<String>> = One<WordOrNone>, None;
+    tag: Setting<Option<String>> = One<OptionalWord>, None;
     "VersionAddendum" Anywhere Built "a comment in our version line"
     version_addendum: Setting<Option<String>> = One<Addendum>, None;
     "RefuseConnection" Anywhere Built "a reason not to connect"
-    refuse_connection: Setting<Option<String>> = One<WordOrNone>, None;
+    refuse_connection: Setting<Option<String>> = One<OptionalWord>, None;
     "DynamicForward" Anywhere Built "a local SOCKS server"
     dynamic_forwards: Vec<Setting<Forward>> = Many<ForwardLine<{ ForwardLine::DYNAMIC }>>, Vec::new();
     "LocalForward" Anywhere Built "a local port that leads there"
@@ -219,7 +219,7 @@ keywords! {
         PathBuf::from("~/.ssh/known_hosts2"),
     ];
     "SendEnv" Anywhere Built "variables to send, as patterns"
-    send_env: Vec<Setting<String>> = Each<Word>, Vec::new();
+    send_env: Vec<Setting<String>> = Each<Variable>, Vec::new();
     "SetEnv" Anywhere Built "variables to set there"
     set_env: Vec<Setting<(String, String)>> = Each<SetEnvironment>, Vec::new();
     "LogVerbose" Anywhere Later "places in the source to log"

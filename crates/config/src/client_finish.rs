@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::matching;
 use crate::origin::{Origin, Setting};
 use crate::tokens::{self, TokenError, Values};
-use crate::value::{AgentSocket, Connect, Forward, ForwardAgent, Listen, YesNoAsk};
+use crate::value::{AgentSocket, Connect, ControlPersist, Forward, ForwardAgent, Listen, YesNoAsk};
 
 /// Keys that are tried when none is configured.
 const STANDARD_KEYS: [&str; 5] = [
@@ -146,6 +146,11 @@ impl ClientConfig {
             || *self.user_known_hosts_files == [PathBuf::from("~/.ssh/known_hosts")];
         let by_name_service = self.verify_host_key_dns.value != YesNoAsk::No;
         if !self.update_host_keys.is_set() && (!own_file || by_name_service) {
+            self.update_host_keys.value = YesNoAsk::No;
+        }
+        // The master of a shared connection has nobody to ask.
+        let in_background = self.control_persist.value != ControlPersist::No;
+        if self.update_host_keys.value == YesNoAsk::Ask && in_background {
             self.update_host_keys.value = YesNoAsk::No;
         }
         if let Some(alias) = &mut self.host_key_alias.value {

@@ -7,9 +7,8 @@ use crate::client::{ALIASES, ClientConfig, RETIRED};
 use crate::client_context::{
     ClientContext, ClientSources, CommandLineOption, ConfigFiles, system_folder,
 };
-use crate::client_match::Match;
 use crate::codec::{Row, Scope, Show, Side};
-use crate::error::{Error, Note, NoteLevel, Problem};
+use crate::error::{Error, Note, NoteLevel, Problem, visible};
 use crate::files;
 use crate::forward::{self, Direction};
 use crate::keyword::{Support, Treatment};
@@ -176,14 +175,21 @@ impl Loader<'_> {
     ) -> Result<Vec<Problem>, Error> {
         let Some(line) = parse::line(text) else { return Ok(Vec::new()) };
         let keyword = line.keyword.to_ascii_lowercase();
-        let problem = |message: String| vec![Problem { origin: origin.clone(), message }];
+        let problem =
+            |message: String| vec![Problem { origin: origin.clone(), message: visible(&message) }];
         let located = |message: String| problem(format!("{origin}: {message}"));
         let special = matches!(keyword.as_str(), "host" | "match" | "include" | "ignoreunknown");
         let row = find(&keyword);
+        let no_argument = || located(format!("no argument after keyword \"{keyword}\""));
+        if line.rest.is_empty() {
+            return Ok(no_argument());
+        }
         if row.is_none() && !special {
-            return Ok(match self.unknown(&keyword, line.keyword, origin) {
-                None => Vec::new(),
-                Some(message) => problem(message),
+            let message = self.unknown(&keyword, line.keyword, origin);
+            return Ok(match (message, Words::split(line.rest)) {
+                (Some(message), _) => problem(message),
+                (None, Err(why)) => located(why),
+                (None, Ok(_)) => Vec::new(),
             });
         }
         let mut words = match Words::split(line.rest) {
@@ -191,28 +197,29 @@ impl Loader<'_> {
             Err(why) => return Ok(located(why)),
         };
         if words.len() == 0 {
-            return Ok(located(format!("no argument after keyword \"{keyword}\"")));
+            return Ok(no_argument());
+        }
+        if *origin == Origin::CommandLine
+            && let Some(name) = ["Host", "Match", "Include"]
+                .into_iter()
+                .find(|name| name.eq_ignore_ascii_case(&keyword))
+        {
+            let message = format!("{name} directive not supported as a command-line option");
+            return Ok(problem(message));
         }
         let result = match keyword.as_str() {
-            "host" => self.host_line(&mut words, &keyword, active, origin, reading),
+            "host" => self.host_line(&mut words, &keyword, active, reading),
             "match" => {
-                match self.match_line(line.rest, reading.never || *origin == Origin::CommandLine) {
-                    Ok(Match { applies }) => {
-                        *active = applies && !reading.never;
-                        return Ok(Vec::new());
-                    }
+                match self.match_line(line.rest, origin, reading.never) {
+                    Ok(applies) => *active = applies,
                     Err(why) => {
                         let prefix = why.map(|why| format!("{why}\n")).unwrap_or_default();
                         return Ok(problem(format!("{prefix}{origin}: Bad Match condition")));
                     }
                 }
+                return Ok(Vec::new());
             }
             "include" => {
-                if *origin == Origin::CommandLine {
-                    return Ok(problem(
-                        "Include directive not supported as a command-line option".to_owned(),
-                    ));
-                }
                 return match self.include(&mut words, *active, reading)? {
                     Ok(()) => Ok(Vec::new()),
                     Err(why) => Ok(located(why)),
@@ -257,7 +264,11 @@ impl Loader<'_> {
     fn note(&mut self, level: NoteLevel, origin: &Origin, message: String) {
         // The last pass reads the same lines again.
         if !self.last_pass {
-            self.config.notes.push(Note { level, origin: origin.clone(), message });
+            self.config.notes.push(Note {
+                level,
+                origin: origin.clone(),
+                message: visible(&message),
+            });
         }
     }
 
@@ -279,7 +290,7 @@ impl Loader<'_> {
         };
         // Of a command and a list of jump hosts, the first that is named wins.
         let outdone = match row.keyword.name {
-            "ProxyCommand" => self.config.proxy_jump.is_set(),
+            "ProxyCommand" => !self.config.proxy_jump.is_empty(),
             "ProxyJump" => self.config.proxy_command.is_set(),
             _ => false,
         };
@@ -330,12 +341,8 @@ impl Loader<'_> {
         words: &mut Words<'_>,
         keyword: &str,
         active: &mut bool,
-        origin: &Origin,
         reading: Reading,
     ) -> Result<(), String> {
-        if *origin == Origin::CommandLine {
-            return Err("Host directive not supported as a command-line option".to_owned());
-        }
         *active = false;
         let (mut hit, mut refused) = (false, false);
         for word in words.drain() {

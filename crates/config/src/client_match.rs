@@ -5,20 +5,21 @@ use std::net::IpAddr;
 use crate::client_load::Loader;
 use crate::error::Error;
 use crate::matching;
+use crate::origin::Origin;
 use crate::parse;
 use crate::tokens::Values;
 use crate::value::{CanonicalizeHostname, SessionType};
 
-/// What a `Match` line came to.
-pub(crate) struct Match {
-    pub applies: bool,
-}
-
 impl Loader<'_> {
-    /// Evaluates a `Match` line. `never`: only look whether it makes sense.
+    /// Whether a `Match` line applies. `never`: only look whether it makes sense.
     ///
     /// The error is what to print before "Bad Match condition".
-    pub(crate) fn match_line(&mut self, text: &str, never: bool) -> Result<Match, Option<String>> {
+    pub(crate) fn match_line(
+        &mut self,
+        text: &str,
+        origin: &Origin,
+        never: bool,
+    ) -> Result<bool, Option<String>> {
         let words = criteria(text).ok_or(None)?;
         let mut words = words.into_iter().peekable();
         let (mut applies, mut count, mut after_pass_word) = (true, 0, false);
@@ -32,9 +33,9 @@ impl Loader<'_> {
                 "all" => {
                     let alone = count == 1 || (count == 2 && after_pass_word);
                     if !alone || words.peek().is_some() {
-                        return Err(Some(
-                            "'all' cannot be combined with other Match attributes".to_owned(),
-                        ));
+                        return Err(Some(format!(
+                            "{origin}: 'all' cannot be combined with other Match attributes"
+                        )));
                     }
                     true
                 }
@@ -61,7 +62,7 @@ impl Loader<'_> {
         if count == 0 {
             return Err(Some("One or more attributes required for Match".to_owned()));
         }
-        Ok(Match { applies: applies && !never })
+        Ok(applies && !never)
     }
 
     /// One criterion with an argument. `skip`: it cannot change anything, so run nothing.

@@ -290,7 +290,23 @@ impl Value for Word {
     }
 }
 
-/// One word; `none` or nothing at all is no value.
+/// One word, or nothing as long as nobody gave one.
+pub(crate) struct OptionalWord;
+
+impl Value for OptionalWord {
+    type Target = Option<String>;
+    const KIND: Kind = Kind::Word;
+
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<Option<String>, String> {
+        Word::parse(words, scope).map(Some)
+    }
+
+    fn show(value: &Option<String>, _set: bool, show: &mut Show<'_>) {
+        show_option(value.as_deref(), show);
+    }
+}
+
+/// One word; `none` is no value.
 pub(crate) struct WordOrNone;
 
 impl Value for WordOrNone {
@@ -302,8 +318,8 @@ impl Value for WordOrNone {
         Ok((!word.eq_ignore_ascii_case("none")).then_some(word))
     }
 
-    fn show(value: &Option<String>, set: bool, show: &mut Show<'_>) {
-        show_option(value.as_deref(), set, show);
+    fn show(value: &Option<String>, _set: bool, show: &mut Show<'_>) {
+        show_option(value.as_deref(), show);
     }
 }
 
@@ -322,8 +338,8 @@ impl Value for RestOfLine {
         Ok((!line.eq_ignore_ascii_case("none")).then(|| line.to_owned()))
     }
 
-    fn show(value: &Option<String>, set: bool, show: &mut Show<'_>) {
-        show_option(value.as_deref(), set, show);
+    fn show(value: &Option<String>, _set: bool, show: &mut Show<'_>) {
+        show_option(value.as_deref(), show);
     }
 }
 
@@ -342,8 +358,8 @@ impl Value for PathOrNone {
         Ok((!word.eq_ignore_ascii_case("none")).then(|| PathBuf::from(word)))
     }
 
-    fn show(value: &Option<PathBuf>, set: bool, show: &mut Show<'_>) {
-        show_option(value.as_ref().map(|path| path.display().to_string()).as_deref(), set, show);
+    fn show(value: &Option<PathBuf>, _set: bool, show: &mut Show<'_>) {
+        show_option(value.as_ref().map(|path| path.display().to_string()).as_deref(), show);
     }
 }
 
@@ -391,8 +407,12 @@ impl Value for List {
         Ok(Vec::new())
     }
 
-    fn show(value: &Vec<String>, _set: bool, show: &mut Show<'_>) {
-        show.line(if value.is_empty() { "none".to_owned() } else { quoted_list(value) });
+    fn show(value: &Vec<String>, set: bool, show: &mut Show<'_>) {
+        if !value.is_empty() {
+            show.line(quoted_list(value));
+        } else if set || show.side == Side::Client {
+            show.line("none");
+        }
     }
 }
 
@@ -417,11 +437,11 @@ pub(crate) fn missing_argument(scope: &Scope<'_>) -> String {
     }
 }
 
-/// The server prints `none` where the client prints nothing, unless it was said.
-pub(crate) fn show_option(value: Option<&str>, set: bool, show: &mut Show<'_>) {
+/// The server prints `none` where the client prints nothing.
+pub(crate) fn show_option(value: Option<&str>, show: &mut Show<'_>) {
     match value {
         Some(value) => show.line(value),
-        None if set || show.side == Side::Server => show.line("none"),
+        None if show.side == Side::Server => show.line("none"),
         None => {}
     }
 }

@@ -70,6 +70,20 @@ pub enum NoteLevel {
     Error,
 }
 
+/// A message that can go to a terminal: what a file says may hold escapes.
+pub(crate) fn visible(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    for character in message.chars() {
+        match character {
+            // Lines of the file are split there, so these are ours.
+            '\n' | '\t' => out.push(character),
+            _ if character.is_control() => out.push_str(&format!("\\{:03o}", character as u32)),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
 fn report(source_name: &Option<PathBuf>, problems: &[Problem]) -> String {
     let mut text: Vec<String> = problems.iter().map(|p| p.message.clone()).collect();
     if let Some(path) = source_name {

@@ -16,6 +16,9 @@ pub enum Direction {
     Dynamic,
 }
 
+/// What the dump has for the target of a remote forward that leads wherever its clients ask.
+pub(crate) const REMOTE_SOCKS: &str = "[socks]:0";
+
 /// Reads a forward as `-L`, `-R` and `-D` take it:
 /// `[address:]port:host:hostport`, `port:socket`, `socket:socket`, `[address:]port`.
 pub fn parse(text: &str, direction: Direction) -> Option<Forward> {

@@ -5,9 +5,9 @@
 //! are the caller's too.
 //!
 //! ```
-//! use config::{ConnectionInfo, RealFiles, ServerConfig, ServerSources};
+//! use keyway_config::{ConnectionInfo, RealFiles, ServerConfig, ServerSources};
 //!
-//! let lists = config::AlgorithmLists::default();
+//! let lists = keyway_config::AlgorithmLists::default();
 //! let sources = ServerSources {
 //!     options: vec!["PermitRootLogin=no".to_owned()],
 //!     ..ServerSources::default()
@@ -15,8 +15,8 @@
 //! let server = ServerConfig::load(&sources, &RealFiles, &lists)?;
 //! let connection = ConnectionInfo { user: Some("ann"), ..ConnectionInfo::default() };
 //! let settings = server.effective(&connection)?;
-//! assert_eq!(settings.permit_root_login.value, config::PermitRootLogin::No);
-//! # Ok::<(), config::Error>(())
+//! assert_eq!(settings.permit_root_login.value, keyway_config::PermitRootLogin::No);
+//! # Ok::<(), keyway_config::Error>(())
 //! ```
 
 mod algorithms;
@@ -37,6 +37,7 @@ mod parse;
 mod server;
 mod server_load;
 mod server_match;
+mod snapshot;
 mod special;
 mod special_server;
 pub mod tokens;
@@ -57,4 +58,5 @@ pub use parse::time as parse_time;
 pub use server::ServerSettings;
 pub use server_load::{ServerConfig, ServerSources};
 pub use server_match::ConnectionInfo;
+pub use snapshot::{Recorder, Snapshot};
 pub use value::*;

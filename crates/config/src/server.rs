@@ -11,11 +11,11 @@ use crate::keyword::{Alias, Retired, Treatment, keywords};
 use crate::origin::Setting;
 use crate::special::{
     Addendum, Algorithms, ChannelTimeouts, Class, Facility, Hash, Level, Mask, Qos, Rekey,
-    SetEnvironment,
+    SetEnvironment, Variable,
 };
 use crate::special_server::{
-    AuthOptions, BlockSize, Listening, Methods, Open, Penalise, Ports, Startups, StartupsOrNone,
-    SubsystemLine, UserEnvironment,
+    AuthOptions, BlockSize, Listening, Methods, Open, Penalise, Ports, QuietWord, Startups,
+    StartupsOrNone, SubsystemLine, UserEnvironment,
 };
 use crate::value::{
     AddressFamily, AllowForwarding, ChannelTimeout, Compression, FingerprintHash, GatewayPorts,
@@ -181,7 +181,7 @@ keywords! {
     pubkey_accepted_algorithms: Setting<Vec<String>> =
         One<Algorithms<{ Class::KEYS }>>, Vec::new();
     "RDomain" Anywhere Security "the routing domain of the session"
-    routing_domain: Setting<Option<String>> = One<WordOrNone>, None;
+    routing_domain: Setting<Option<String>> = One<QuietWord>, None;
     "SshdSessionPath" Global Later "a program of OpenSSH that we do not need"
     sshd_session_path: Setting<Option<PathBuf>> = One<PathOrNone>, None;
     "SshdAuthPath" Global Later "a program of OpenSSH that we do not need"
@@ -199,8 +199,6 @@ keywords! {
     host_keys: Vec<Setting<PathBuf>> = Many<FilePath>, Vec::new();
     "HostCertificate" Global Built "a certificate of this host"
     host_certificates: Vec<Setting<PathBuf>> = Many<FilePath>, Vec::new();
-    "LogVerbose" Anywhere Later "places in the source to log"
-    log_verbose: Setting<Vec<String>> = One<List>, Vec::new();
     "AllowUsers" Anywhere Built "who may log in, as user or user@host patterns"
     allow_users: Vec<Setting<String>> = Each<Word>, Vec::new();
     "DenyUsers" Anywhere Built "who may not"
@@ -210,13 +208,15 @@ keywords! {
     "DenyGroups" Anywhere Built "whose members may not"
     deny_groups: Vec<Setting<String>> = Each<Word>, Vec::new();
     "AcceptEnv" Anywhere Built "variables a client may set, as patterns"
-    accept_env: Vec<Setting<String>> = Each<Word>, Vec::new();
+    accept_env: Vec<Setting<String>> = Each<Variable>, Vec::new();
     "SetEnv" Anywhere Built "variables of every session"
     set_env: Vec<Setting<(String, String)>> = Each<SetEnvironment>, Vec::new();
-    "ChannelTimeout" Anywhere Later "when to close idle channels"
-    channel_timeout: Setting<Vec<ChannelTimeout>> = One<ChannelTimeouts>, Vec::new();
     "AuthenticationMethods" Anywhere Built "lists of methods, one of which must be gone through"
     authentication_methods: Setting<Vec<MethodList>> = One<Methods>, Vec::new();
+    "LogVerbose" Anywhere Later "places in the source to log"
+    log_verbose: Setting<Vec<String>> = One<List>, Vec::new();
+    "ChannelTimeout" Anywhere Later "when to close idle channels"
+    channel_timeout: Setting<Vec<ChannelTimeout>> = One<ChannelTimeouts>, Vec::new();
     "Subsystem" Anywhere Built "a subsystem and its command"
     subsystems: Vec<Setting<Subsystem>> = SubsystemLine, Vec::new();
     "MaxStartups" Global Built "connections without a login"

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::codec::{Row, Scope, Show, Side};
-use crate::error::{Error, Note, NoteLevel, Problem};
+use crate::error::{Error, Note, NoteLevel, Problem, visible};
 use crate::files::{self, Files};
 use crate::keyword::{Place, Support, Treatment};
 use crate::matching;
@@ -194,19 +194,28 @@ impl Loader<'_> {
     ) -> Result<Vec<Problem>, Error> {
         let Some(line) = parse::line(text) else { return Ok(Vec::new()) };
         let keyword = line.keyword;
-        let problem = |message: String| vec![Problem { origin: origin.clone(), message }];
+        let problem =
+            |message: String| vec![Problem { origin: origin.clone(), message: visible(&message) }];
         let located = |message: String| problem(format!("{origin}: {message}"));
         let special = ["match", "include"].iter().any(|word| word.eq_ignore_ascii_case(keyword));
         let row = find(keyword);
+        let no_argument = || located(format!("no argument after keyword \"{keyword}\""));
+        if line.rest.is_empty() {
+            return Ok(no_argument());
+        }
         if row.is_none() && !special {
-            return Ok(self.unknown(keyword, origin).map(problem).unwrap_or_default());
+            return Ok(match (self.unknown(keyword, origin), Words::split(line.rest)) {
+                (Some(message), _) => problem(message),
+                (None, Err(why)) => located(why),
+                (None, Ok(_)) => Vec::new(),
+            });
         }
         let mut words = match Words::split(line.rest) {
             Ok(words) => words,
             Err(why) => return Ok(located(why)),
         };
         if words.len() == 0 {
-            return Ok(located(format!("no argument after keyword \"{keyword}\"")));
+            return Ok(no_argument());
         }
         let result = if let Some(row) = row {
             self.value(row, &mut words, keyword, origin, reading)
@@ -257,7 +266,7 @@ impl Loader<'_> {
     }
 
     fn note(&mut self, level: NoteLevel, origin: &Origin, message: String) {
-        self.config.notes.push(Note { level, origin: origin.clone(), message });
+        self.config.notes.push(Note { level, origin: origin.clone(), message: visible(&message) });
     }
 
     /// A keyword of the table.
@@ -364,11 +373,6 @@ fn check_patterns(
                 {
                     return Err(format!("invalid {keyword} pattern: \"{}\"", entry.value));
                 }
-            }
-        }
-        "AcceptEnv" => {
-            if alone.accept_env.iter().any(|name| name.contains('=')) {
-                return Err("Invalid environment name.".to_owned());
             }
         }
         "AuthorizedKeysCommand" | "AuthorizedPrincipalsCommand" => {

@@ -38,9 +38,9 @@ pub struct ConnectionInfo<'a> {
 #[derive(Debug, Clone)]
 pub(crate) enum Condition {
     All,
-    Invalid { negated: bool },
-    Text { what: What, list: String, negated: bool, origin: Origin },
-    LocalPort { port: u16, negated: bool },
+    InvalidUser,
+    Text { what: What, list: String, origin: Origin },
+    LocalPort { port: u16 },
 }
 
 /// What a criterion looks at.
@@ -64,10 +64,8 @@ impl Condition {
         let mut words = words.into_iter();
         let mut conditions = Vec::new();
         while let Some(word) = words.next() {
-            let (negated, name) = match word.strip_prefix('!') {
-                Some(name) => (true, name.to_ascii_lowercase()),
-                None => (false, word.to_ascii_lowercase()),
-            };
+            // Unlike the client's, these criteria cannot be negated; only their patterns can.
+            let name = word.to_ascii_lowercase();
             match name.as_str() {
                 "all" if count == 1 => {
                     conditions.push(Condition::All);
@@ -75,7 +73,7 @@ impl Condition {
                 }
                 "all" => return Err(bad("'all' cannot be combined with other Match attributes")),
                 "invalid-user" => {
-                    conditions.push(Condition::Invalid { negated });
+                    conditions.push(Condition::InvalidUser);
                     continue;
                 }
                 _ => {}
@@ -94,7 +92,7 @@ impl Condition {
                         port.parse().ok().filter(|number| *number > 0).ok_or_else(|| {
                             bad(&format!("Invalid LocalPort '{port}' on Match line"))
                         })?;
-                    conditions.push(Condition::LocalPort { port, negated });
+                    conditions.push(Condition::LocalPort { port });
                     continue;
                 }
                 _ => return Err(bad(&format!("Unsupported Match attribute {word}"))),
@@ -109,7 +107,7 @@ impl Condition {
             {
                 return Err(bad_address(what, &list, origin));
             }
-            conditions.push(Condition::Text { what, list, negated, origin: origin.clone() });
+            conditions.push(Condition::Text { what, list, origin: origin.clone() });
         }
         if conditions.is_empty() {
             return Err(bad("One or more attributes required for Match"));
@@ -118,14 +116,14 @@ impl Condition {
     }
 
     fn holds(&self, connection: &ConnectionInfo<'_>) -> Result<bool, Error> {
-        let (what, list, negated, origin) = match self {
+        let (what, list, origin) = match self {
             Condition::All => return Ok(true),
-            Condition::Invalid { negated } => return Ok(connection.user_is_invalid != *negated),
-            Condition::LocalPort { port, negated } => {
+            Condition::InvalidUser => return Ok(connection.user_is_invalid),
+            Condition::LocalPort { port } => {
                 let same = connection.local_port.map(|ours| ours == *port);
-                return Ok(same.is_some_and(|same| same != *negated));
+                return Ok(same == Some(true));
             }
-            Condition::Text { what, list, negated, origin } => (*what, list, *negated, origin),
+            Condition::Text { what, list, origin } => (*what, list, origin),
         };
         let fits = match what {
             What::User => connection.user.map(|user| plain(list, user)),
@@ -151,7 +149,7 @@ impl Condition {
                 }
             }
         };
-        Ok(fits.is_some_and(|fits| fits != negated))
+        Ok(fits == Some(true))
     }
 }
 

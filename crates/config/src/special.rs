@@ -10,7 +10,7 @@ use crate::forward;
 use crate::keyword::Kind;
 use crate::parse::{self, Words};
 use crate::value::{
-    AddKeysToAgent, AgentSocket, ChannelTimeout, ControlPersist, FingerprintHash, Forward,
+    AddKeysToAgent, AgentSocket, ChannelTimeout, Connect, ControlPersist, FingerprintHash, Forward,
     ForwardAgent, HostPort, IpQos, Jump, LogLevel, Permit, PermittedCname, RekeyLimit,
     SyslogFacility, TunnelUnit, YesNoAsk,
 };
@@ -73,8 +73,8 @@ impl Value for Addendum {
         Ok((!line.eq_ignore_ascii_case("none")).then(|| line.to_owned()))
     }
 
-    fn show(value: &Option<String>, set: bool, show: &mut Show<'_>) {
-        crate::codec::show_option(value.as_deref(), set, show);
+    fn show(value: &Option<String>, _set: bool, show: &mut Show<'_>) {
+        crate::codec::show_option(value.as_deref(), show);
     }
 }
 
@@ -489,7 +489,7 @@ impl Value for Rekey {
                 Side::Server => format!("Bad {} number '{word}': {why}", scope.keyword),
             })?;
             if (1..16).contains(&bytes) {
-                return Err(format!("{} too small", scope.keyword));
+                return Err("RekeyLimit too small".to_owned());
             }
             limit.bytes = (bytes > 0).then_some(bytes);
         }
@@ -622,6 +622,23 @@ impl Value for CanonicalNames {
     }
 }
 
+/// One name or pattern of `SendEnv` and `AcceptEnv`.
+pub(crate) struct Variable;
+
+impl Value for Variable {
+    type Target = String;
+    const KIND: Kind = Kind::List;
+
+    fn parse(words: &mut Words<'_>, _scope: &Scope<'_>) -> Result<String, String> {
+        let word = words.need("Invalid environment name.")?;
+        if word.contains('=') { Err("Invalid environment name.".to_owned()) } else { Ok(word) }
+    }
+
+    fn show(value: &String, _set: bool, show: &mut Show<'_>) {
+        show.line(value);
+    }
+}
+
 /// One `NAME=value` of `SetEnv`.
 pub(crate) struct SetEnvironment;
 
@@ -651,24 +668,24 @@ impl Value for RemoteOpen {
     const KIND: Kind = Kind::Special;
 
     fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<Permit, String> {
+        let keyword = scope.keyword;
         let list: Vec<String> = words.drain().collect();
         match list.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-            [] | [""] => return Err(format!("missing {} specification", scope.keyword)),
+            [] | [""] => return Err(format!("missing {keyword} specification")),
             ["any"] => return Ok(Permit::Any),
             ["none"] => return Ok(Permit::None),
             _ => {}
         }
-        list.iter()
-            .map(|word| {
-                let (host, port) = host_and_port(word)
-                    .filter(|(host, _)| !host.is_empty())
-                    .ok_or_else(|| format!("missing host in {word}"))?;
-                let port =
-                    permitted_port(&port).ok_or_else(|| format!("bad port number in {word}"))?;
-                Ok(HostPort { host: Some(host), port })
-            })
-            .collect::<Result<_, _>>()
-            .map(Permit::Only)
+        let entry = |word: &String| {
+            let (host, port) = host_and_port(word).unwrap_or_else(|| (word.clone(), String::new()));
+            if host.is_empty() {
+                return Err(format!("missing host in {keyword}"));
+            }
+            let port =
+                permitted_port(&port).ok_or_else(|| format!("bad port number in {keyword}"))?;
+            Ok(HostPort { host: Some(host), port })
+        };
+        list.iter().map(entry).collect::<Result<_, _>>().map(Permit::Only)
     }
 
     fn show(value: &Permit, _set: bool, show: &mut Show<'_>) {
@@ -708,7 +725,7 @@ pub(crate) fn show_permit(value: &Permit, show: &mut Show<'_>) {
             match &entry.host {
                 Some(host) if host.contains(':') => format!("[{host}]:{port}"),
                 Some(host) => format!("{host}:{port}"),
-                None => port,
+                None => format!("*:{port}"),
             }
         })
         .collect();
@@ -737,6 +754,7 @@ impl<const DIRECTION: u8> Value for ForwardLine<DIRECTION> {
         let mut text = words.need("Missing argument.")?;
         if direction != forward::Direction::Dynamic {
             match words.next() {
+                Some(target) if target == forward::REMOTE_SOCKS => {}
                 Some(target) if !target.is_empty() => {
                     text.push(':');
                     text.push_str(&target);
@@ -752,7 +770,12 @@ impl<const DIRECTION: u8> Value for ForwardLine<DIRECTION> {
     }
 
     fn show(value: &Forward, _set: bool, show: &mut Show<'_>) {
-        show.line(forward::show(value));
+        let text = forward::show(value);
+        if DIRECTION == 1 && value.connect == Connect::Dynamic {
+            show.line(format_args!("{text} {}", forward::REMOTE_SOCKS));
+        } else {
+            show.line(text);
+        }
     }
 }
 
@@ -774,11 +797,9 @@ impl Value for JumpList {
         forward::parse_jumps(text).ok_or_else(|| format!("Invalid ProxyJump \"{text}\""))
     }
 
-    fn show(value: &Vec<Jump>, set: bool, show: &mut Show<'_>) {
+    fn show(value: &Vec<Jump>, _set: bool, show: &mut Show<'_>) {
         if !value.is_empty() {
             show.line(forward::show_jumps(value));
-        } else if set {
-            show.line("none");
         }
     }
 }

@@ -12,6 +12,24 @@ use crate::value::{
     PermitUserEnvironment, PubkeyAuthOptions, Subsystem,
 };
 
+/// A word that is printed only if it is there.
+pub(crate) struct QuietWord;
+
+impl Value for QuietWord {
+    type Target = Option<String>;
+    const KIND: Kind = Kind::Word;
+
+    fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<Option<String>, String> {
+        crate::codec::WordOrNone::parse(words, scope)
+    }
+
+    fn show(value: &Option<String>, _set: bool, show: &mut Show<'_>) {
+        if let Some(value) = value {
+            show.line(value);
+        }
+    }
+}
+
 /// One `Port`.
 pub(crate) struct Ports;
 
@@ -87,7 +105,7 @@ impl Value for Startups {
         let word = words.need(&missing_argument(scope))?;
         let numbers: Option<Vec<u32>> = word.split(':').map(|part| part.parse().ok()).collect();
         match numbers.as_deref() {
-            Some(&[full]) if full >= 1 => Ok(MaxStartups { start: full, rate: 100, full }),
+            Some(&[full]) if full >= 1 => Ok(MaxStartups { start: full, rate: 30, full }),
             Some(&[start, rate, full])
                 if start >= 1 && start <= full && (1..=100).contains(&rate) =>
             {
@@ -139,7 +157,7 @@ impl Value for BlockSize {
         let bits = |text: &str, most: i64| {
             parse::number(text, 0, most)
                 .map(|bits| u8::try_from(bits).unwrap_or(u8::MAX))
-                .map_err(|why| format!("{} integer value {why}.", scope.keyword))
+                .map_err(|_| format!("Invalid {} spec.", scope.keyword))
         };
         match word.split_once(':') {
             Some((ipv4, ipv6)) => {
@@ -296,8 +314,9 @@ impl<const WHAT: u8> Open<WHAT> {
         let (host, port) = match host_and_port(word) {
             // A listener may be named by its port alone.
             None if WHAT == 1 => (None, word.to_owned()),
+            None => return Err(bad_port()),
             Some((host, port)) if !host.is_empty() => (Some(host), port),
-            _ => return Err(format!("{} missing host", scope.keyword)),
+            Some(_) => return Err(format!("{} missing host", scope.keyword)),
         };
         Ok(HostPort { host, port: permitted_port(&port).ok_or_else(bad_port)? })
     }
@@ -447,7 +466,7 @@ impl Value for AuthOptions {
                 "none" => {}
                 "touch-required" => value.touch_required = true,
                 "verify-required" => value.verify_required = true,
-                _ => return Err(format!("{} option {word}", scope.keyword)),
+                _ => return Err(format!("unsupported {} option {word}", scope.keyword)),
             }
         }
         Ok(value)
