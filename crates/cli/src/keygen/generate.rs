@@ -1,0 +1,193 @@
+//! Making a key.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use keys::{KeyKind, PrivateKey, limits};
+use zeroize::Zeroizing;
+
+use super::{Failure, Options, default_key_file};
+use crate::files;
+use crate::ui::prompt::{self, Place};
+
+/// A kind of key as the user names it: short name, what the question calls it, bits fixed by a
+/// wire name.
+struct Wanted {
+    kind: KeyKind,
+    label: &'static str,
+    bits: Option<u32>,
+}
+
+/// `ssh-keygen [-t KIND]`.
+pub fn run(options: Options) -> Result<ExitCode, Failure> {
+    let wanted = wanted(options.kind.as_deref().unwrap_or("ed25519"), options.bits)?;
+    if !options.quiet {
+        println!("Generating public/private {} key pair.", wanted.label);
+    }
+    let comment = options.comment.clone().unwrap_or_else(default_comment);
+    let key = PrivateKey::generate(wanted.kind, wanted.bits, &comment)
+        .map_err(|problem| format!("the key cannot be made: {problem}"))?;
+
+    let path = match &options.file {
+        Some(path) => path.clone(),
+        None => ask_for_path(wanted.label)?,
+    };
+    if files::make_private_folder(&path).unwrap_or(false)
+        && !options.quiet
+        && let Some(folder) = path.parent()
+    {
+        println!("Created directory '{}'.", folder.display());
+    }
+    if !may_overwrite(&path) {
+        return Ok(ExitCode::from(1));
+    }
+    let passphrase = match &options.new_passphrase {
+        Some(passphrase) => passphrase.clone(),
+        None => ask_for_passphrase(&path)?,
+    };
+    save(&key, &path, &passphrase, &comment, options.rounds)?;
+    if !options.quiet {
+        let public = key.public();
+        println!("Your identification has been saved in {}", path.display());
+        println!("Your public key has been saved in {}", public_path(&path).display());
+        println!("The key fingerprint is:");
+        println!("{} {comment}", public.fingerprint(options.hash));
+        println!("The key's randomart image is:");
+        println!("{}", public.randomart(options.hash));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn wanted(name: &str, bits: Option<u32>) -> Result<Wanted, Failure> {
+    let ecdsa = |bits| Wanted { kind: KeyKind::Ecdsa, label: "ecdsa", bits };
+    Ok(match name.to_ascii_lowercase().as_str() {
+        "ed25519" | "ssh-ed25519" => {
+            Wanted { kind: KeyKind::Ed25519, label: "ed25519", bits: None }
+        }
+        "rsa" | "ssh-rsa" => {
+            if bits.is_some_and(|bits| bits < limits::RSA_BITS_MIN) {
+                let least = limits::RSA_BITS_MIN;
+                return Err(format!("Invalid RSA key length: minimum is {least} bits"));
+            }
+            if bits.is_some_and(|bits| bits > limits::RSA_BITS_MAX) {
+                let most = limits::RSA_BITS_MAX;
+                return Err(format!("Invalid RSA key length: maximum is {most} bits"));
+            }
+            Wanted { kind: KeyKind::Rsa, label: "rsa", bits }
+        }
+        "ecdsa" => match bits {
+            None | Some(256 | 384 | 521) => ecdsa(bits),
+            Some(_) => {
+                return Err(
+                    "Invalid ECDSA key length: valid lengths are 256, 384 or 521 bits".to_owned()
+                );
+            }
+        },
+        "ecdsa-sha2-nistp256" => ecdsa(Some(256)),
+        "ecdsa-sha2-nistp384" => ecdsa(Some(384)),
+        "ecdsa-sha2-nistp521" => ecdsa(Some(521)),
+        "dsa" | "ssh-dss" => {
+            return Err("DSA keys are not usable in any current SSH; make an ed25519 key with: \
+                        ssh-keygen -t ed25519"
+                .to_owned());
+        }
+        _ if name.contains("-sk") || name.starts_with("sk-") => {
+            return Err(format!(
+                "ssh-keygen: keys of type {name} need FIDO hardware, which this version of Keyway \
+                 cannot use"
+            ));
+        }
+        _ => return Err(format!("unknown key type {name}")),
+    })
+}
+
+/// `user@host`, as OpenSSH writes it.
+fn default_comment() -> String {
+    let user = crate::ssh::paths::own_account().map(|account| account.name).unwrap_or_default();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{user}@{host}")
+}
+
+fn ask_for_path(label: &str) -> Result<PathBuf, Failure> {
+    let default = default_key_file(label)?;
+    let question = format!("Enter file in which to save the key ({}): ", default.display());
+    match prompt::plain_line(&question) {
+        None => Err("No file name was given.".to_owned()),
+        Some(answer) if answer.is_empty() => Ok(default),
+        Some(answer) => Ok(crate::ssh::paths::expand_tilde(&answer)),
+    }
+}
+
+fn may_overwrite(path: &Path) -> bool {
+    if fs::symlink_metadata(path).is_err() {
+        return true;
+    }
+    println!("{} already exists.", path.display());
+    prompt::plain_line("Overwrite (y/n)? ").is_some_and(|answer| answer.starts_with(['y', 'Y']))
+}
+
+fn ask_for_passphrase(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let nobody =
+        || "A passphrase is needed, and there is nobody to ask; give it with -N.".to_owned();
+    loop {
+        let question =
+            format!("Enter passphrase for \"{}\" (empty for no passphrase): ", path.display());
+        let first = prompt::secret(&question, Place::StandardInput).ok_or_else(nobody)?;
+        let again = prompt::secret("Enter same passphrase again: ", Place::StandardInput)
+            .ok_or_else(nobody)?;
+        if *first == *again {
+            return Ok(first);
+        }
+        println!("Passphrases do not match.  Try again.");
+    }
+}
+
+fn save(
+    key: &PrivateKey,
+    path: &Path,
+    passphrase: &str,
+    comment: &str,
+    rounds: Option<u32>,
+) -> Result<(), Failure> {
+    let passphrase = (!passphrase.is_empty()).then_some(passphrase.as_bytes());
+    let rounds = rounds.unwrap_or(limits::BCRYPT_ROUNDS_DEFAULT);
+    let text = key
+        .to_openssh(passphrase, rounds)
+        .map_err(|problem| format!("the key cannot be encrypted: {problem}"))?;
+    let failed = |path: &Path, source: &std::io::Error| {
+        format!("Saving key \"{}\" failed: {}", path.display(), crate::text::reason(source))
+    };
+    // Whatever modes or links an old file of that name had are not for the new key.
+    files::replace_as(path, text.as_bytes(), 0o600).map_err(|source| failed(path, &source))?;
+    let public = public_path(path);
+    let line = format!("{}\n", key.public().to_line(comment));
+    files::replace_as(&public, line.as_bytes(), 0o644).map_err(|source| {
+        format!(
+            "Unable to save public key to {}: {}",
+            public.display(),
+            crate::text::reason(&source)
+        )
+    })
+}
+
+/// The private file's name and `.pub`.
+pub fn public_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pub");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_and_sizes() {
+        assert_eq!(wanted("ssh-ed25519", None).map(|w| w.label), Ok("ed25519"));
+        assert_eq!(wanted("ecdsa-sha2-nistp384", None).map(|w| w.bits), Ok(Some(384)));
+        assert!(wanted("ecdsa", Some(257)).is_err());
+        assert!(wanted("rsa", Some(512)).is_err());
+        assert_eq!(wanted("foo", None).map(|w| w.label), Err("unknown key type foo".to_owned()));
+    }
+}

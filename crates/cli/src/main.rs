@@ -1,0 +1,78 @@
+//! The program `keyway`: every SSH tool in one file.
+//!
+//! Which tool runs is decided by the name it was called by (`ssh`, `sshd`, `ssh-keygen`, through
+//! links made by `keyway links DIR`) or by the first word (`keyway ssh host`).
+
+mod files;
+mod getopt;
+mod key_files;
+mod keygen;
+mod messages;
+mod ssh;
+mod sys;
+mod text;
+mod tools;
+mod ui;
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The version of all tools.
+pub const VERSION: &str = concat!("Keyway_", env!("CARGO_PKG_VERSION"));
+
+/// The cryptographic library, which `-V` names behind the version as OpenSSH does.
+pub const LIBRARY: &str = "AWS-LC";
+
+fn main() -> ExitCode {
+    let mut words = env::args_os();
+    let called = words.next().unwrap_or_default();
+    let words: Vec<OsString> = words.collect();
+    let name = Path::new(&called).file_name().unwrap_or_default();
+    // A login shell's name starts with a dash.
+    let name = name.to_str().map_or(name, |name| OsStr::new(name.trim_start_matches('-')));
+    if let Some(tool) = tools::by_name(name) {
+        return (tool.main)(&words);
+    }
+    let Some((first, rest)) = words.split_first() else {
+        print!("{}", overview());
+        return ExitCode::SUCCESS;
+    };
+    if let Some(tool) = tools::by_name(first) {
+        return (tool.main)(rest);
+    }
+    match first.to_str() {
+        Some("links") => tools::links(rest),
+        Some("-V" | "--version" | "version") => {
+            println!("{VERSION}");
+            ExitCode::SUCCESS
+        }
+        Some("-h" | "--help" | "help") => {
+            print!("{}", overview());
+            ExitCode::SUCCESS
+        }
+        _ => {
+            let wanted = ui::clean::visible(&first.to_string_lossy());
+            let names: Vec<&str> = tools::TOOLS.iter().map(|tool| tool.name).collect();
+            eprintln!("keyway: this version has no tool {wanted:?}; it has {}.", names.join(", "));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn overview() -> String {
+    let mut text = format!("{VERSION}: SSH tools in one program\n\nusage: keyway TOOL [...]\n\n");
+    for tool in tools::TOOLS {
+        text.push_str(&format!("    {:<12} {}\n", tool.name, tool.summary));
+    }
+    text.push_str("    links DIR    make a link in DIR for every tool\n");
+    text
+}
+
+/// The server decides by its own first words which of its processes to be.
+fn sshd_main(words: &[OsString]) -> ExitCode {
+    let _ = words;
+    eprintln!("sshd: not in this build of Keyway");
+    ExitCode::from(255)
+}

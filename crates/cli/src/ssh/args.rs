@@ -1,0 +1,438 @@
+//! The command line of `ssh`.
+//!
+//! Most flags are another way of writing a keyword, so they become configuration lines; what
+//! no keyword can say stays here.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use super::destination::{self, Destination};
+use crate::getopt::{self, Getopt};
+use crate::messages::Level;
+
+/// All letters of OpenSSH's `ssh`; those this version lacks are known, to be refused by name.
+const LETTERS: &str = "1246ab:c:e:fgi:kl:m:no:p:qstvxyAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYZ";
+
+/// What OpenSSH prints when called without arguments.
+pub const USAGE: &str = "\
+usage: ssh [-46AaCfGkNnqsTtVvx] [-B bind_interface] [-b bind_address]
+           [-c cipher_spec] [-E log_file] [-e escape_char] [-F configfile]
+           [-i identity_file] [-J destination] [-l login_name] [-m mac_spec]
+           [-o option] [-p port] [-W host:port]
+           destination [command [argument ...]]
+       ssh [-Q query_option]
+";
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Request {
+    /// `-V`.
+    Version,
+    /// `-Q NAME`.
+    Query(String),
+    /// Everything else.
+    Run(Box<Arguments>),
+}
+
+/// A login, or what it would use (`-G`).
+#[derive(Debug, Default)]
+pub struct Arguments {
+    /// Keyword and value, strongest first, as if at the top of the configuration.
+    pub settings: Vec<Setting>,
+    /// `-F`.
+    pub config_file: Option<PathBuf>,
+    /// `-E`.
+    pub log_file: Option<PathBuf>,
+    /// `-G`.
+    pub print_config: bool,
+    /// How many `-v`.
+    pub verbosity: u8,
+    /// `-q` was given after the last `-v`.
+    pub quiet: bool,
+    /// Where to.
+    pub destination: Destination,
+    /// The command as the server's shell will get it; empty for a login.
+    pub command: Vec<u8>,
+    /// `-s`: the command is a subsystem's name.
+    pub subsystem: bool,
+    /// `-W host:port`.
+    pub stdio_forward: Option<(String, u16)>,
+}
+
+/// One keyword from the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting {
+    /// `-o`, as the user wrote it.
+    Line(String),
+    /// A flag, as the keyword it stands for and the value.
+    Flag(&'static str, String),
+}
+
+impl Arguments {
+    /// The level that `-v` and `-q` ask for.
+    pub fn level(&self) -> Option<Level> {
+        match self.verbosity {
+            _ if self.quiet => Some(Level::Quiet),
+            0 => None,
+            1 => Some(Level::Debug1),
+            2 => Some(Level::Debug2),
+            _ => Some(Level::Debug3),
+        }
+    }
+}
+
+/// Why the command line cannot be used. All end with status 255.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No destination: only the usage is printed.
+    #[error("usage")]
+    Usage,
+    /// getopt's complaint, followed by the usage.
+    #[error("{0}")]
+    Option(#[from] getopt::Error),
+    /// A flag of OpenSSH's.
+    #[error("ssh: option -{0} ({1}) is not in this version of Keyway")]
+    Lacking(char, &'static str),
+    /// A value that makes no sense, in OpenSSH's words.
+    #[error("{0}")]
+    Bad(String),
+}
+
+/// Reads the words behind the program's name.
+///
+/// # Errors
+/// [`Error`] says why not.
+pub fn parse(words: &[OsString]) -> Result<Request, Error> {
+    let mut reader = Reader::default();
+    let mut options = Getopt::new(words, LETTERS);
+    let mut destination: Option<&OsStr> = None;
+    loop {
+        while let Some(found) = options.next()? {
+            if let Some(request) = reader.take(found.letter, found.value)? {
+                return Ok(request);
+            }
+        }
+        // Options may also stand between the destination and the command.
+        if destination.is_some() || options.at_option() {
+            break;
+        }
+        destination = options.take_word();
+        if destination.is_none() {
+            break;
+        }
+    }
+    let Some(destination) = destination else { return Err(Error::Usage) };
+    let destination = destination.to_str().ok_or_else(bad_hostname)?;
+    let destination = destination::parse(destination).map_err(Error::Bad)?;
+    reader.finish(destination, options.rest())
+}
+
+fn bad_hostname() -> Error {
+    Error::Bad("hostname contains invalid characters".to_owned())
+}
+
+/// Collects flags in the order given.
+#[derive(Default)]
+struct Reader {
+    arguments: Arguments,
+    /// Flags whose last use wins, over every `-o`.
+    last_wins: Vec<Setting>,
+    /// What obeys "first value wins", in order.
+    first_wins: Vec<Setting>,
+    jumps: bool,
+    tty: Option<bool>,
+    no_session: bool,
+}
+
+impl Reader {
+    fn take(&mut self, letter: char, value: OsString) -> Result<Option<Request>, Error> {
+        match letter {
+            '2' | 'k' => {}
+            '1' => return Err(Error::Bad("SSH protocol v.1 is no longer supported".to_owned())),
+            '4' => self.flag("AddressFamily", "inet"),
+            '6' => self.flag("AddressFamily", "inet6"),
+            'A' => self.flag("ForwardAgent", "yes"),
+            'a' => self.flag("ForwardAgent", "no"),
+            'B' => self.flag_value("BindInterface", value)?,
+            'b' => self.flag_value("BindAddress", value)?,
+            'C' => self.flag("Compression", "yes"),
+            'c' => self.algorithm("Ciphers", "cipher", value)?,
+            'm' => self.algorithm("MACs", "mac", value)?,
+            'E' => self.arguments.log_file = Some(value.into()),
+            'e' => self.escape_character(value)?,
+            'F' => self.arguments.config_file = Some(value.into()),
+            'f' => {
+                self.flag("ForkAfterAuthentication", "yes");
+                self.flag("StdinNull", "yes");
+            }
+            'G' => self.arguments.print_config = true,
+            'i' => self.identity(value)?,
+            'J' => self.jump(value)?,
+            'l' => {
+                let user = text(value)?;
+                destination::check_user(&user).map_err(Error::Bad)?;
+                self.first_wins.push(Setting::Flag("User", user));
+            }
+            'N' => self.no_session()?,
+            'n' => self.flag("StdinNull", "yes"),
+            'o' => self.first_wins.push(Setting::Line(text(value)?)),
+            'p' => self.port(value)?,
+            'Q' => return Ok(Some(Request::Query(text(value)?))),
+            'q' => self.arguments.quiet = true,
+            's' => self.subsystem()?,
+            'T' => {
+                self.tty = None;
+                self.flag("RequestTTY", "no");
+            }
+            't' => {
+                let force = self.tty.is_some();
+                self.tty = Some(force);
+                self.flag("RequestTTY", if force { "force" } else { "yes" });
+            }
+            'V' => return Ok(Some(Request::Version)),
+            'v' => {
+                let verbosity = if self.arguments.quiet { 0 } else { self.arguments.verbosity };
+                self.arguments.quiet = false;
+                self.arguments.verbosity = verbosity.saturating_add(1);
+            }
+            'W' => self.stdio_forward(value)?,
+            'x' => self.flag("ForwardX11", "no"),
+            other => return Err(Error::Lacking(other, lacking(other))),
+        }
+        Ok(None)
+    }
+
+    fn finish(mut self, to: Destination, command: &[OsString]) -> Result<Request, Error> {
+        if let Some(user) = &to.user {
+            self.first_wins.push(Setting::Flag("User", user.clone()));
+        }
+        if let Some(port) = to.port {
+            self.first_wins.push(Setting::Flag("Port", port.to_string()));
+        }
+        let mut joined = Vec::new();
+        for (index, word) in command.iter().enumerate() {
+            if index > 0 {
+                joined.push(b' ');
+            }
+            joined.extend_from_slice(word.as_bytes());
+        }
+        self.last_wins.reverse();
+        self.last_wins.append(&mut self.first_wins);
+        self.arguments.settings = self.last_wins;
+        self.arguments.command = joined;
+        self.arguments.destination = to;
+        Ok(Request::Run(Box::new(self.arguments)))
+    }
+
+    fn flag(&mut self, keyword: &'static str, value: &str) {
+        self.last_wins.push(Setting::Flag(keyword, value.to_owned()));
+    }
+
+    fn flag_value(&mut self, keyword: &'static str, value: OsString) -> Result<(), Error> {
+        let value = text(value)?;
+        self.flag(keyword, &value);
+        Ok(())
+    }
+
+    fn algorithm(
+        &mut self,
+        keyword: &'static str,
+        what: &str,
+        value: OsString,
+    ) -> Result<(), Error> {
+        let value = text(value)?;
+        let known = |name: &str| match what {
+            "cipher" => crypto::tables::cipher(name).is_some(),
+            _ => crypto::tables::mac(name).is_some(),
+        };
+        let is_edit = value.starts_with(['+', '-', '^']);
+        if !is_edit && (value.is_empty() || !value.split(',').all(known)) {
+            return Err(Error::Bad(format!("Unknown {what} type '{value}'")));
+        }
+        self.flag(keyword, &value);
+        Ok(())
+    }
+
+    fn escape_character(&mut self, value: OsString) -> Result<(), Error> {
+        let value = text(value)?;
+        let good = match value.as_bytes() {
+            [b'^', c] => (64..128).contains(c),
+            [_] => true,
+            _ => value == "none",
+        };
+        if !good {
+            return Err(Error::Bad(format!("Bad escape character '{value}'.")));
+        }
+        self.flag("EscapeChar", &value);
+        Ok(())
+    }
+
+    fn identity(&mut self, value: OsString) -> Result<(), Error> {
+        let value = text(value)?;
+        let path = super::paths::expand_tilde(&value);
+        if let Err(source) = std::fs::metadata(&path) {
+            eprintln!(
+                "Warning: Identity file {} not accessible: {}.",
+                crate::ui::clean::visible(&path.display().to_string()),
+                crate::text::reason(&source)
+            );
+            return Ok(());
+        }
+        self.first_wins.push(Setting::Flag("IdentityFile", value));
+        Ok(())
+    }
+
+    fn jump(&mut self, value: OsString) -> Result<(), Error> {
+        if self.jumps {
+            return Err(Error::Bad(
+                "Only a single -J option is permitted (use commas to separate multiple jump hops)"
+                    .to_owned(),
+            ));
+        }
+        self.jumps = true;
+        self.flag_value("ProxyJump", value)
+    }
+
+    fn no_session(&mut self) -> Result<(), Error> {
+        if self.arguments.subsystem {
+            return Err(Error::Bad("Cannot specify -N with -s/SessionType".to_owned()));
+        }
+        self.no_session = true;
+        self.flag("SessionType", "none");
+        self.flag("RequestTTY", "no");
+        Ok(())
+    }
+
+    fn subsystem(&mut self) -> Result<(), Error> {
+        if self.no_session {
+            return Err(Error::Bad("Cannot specify -s with -N/SessionType".to_owned()));
+        }
+        self.arguments.subsystem = true;
+        self.flag("SessionType", "subsystem");
+        Ok(())
+    }
+
+    fn port(&mut self, value: OsString) -> Result<(), Error> {
+        let value = text(value)?;
+        match value.parse::<u16>() {
+            Ok(port) if port > 0 => {
+                self.first_wins.push(Setting::Flag("Port", port.to_string()));
+                Ok(())
+            }
+            _ => Err(Error::Bad(format!("Bad port '{value}'"))),
+        }
+    }
+
+    fn stdio_forward(&mut self, value: OsString) -> Result<(), Error> {
+        let value = text(value)?;
+        let Some(target) = destination::host_and_port(&value) else {
+            return Err(Error::Bad(format!("Bad stdio forwarding specification '{value}'")));
+        };
+        self.arguments.stdio_forward = Some(target);
+        self.flag("RequestTTY", "no");
+        self.flag("SessionType", "none");
+        Ok(())
+    }
+}
+
+fn text(value: OsString) -> Result<String, Error> {
+    String::from_utf8(value.into_vec())
+        .map_err(|_| Error::Bad("command line is not valid UTF-8".to_owned()))
+}
+
+/// What a flag of OpenSSH's that is missing here would do.
+fn lacking(letter: char) -> &'static str {
+    match letter {
+        'D' | 'L' | 'R' => "port forwarding",
+        'g' => "remote hosts may use forwarded ports",
+        'I' => "PKCS#11 library",
+        'K' => "GSSAPI",
+        'M' | 'O' | 'S' => "connection sharing",
+        'P' => "configuration tag",
+        'w' => "tunnel device",
+        'X' | 'Y' => "X11 forwarding",
+        'y' => "messages to syslog",
+        'Z' => "list of the keys to be tried",
+        _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(line: &str) -> Arguments {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        match parse(&words) {
+            Ok(Request::Run(arguments)) => *arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(line: &str) -> Error {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        parse(&words).expect_err("refused")
+    }
+
+    fn flag(keyword: &'static str, value: &str) -> Setting {
+        Setting::Flag(keyword, value.to_owned())
+    }
+
+    #[test]
+    fn options_around_the_destination() {
+        let a = run("-vN -p22 me@host -v -o A=b ls -la /");
+        assert_eq!(a.verbosity, 2);
+        assert_eq!(a.command, b"ls -la /");
+        assert_eq!(a.destination.host, "host");
+        assert_eq!(
+            a.settings,
+            [
+                flag("RequestTTY", "no"),
+                flag("SessionType", "none"),
+                flag("Port", "22"),
+                Setting::Line("A=b".to_owned()),
+                flag("User", "me"),
+            ]
+        );
+    }
+
+    #[test]
+    fn first_user_wins_and_last_flag_wins() {
+        let a = run("-l first -a -A second@host");
+        assert_eq!(
+            a.settings,
+            [
+                flag("ForwardAgent", "yes"),
+                flag("ForwardAgent", "no"),
+                flag("User", "first"),
+                flag("User", "second"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_second_t_forces() {
+        assert_eq!(run("-t host").settings[0], flag("RequestTTY", "yes"));
+        assert_eq!(run("-tt host").settings[0], flag("RequestTTY", "force"));
+        assert_eq!(run("-tT host").settings[0], flag("RequestTTY", "no"));
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        assert_eq!(refused("-L 1:h:2 host"), Error::Lacking('L', "port forwarding"));
+        assert_eq!(refused("-p 0 host"), Error::Bad("Bad port '0'".to_owned()));
+        assert_eq!(refused("-v"), Error::Usage);
+        assert_eq!(
+            refused("-1 host"),
+            Error::Bad("SSH protocol v.1 is no longer supported".into())
+        );
+        assert!(matches!(refused("-% host"), Error::Option(getopt::Error::Unknown('%'))));
+    }
+
+    #[test]
+    fn a_dashed_word_behind_dashes_is_a_command() {
+        let a = run("host -- -x");
+        assert_eq!(a.command, b"-x");
+    }
+}

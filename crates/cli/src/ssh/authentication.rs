@@ -1,0 +1,567 @@
+//! Proving who the user is: which method next, and what is asked of whom.
+
+use std::rc::Rc;
+
+use config::{ClientConfig, PubkeyAuthentication};
+use keys::{FingerprintHash, PublicKey};
+use net::Link;
+use proto::{AuthAttempt, Client, Prompt, SignAsk};
+use zeroize::Zeroizing;
+
+use super::identities::{Fate, Identities, Identity};
+use super::memory::Remembered;
+use crate::messages::{Level, debug, debug2, error, info, say};
+use crate::ui::clean;
+use crate::ui::prompt::{self, Place};
+
+/// The order when nobody chose another; what is not built here is passed over.
+const DEFAULT_ORDER: [&str; 3] = ["publickey", "keyboard-interactive", "password"];
+
+/// The methods of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    PublicKey,
+    KeyboardInteractive,
+    Password,
+}
+
+impl Method {
+    fn from_name(name: &str) -> Option<Method> {
+        Some(match name {
+            "publickey" => Method::PublicKey,
+            "keyboard-interactive" => Method::KeyboardInteractive,
+            "password" => Method::Password,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Method::PublicKey => "publickey",
+            Method::KeyboardInteractive => "keyboard-interactive",
+            Method::Password => "password",
+        }
+    }
+}
+
+/// What was sent last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Attempt {
+    None,
+    /// Whether the key would do.
+    Query {
+        index: usize,
+    },
+    /// With a signature.
+    Signed {
+        index: usize,
+        algorithm: String,
+    },
+    Password,
+    KeyboardInteractive,
+}
+
+/// How the login ended for this side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Something was sent; wait.
+    Sent,
+    /// Nothing is left to try.
+    GiveUp,
+}
+
+/// One user's authentication on one connection.
+pub struct Authentication {
+    config: Rc<ClientConfig>,
+    user: String,
+    host: String,
+    identities: Identities,
+    /// Passwords would tell a stranger too much: the host key changed.
+    distrusted: bool,
+    order: Vec<String>,
+    offered_methods: Vec<String>,
+    /// Where in the order we are, and what turned out to have nothing more to send.
+    position: usize,
+    exhausted: Vec<Method>,
+    next_identity: usize,
+    passwords_sent: u32,
+    interactive_started: u32,
+    interactive_asked: bool,
+    current: Attempt,
+    used: Option<Method>,
+    remembered: Option<Remembered>,
+    /// Old password, while the server wants a new one.
+    old_password: Option<Zeroizing<String>>,
+    password_note: Option<&'static str>,
+    interactive_note: Option<&'static str>,
+}
+
+impl Authentication {
+    /// Nothing is sent yet. `host` is the name that prompts show.
+    pub fn new(
+        config: Rc<ClientConfig>,
+        user: &str,
+        host: &str,
+        identities: Identities,
+        remembered: Option<Remembered>,
+    ) -> Self {
+        let mut order = config.preferred_authentications.value.clone();
+        if order.is_empty() {
+            order = DEFAULT_ORDER.map(str::to_owned).to_vec();
+        }
+        Authentication {
+            config,
+            user: user.to_owned(),
+            host: host.to_owned(),
+            identities,
+            distrusted: false,
+            order,
+            offered_methods: Vec::new(),
+            position: 0,
+            exhausted: Vec::new(),
+            next_identity: 0,
+            passwords_sent: 0,
+            interactive_started: 0,
+            interactive_asked: false,
+            current: Attempt::None,
+            used: None,
+            remembered,
+            old_password: None,
+            password_note: None,
+            interactive_note: None,
+        }
+    }
+
+    /// The host key is not the known one: nothing that the server could keep is sent.
+    pub fn distrust(&mut self) {
+        self.distrusted = true;
+    }
+
+    /// The name of the method that worked, once one has.
+    pub fn method_used(&self) -> &'static str {
+        self.used.map_or("none", Method::name)
+    }
+
+    /// The key that worked and its algorithm, if it was a key and may be used unasked again.
+    pub fn key_used(&self) -> Option<(String, String)> {
+        let Attempt::Signed { index, algorithm } = &self.current else { return None };
+        let public = self.identities.list.get(*index)?.public.as_ref()?;
+        if public.key_type().is_security_key() || public.certificate().is_some() {
+            return None;
+        }
+        Some((public.fingerprint(FingerprintHash::Sha256), algorithm.clone()))
+    }
+
+    /// Whether the very first request will be a signed one that worked before.
+    pub fn will_sign_at_once(&self) -> bool {
+        self.remembered_identity().is_some()
+    }
+
+    fn remembered_identity(&self) -> Option<(usize, String)> {
+        let remembered = self.remembered.as_ref()?;
+        if !self.is_enabled(Method::PublicKey) || !self.order.iter().any(|m| m == "publickey") {
+            return None;
+        }
+        let index = self.identities.remembered(remembered.key.as_ref()?)?;
+        let public = self.identities.list.get(index)?.public.as_ref()?;
+        let algorithm = remembered.sign.as_ref()?;
+        let usable = public.signature_algorithms().contains(&algorithm.as_str())
+            && self.config.pubkey_accepted_algorithms.iter().any(|name| name == algorithm);
+        usable.then(|| (index, algorithm.clone()))
+    }
+
+    /// The first request: the key that worked last time, else the question what there is.
+    pub fn start(&mut self, link: &mut Link<Client>) -> Step {
+        if let Some((index, algorithm)) = self.remembered_identity()
+            && let Some(public) = self.public_at(index)
+        {
+            self.describe_offer(index);
+            return self.send_signed(link, index, algorithm, public);
+        }
+        self.current = Attempt::None;
+        self.send(link, AuthAttempt::None)
+    }
+
+    /// The server said no, or not yet.
+    pub fn failed(
+        &mut self,
+        link: &mut Link<Client>,
+        methods: Vec<String>,
+        partial_success: bool,
+    ) -> Step {
+        self.note_failure(partial_success);
+        debug!("Authentications that can continue: {}", methods.join(","));
+        if methods != self.offered_methods {
+            self.offered_methods = methods;
+            self.position = 0;
+        }
+        self.next(link)
+    }
+
+    fn note_failure(&mut self, partial_success: bool) {
+        if partial_success {
+            let method = match &self.current {
+                Attempt::None => "none",
+                Attempt::Query { .. } | Attempt::Signed { .. } => "publickey",
+                Attempt::Password => "password",
+                Attempt::KeyboardInteractive => "keyboard-interactive",
+            };
+            say(
+                Level::Verbose,
+                format_args!("Authenticated using \"{method}\" with partial success."),
+            );
+        }
+        match &self.current {
+            Attempt::Query { index } | Attempt::Signed { index, .. } => {
+                if let Some(identity) = self.identities.list.get_mut(*index)
+                    && identity.fate == Fate::Untried
+                {
+                    identity.fate = if partial_success { Fate::Accepted } else { Fate::Refused };
+                }
+            }
+            Attempt::Password => self.password_note = Some("refused"),
+            Attempt::KeyboardInteractive => {
+                self.interactive_note = Some(if self.interactive_asked {
+                    "refused"
+                } else {
+                    "not offered any question"
+                });
+            }
+            Attempt::None => {}
+        }
+        if partial_success {
+            // The server wants more: another key may be the second factor.
+            for identity in &mut self.identities.list {
+                if identity.fate == Fate::Refused {
+                    identity.fate = Fate::Untried;
+                }
+            }
+            self.next_identity = 0;
+            self.exhausted.retain(|method| *method != Method::PublicKey);
+        }
+    }
+
+    /// Sends whatever comes next.
+    fn next(&mut self, link: &mut Link<Client>) -> Step {
+        loop {
+            let Some(name) = self.order.get(self.position) else {
+                debug!("No more authentication methods to try.");
+                return Step::GiveUp;
+            };
+            let method = Method::from_name(name)
+                .filter(|method| self.offered_methods.iter().any(|one| one == method.name()))
+                .filter(|method| self.is_enabled(*method) && !self.exhausted.contains(method));
+            let Some(method) = method else {
+                self.position += 1;
+                continue;
+            };
+            if self.used != Some(method) {
+                debug!("Next authentication method: {}", method.name());
+                self.used = Some(method);
+            }
+            let sent = match method {
+                Method::PublicKey => self.try_key(link),
+                Method::Password => self.try_password(link),
+                Method::KeyboardInteractive => self.try_interactive(link),
+            };
+            match sent {
+                Some(step) => return step,
+                None => {
+                    debug2!("we did not send a packet, disable method");
+                    self.exhausted.push(method);
+                }
+            }
+        }
+    }
+
+    fn is_enabled(&self, method: Method) -> bool {
+        let config = &self.config;
+        match method {
+            Method::PublicKey => *config.pubkey_authentication != PubkeyAuthentication::No,
+            Method::Password => {
+                *config.password_authentication && !*config.batch_mode && !self.distrusted
+            }
+            Method::KeyboardInteractive => {
+                *config.kbd_interactive_authentication && !*config.batch_mode && !self.distrusted
+            }
+        }
+    }
+
+    fn try_key(&mut self, link: &mut Link<Client>) -> Option<Step> {
+        while let Some(identity) = self.identities.list.get(self.next_identity) {
+            let index = self.next_identity;
+            self.next_identity += 1;
+            if identity.fate != Fate::Untried {
+                continue;
+            }
+            let Some(public) = identity.public.clone() else {
+                debug!("Trying private key: {}", identity.name);
+                let Some(public) = self.identities.load(index) else { continue };
+                match self.algorithm_for(link, &public) {
+                    Ok(algorithm) => return Some(self.send_signed(link, index, algorithm, public)),
+                    Err(why) => self.skip(index, why),
+                }
+                continue;
+            };
+            match self.algorithm_for(link, &public) {
+                Ok(algorithm) => {
+                    self.describe_offer(index);
+                    self.current = Attempt::Query { index };
+                    let attempt = AuthAttempt::PublicKeyQuery { algorithm, key: public };
+                    return Some(self.send(link, attempt));
+                }
+                Err(why) => self.skip(index, why),
+            }
+        }
+        None
+    }
+
+    fn skip(&mut self, index: usize, why: String) {
+        if let Some(identity) = self.identities.list.get_mut(index) {
+            debug!("send_pubkey_test: {why}: {}", identity.name);
+            identity.fate = Fate::Skipped(why);
+        }
+    }
+
+    /// The algorithm to sign with that we may use and the server says it takes.
+    fn algorithm_for(&self, link: &Link<Client>, key: &PublicKey) -> Result<String, String> {
+        let server = link.connection().server_sig_algs();
+        let accepted = |name: &&&'static str| {
+            self.config.pubkey_accepted_algorithms.iter().any(|one| one == **name)
+        };
+        let ours = key.signature_algorithms();
+        let found = ours.iter().filter(accepted).find(|name| match server {
+            // The list names signatures; of a certificate's algorithm its plain sibling's.
+            Some(list) => {
+                let plain = keys::algorithms::lookup(name).map_or("", |row| row.signature_name);
+                list.split(',').any(|one| one == **name || one == plain)
+            }
+            None => true,
+        });
+        found
+            .map(|name| (*name).to_owned())
+            .ok_or_else(|| "no mutual signature algorithm".to_owned())
+    }
+
+    /// The server would take the key.
+    pub fn key_would_do(&mut self, link: &mut Link<Client>, algorithm: String) -> Step {
+        let Attempt::Query { index } = self.current else {
+            debug!("a server answer about a key that was not offered is ignored");
+            return Step::Sent;
+        };
+        let Some(public) = self.public_at(index) else { return self.next(link) };
+        if let Some(identity) = self.identities.list.get(index) {
+            debug!("Server accepts key: {}", identity.describe());
+        }
+        self.send_signed(link, index, algorithm, public)
+    }
+
+    /// The engine wants the signature for what [`Self::send_signed`] began. True when there is one.
+    pub fn sign(&mut self, link: &mut Link<Client>, ask: SignAsk) -> bool {
+        let signature = match &self.current {
+            Attempt::Signed { index, algorithm } => {
+                let (index, algorithm) = (*index, algorithm.clone());
+                self.identities.sign(index, &algorithm, ask.data())
+            }
+            _ => None,
+        };
+        let is_signed = signature.is_some();
+        // Refused only when the connection ended meanwhile, which is reported by itself.
+        let _ = link.connection_mut().answer_sign(ask, signature);
+        is_signed
+    }
+
+    fn send_signed(
+        &mut self,
+        link: &mut Link<Client>,
+        index: usize,
+        algorithm: String,
+        key: PublicKey,
+    ) -> Step {
+        self.used = Some(Method::PublicKey);
+        self.current = Attempt::Signed { index, algorithm: algorithm.clone() };
+        self.send(link, AuthAttempt::PublicKey { algorithm, key })
+    }
+
+    fn try_password(&mut self, link: &mut Link<Client>) -> Option<Step> {
+        if self.passwords_sent >= *self.config.number_of_password_prompts {
+            return None;
+        }
+        if self.passwords_sent > 0 {
+            error!("Permission denied, please try again.");
+        }
+        self.passwords_sent += 1;
+        let question = format!("{}@{}'s password: ", self.user, self.shown_host());
+        let password = prompt::secret(&question, Place::Terminal);
+        if password.is_none() {
+            self.password_note = Some("there was nobody to ask");
+        }
+        let password = password.unwrap_or_default();
+        self.old_password = Some(password.clone());
+        self.current = Attempt::Password;
+        Some(self.send(link, AuthAttempt::Password { password, new_password: None }))
+    }
+
+    /// The password was right but has expired. RFC 4252 §8.
+    pub fn change_password(&mut self, link: &mut Link<Client>, text: &str) -> Step {
+        if !text.is_empty() {
+            info!("{}", clean::visible_lines(text));
+        }
+        let who = format!("{}@{}", self.user, self.shown_host());
+        let old = match self.old_password.take() {
+            Some(old) if !old.is_empty() => old,
+            _ => prompt::secret(&format!("Enter {who}'s old password: "), Place::Terminal)
+                .unwrap_or_default(),
+        };
+        loop {
+            let new = prompt::secret(&format!("Enter {who}'s new password: "), Place::Terminal);
+            let Some(new) = new.filter(|new| !new.is_empty()) else { return Step::GiveUp };
+            let again = prompt::secret(&format!("Retype {who}'s new password: "), Place::Terminal);
+            if again.as_ref().is_some_and(|again| **again == *new) {
+                self.current = Attempt::Password;
+                let attempt = AuthAttempt::Password { password: old, new_password: Some(new) };
+                return self.send(link, attempt);
+            }
+            info!("Mismatch; try again, EOF to quit.");
+        }
+    }
+
+    fn try_interactive(&mut self, link: &mut Link<Client>) -> Option<Step> {
+        if self.interactive_started >= *self.config.number_of_password_prompts {
+            return None;
+        }
+        // A server that says no without a question would do so again.
+        if self.interactive_started > 0 && !self.interactive_asked {
+            return None;
+        }
+        self.interactive_started += 1;
+        let submethods = self.config.kbd_interactive_devices.clone().value.unwrap_or_default();
+        self.current = Attempt::KeyboardInteractive;
+        Some(self.send(link, AuthAttempt::KeyboardInteractive { submethods }))
+    }
+
+    /// The server's questions. RFC 4256 §3.2.
+    pub fn answer(
+        &mut self,
+        link: &mut Link<Client>,
+        name: &str,
+        instruction: &str,
+        prompts: &[Prompt],
+    ) {
+        self.interactive_asked = true;
+        for text in [name, instruction] {
+            if !text.is_empty() {
+                info!("{}", clean::visible_lines(text));
+            }
+        }
+        let mut answers = Vec::with_capacity(prompts.len());
+        for one in prompts {
+            let question = format!(
+                "({}@{}) {}",
+                self.user,
+                self.shown_host(),
+                clean::visible_lines(&one.text)
+            );
+            let answer = if one.echo {
+                prompt::line(&question, Place::Terminal)
+            } else {
+                prompt::secret(&question, Place::Terminal)
+            };
+            answers.push(answer.unwrap_or_default());
+        }
+        // As for signatures: an error here is the connection's end.
+        let _ = link.connection_mut().answer_info(answers);
+    }
+
+    fn send(&mut self, link: &mut Link<Client>, attempt: AuthAttempt) -> Step {
+        match link.connection_mut().authenticate(&self.user, attempt) {
+            Ok(()) => Step::Sent,
+            Err(problem) => {
+                error!("{problem}");
+                Step::GiveUp
+            }
+        }
+    }
+
+    fn public_at(&self, index: usize) -> Option<PublicKey> {
+        self.identities.list.get(index)?.public.clone()
+    }
+
+    fn describe_offer(&self, index: usize) {
+        if let Some(identity) = self.identities.list.get(index) {
+            debug!("Offering public key: {}", identity.describe());
+        }
+    }
+
+    fn shown_host(&self) -> &str {
+        self.config.host_key_alias.as_deref().unwrap_or(&self.host)
+    }
+
+    /// Why nothing worked, and OpenSSH's own last line.
+    pub fn report_denial(&self) {
+        for line in self.account() {
+            info!("ssh: {line}");
+        }
+        let (user, host) = (&self.user, self.shown_host());
+        say(
+            Level::Fatal,
+            format_args!("{user}@{host}: Permission denied ({}).", self.offered_methods.join(",")),
+        );
+    }
+
+    /// What was tried, a line each.
+    fn account(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.offers("publickey") {
+            if !self.is_enabled(Method::PublicKey) {
+                lines.push("keys: not tried, PubkeyAuthentication is no".to_owned());
+            } else if self.identities.list.is_empty() {
+                lines.push("keys: none to offer, neither in files nor in an agent".to_owned());
+            }
+            lines.extend(self.identities.list.iter().filter_map(fate_line));
+        }
+        for (method, note) in [
+            (Method::KeyboardInteractive, self.interactive_note),
+            (Method::Password, self.password_note),
+        ] {
+            if !self.offers(method.name()) {
+                continue;
+            }
+            let name = method.name();
+            match (note, self.is_enabled(method)) {
+                (Some(note), _) => lines.push(format!("{name}: {note}")),
+                (None, false) if self.distrusted => {
+                    lines.push(format!("{name}: not tried, the host key changed"));
+                }
+                (None, false) if *self.config.batch_mode => {
+                    lines.push(format!("{name}: not tried, BatchMode forbids asking"));
+                }
+                (None, false) => {
+                    lines.push(format!("{name}: not tried, switched off in the configuration"));
+                }
+                (None, true) => lines.push(format!("{name}: not tried")),
+            }
+        }
+        for method in &self.offered_methods {
+            if Method::from_name(method).is_none() {
+                lines.push(format!("{method}: not in this version of Keyway"));
+            }
+        }
+        lines
+    }
+
+    fn offers(&self, method: &str) -> bool {
+        self.offered_methods.iter().any(|one| one == method)
+    }
+}
+
+/// What to say of one key; keys that are simply not there are not worth a line.
+fn fate_line(identity: &Identity) -> Option<String> {
+    let what = identity.describe_shortly();
+    match &identity.fate {
+        Fate::Refused => Some(format!("{what}: offered, refused by the server")),
+        Fate::Skipped(why) => Some(format!("{what}: not used, {why}")),
+        Fate::Accepted => Some(format!("{what}: accepted, but the server wants more")),
+        Fate::Untried => Some(format!("{what}: not offered")),
+    }
+}

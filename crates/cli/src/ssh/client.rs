@@ -1,0 +1,292 @@
+//! One connection from key exchange to the end: hears the engine's events and passes each to the
+//! part that decides.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use config::ClientConfig;
+use net::{Application, EndpointEvent, Link, Readiness, UserToken};
+use proto::{ChannelId, Client, Event};
+
+use super::authentication::{Authentication, Step};
+use super::host_keys::{Decision, HostKeys};
+use super::memory::{self, Memory};
+use super::plan;
+use super::session::Session;
+use crate::messages::{self, Level, debug, debug2, fatal, say};
+use crate::ui::clean;
+
+/// Longest banner that is shown, as OpenSSH's.
+const BANNER_BYTES_MAX: usize = 65536;
+
+/// The parts of one login and session.
+pub struct Login {
+    /// The settings.
+    pub config: Rc<ClientConfig>,
+    /// The name messages show.
+    pub host: String,
+    /// Whom we are connected to; a proxy leaves it unknown.
+    pub address: Option<SocketAddr>,
+    /// Judges the server.
+    pub host_keys: HostKeys,
+    /// Proves the user.
+    pub authentication: Authentication,
+    /// What it is all for.
+    pub session: Session,
+    /// What is remembered between logins, if anything is to be.
+    pub memory: Option<Memory>,
+    /// The session's requests go out with the signed login.
+    pub is_early: bool,
+    /// The key exchange must be over by then.
+    pub connect_deadline: Option<Instant>,
+    /// Leave the terminal once the user is in.
+    pub to_background: bool,
+    /// How far it got.
+    pub stage: Stage,
+}
+
+/// How far a login got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Nothing has come from the server.
+    Connected,
+    /// Keys are in use.
+    Keyed,
+    /// The user is in.
+    Authenticated,
+    /// We gave up and have said why.
+    GaveUp,
+}
+
+impl Application<Client> for Login {
+    fn event(&mut self, link: &mut Link<Client>, event: Event<'static>) {
+        match event {
+            Event::Notice(text) => debug!("Remote: {text}"),
+            Event::Negotiated => self.tell_negotiated(link),
+            Event::CheckHostKey(ask) => {
+                let decision = self.host_keys.check(ask.key());
+                if decision == Decision::AcceptDistrusted {
+                    self.authentication.distrust();
+                    self.session.forbid_agent();
+                    self.memory = None;
+                }
+                let accept = decision != Decision::Refuse;
+                // Refused only when the connection ended meanwhile.
+                let _ = link.connection_mut().answer_host_key(ask, accept);
+            }
+            Event::NewKeys { first } => self.new_keys(first),
+            Event::ExtensionInfo => {
+                if let Some(list) = link.connection().server_sig_algs() {
+                    debug!("kex_input_ext_info: server-sig-algs=<{list}>");
+                }
+            }
+            Event::Ready => {
+                let step = self.authentication.start(link);
+                self.follow(link, step);
+            }
+            Event::SignAuth(ask) => {
+                let signed = self.authentication.sign(link, ask);
+                if signed && std::mem::take(&mut self.is_early) {
+                    self.session.start_early(link);
+                }
+            }
+            Event::PublicKeyOk { algorithm, .. } => {
+                let step = self.authentication.key_would_do(link, algorithm);
+                self.follow(link, step);
+            }
+            Event::AuthFailed { methods, partial_success } => {
+                let step = self.authentication.failed(link, methods, partial_success);
+                self.follow(link, step);
+            }
+            Event::InfoRequest { name, instruction, prompts } => {
+                self.authentication.answer(link, &name, &instruction, &prompts);
+            }
+            Event::PasswordChange { prompt } => {
+                let step = self.authentication.change_password(link, &prompt);
+                self.follow(link, step);
+            }
+            Event::Banner { message } => show_banner(&message),
+            Event::Authenticated => self.authenticated(link),
+            Event::HostKeys(keys) => self.host_keys_announced(link, &keys),
+            Event::HostKeysProved(keys) => self.host_keys.add_proved(&keys),
+            Event::ChannelAsked(ask) => self.session.asked(link, ask),
+            Event::ChannelOpened { channel } => self.session.opened(link, channel),
+            Event::ChannelRefused { channel, reason, description } => {
+                self.session.refused(link, channel, reason, &description);
+            }
+            Event::ChannelRequested { channel, request, want_reply } => {
+                self.session.requested(link, channel, &request, want_reply);
+            }
+            Event::ChannelAnswered { channel, success } => {
+                self.session.answered(link, channel, success);
+            }
+            Event::ChannelClosed { channel } => self.session.closed(link, channel),
+            Event::GlobalRequested { request, want_reply } => {
+                debug!("client_input_global_request: rtype {}", request.name());
+                if want_reply {
+                    // Keep-alives too are answered by failure: any answer is a sign of life.
+                    let _ = link.connection_mut().reply_global(false, &[]);
+                }
+            }
+            // Eof is the driver's business; the other questions are a server's.
+            other => debug2!("event {other:?}"),
+        }
+    }
+
+    fn input(&mut self, link: &mut Link<Client>, _channel: ChannelId, data: &mut Vec<u8>) {
+        self.session.typed(link, data);
+    }
+
+    fn endpoint(&mut self, link: &mut Link<Client>, channel: ChannelId, event: EndpointEvent) {
+        self.session.endpoint(link, channel, event);
+    }
+
+    fn ready(&mut self, link: &mut Link<Client>, token: UserToken, _readiness: Readiness) {
+        self.session.ready(link, token);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.connect_deadline
+    }
+
+    fn timeout(&mut self, link: &mut Link<Client>) {
+        self.connect_deadline = None;
+        if link.connection().remote_ident().is_none() {
+            fatal!("Connection timed out during banner exchange");
+        }
+        fatal!("Connection to {} timed out", self.peer());
+        self.give_up(link);
+    }
+}
+
+impl Login {
+    /// `ADDRESS port N`, as messages name the other end.
+    pub fn peer(&self) -> String {
+        match self.address {
+            Some(address) => format!("{} port {}", address.ip(), address.port()),
+            None => "UNKNOWN port 65535".to_owned(),
+        }
+    }
+
+    fn tell_negotiated(&self, link: &Link<Client>) {
+        let connection = link.connection();
+        if self.stage == Stage::Connected
+            && let Some(ident) = connection.remote_ident()
+        {
+            let software = ident.splitn(3, '-').nth(2).unwrap_or_default();
+            debug!("Remote protocol version 2.0, remote software version {software}");
+        }
+        debug!("SSH2_MSG_KEXINIT sent");
+        debug!("SSH2_MSG_KEXINIT received");
+        let Some(chosen) = connection.negotiated() else { return };
+        debug!("kex: algorithm: {}", chosen.kex);
+        debug!("kex: host key algorithm: {}", chosen.host_key);
+        for (direction, one) in [
+            ("server->client", &chosen.server_to_client),
+            ("client->server", &chosen.client_to_server),
+        ] {
+            debug!(
+                "kex: {direction} cipher: {} MAC: {} compression: {}",
+                one.cipher,
+                one.mac.as_deref().unwrap_or("<implicit>"),
+                one.compression
+            );
+        }
+    }
+
+    fn new_keys(&mut self, first: bool) {
+        debug!("SSH2_MSG_NEWKEYS sent");
+        debug!("SSH2_MSG_NEWKEYS received");
+        if first {
+            self.stage = Stage::Keyed;
+            self.connect_deadline = None;
+        }
+    }
+
+    fn follow(&mut self, link: &mut Link<Client>, step: Step) {
+        if step == Step::GiveUp {
+            self.authentication.report_denial();
+            self.give_up(link);
+        }
+    }
+
+    /// Ends without another word to the server, which OpenSSH's logs call "closed by".
+    fn give_up(&mut self, link: &mut Link<Client>) {
+        self.stage = Stage::GaveUp;
+        link.abort();
+    }
+
+    fn authenticated(&mut self, link: &mut Link<Client>) {
+        self.stage = Stage::Authenticated;
+        let place = match self.address {
+            Some(address) => format!("([{}]:{})", address.ip(), address.port()),
+            None => "(via proxy)".to_owned(),
+        };
+        say(
+            Level::Verbose,
+            format_args!(
+                "Authenticated to {} {place} using \"{}\".",
+                self.host,
+                self.authentication.method_used()
+            ),
+        );
+        self.remember(link);
+        super::local_command(&self.config);
+        self.session.authenticated(link);
+        if self.to_background {
+            // The run is taken up again in the background.
+            link.finish();
+        }
+    }
+
+    fn remember(&mut self, link: &Link<Client>) {
+        if !self.host_keys.is_trusted() {
+            return;
+        }
+        let Some(memory) = &mut self.memory else { return };
+        let connection = link.connection();
+        let (Some(ident), Some(proposal)) =
+            (connection.remote_ident(), connection.remote_proposal())
+        else {
+            return;
+        };
+        let mut remembered = plan::worth_remembering(&self.config, ident, proposal);
+        match self.authentication.key_used() {
+            Some((key, sign)) => (remembered.key, remembered.sign) = (Some(key), Some(sign)),
+            // A password this time does not mean that the key has gone bad.
+            None => {
+                let before = memory.remembered.take().unwrap_or_default();
+                (remembered.key, remembered.sign) = (before.key, before.sign);
+            }
+        }
+        remembered.early = memory::takes_early_channels(ident);
+        memory.store(remembered);
+    }
+
+    fn host_keys_announced(&mut self, link: &mut Link<Client>, keys: &[keys::PublicKey]) {
+        debug!("client_input_hostkeys: {} keys from server", keys.len());
+        let wanted = self.host_keys.keys_to_prove(keys);
+        if wanted.is_empty() {
+            debug!("client_input_hostkeys: no new or deprecated keys from server");
+            return;
+        }
+        debug!("client_input_hostkeys: asking for proof of {} keys", wanted.len());
+        // Refused only when the connection ended meanwhile.
+        let _ = link.connection_mut().request_host_key_proofs(wanted);
+    }
+}
+
+/// The server's text before login, to standard error itself: it is not a message of ours.
+fn show_banner(message: &str) {
+    if messages::level() < Level::Info {
+        return;
+    }
+    let mut end = message.len().min(BANNER_BYTES_MAX);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    // Nobody is left to be told when it cannot be shown.
+    let _ = io::stderr().write_all(clean::visible_lines(&message[..end]).as_bytes());
+}

@@ -1,0 +1,175 @@
+//! Reaching the server: TCP, `ProxyCommand`, `ProxyJump`.
+
+use std::env;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::process::Child;
+
+use config::{AddressFamily, ClientConfig};
+use net::Transport;
+use net::dial::{Dial, Family, set_type_of_service};
+use net::proxy;
+
+use super::args::Arguments;
+use crate::messages::{self, Level, debug};
+use crate::text::reason;
+
+/// A way to the server.
+pub struct Reached {
+    /// The bytes.
+    pub transport: Transport,
+    /// The server's address, where it is known.
+    pub address: Option<SocketAddr>,
+    /// The proxy's process.
+    pub proxy: Option<Child>,
+}
+
+/// Connects as the configuration says.
+///
+/// # Errors
+/// The whole message.
+pub fn reach(
+    arguments: &Arguments,
+    config: &ClientConfig,
+    is_interactive: bool,
+) -> Result<Reached, String> {
+    let command = match config.proxy_command.as_deref() {
+        Some(command) => {
+            let tokens = config.tokens().only("hnpr");
+            let command = tokens
+                .expand(command)
+                .map_err(|problem| format!("ProxyCommand \"{command}\": {problem}"))?;
+            Some(command)
+        }
+        None if config.proxy_jump.is_empty() => None,
+        None => Some(jump_command(arguments, config)?),
+    };
+    match command {
+        Some(command) => by_proxy(&command),
+        None => by_tcp(config, is_interactive),
+    }
+}
+
+fn by_tcp(config: &ClientConfig, is_interactive: bool) -> Result<Reached, String> {
+    let dial = Dial {
+        family: match *config.address_family {
+            AddressFamily::Any => Family::Any,
+            AddressFamily::Inet => Family::Inet,
+            AddressFamily::Inet6 => Family::Inet6,
+        },
+        bind_address: config.bind_address.value.clone(),
+        bind_interface: config.bind_interface.value.clone(),
+        timeout: *config.connect_timeout,
+        attempts: *config.connection_attempts,
+        keep_alive: *config.tcp_keep_alive,
+        ..Dial::new(config.host_name.value.clone(), *config.port)
+    };
+    debug!("Connecting to {} port {}.", *config.host_name, *config.port);
+    let dialed = dial.connect().map_err(|problem| {
+        let attempts = problem.attempts();
+        if attempts.len() > 1 {
+            for attempt in attempts {
+                debug!("{attempt}");
+            }
+        }
+        format!("ssh: {problem}")
+    })?;
+    for attempt in &dialed.failed {
+        debug!("{attempt}");
+    }
+    let address = dialed.address;
+    debug!("Connection established to {} port {}.", address.ip(), address.port());
+    let class = if is_interactive { config.ip_qos.interactive } else { config.ip_qos.bulk };
+    if let Some(class) = class
+        && let Err(source) = set_type_of_service(&dialed.socket, class)
+    {
+        debug!("set_sock_tos: {}", reason(&source));
+    }
+    Ok(Reached { transport: Transport::socket(dialed.socket), address: Some(address), proxy: None })
+}
+
+fn by_proxy(command: &str) -> Result<Reached, String> {
+    debug!("Executing proxy command: exec {command}");
+    let started = proxy::proxy_command(command)
+        .map_err(|source| format!("{command}: {}", reason(&source)))?;
+    Ok(Reached { transport: started.transport, address: None, proxy: Some(started.child) })
+}
+
+/// This program again, as a proxy through the last host of the list; the hosts before it are that
+/// one's own jumps.
+fn jump_command(arguments: &Arguments, config: &ClientConfig) -> Result<String, String> {
+    let Some((last, before)) = config.proxy_jump.split_last() else {
+        return Err("ProxyJump: no host is named".to_owned());
+    };
+    let program = env::current_exe().map_err(|source| format!("ProxyJump: {}", reason(&source)))?;
+    let mut words = vec![shell_word(&program.to_string_lossy()), "ssh".to_owned()];
+    if let Some(user) = &last.user {
+        words.extend(["-l".to_owned(), shell_word(user)]);
+    }
+    if let Some(port) = last.port {
+        words.extend(["-p".to_owned(), port.to_string()]);
+    }
+    if !before.is_empty() {
+        words.extend(["-J".to_owned(), shell_word(&config::show_jumps(before))]);
+    }
+    if let Some(file) = &arguments.config_file {
+        words.extend(["-F".to_owned(), shell_word(&file.to_string_lossy())]);
+    }
+    match messages::level() {
+        Level::Debug1 => words.push("-v".to_owned()),
+        Level::Debug2 => words.push("-vv".to_owned()),
+        Level::Debug3 => words.push("-vvv".to_owned()),
+        _ => {}
+    }
+    let host = &*config.host_name;
+    words.extend(["-W".to_owned(), shell_word(&format!("[{host}]:{}", *config.port))]);
+    words.push("--".to_owned());
+    words.push(shell_word(&last.host));
+    let command = words.join(" ");
+    debug!("Setting implicit ProxyCommand from ProxyJump: {command}");
+    Ok(command)
+}
+
+/// A word that the shell takes as it is.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=@:,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// The proxy has nothing more to do. It is told to end, as OpenSSH does, and not waited for long.
+pub fn end_proxy(child: &mut Child) {
+    let Some(pid) = rustix::process::Pid::from_raw(child.id().cast_signed()) else { return };
+    // Gone already is just as well.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::HUP);
+    let _ = child.wait();
+}
+
+/// In the background there is no terminal to read from or to write to. Standard error stays when
+/// the user wants to see messages.
+pub fn release_standard_files() {
+    let Ok(null) = File::options().read(true).write(true).open("/dev/null") else { return };
+    let stderr_too = messages::level() < Level::Debug1;
+    // Failing leaves the descriptors as they are, which does no harm.
+    let _ = rustix::stdio::dup2_stdin(null.as_fd());
+    let _ = rustix::stdio::dup2_stdout(null.as_fd());
+    if stderr_too {
+        let _ = rustix::stdio::dup2_stderr(null.as_fd());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_the_shell() {
+        assert_eq!(shell_word("user@host"), "user@host");
+        assert_eq!(shell_word("it's $HOME"), "'it'\\''s $HOME'");
+        assert_eq!(shell_word(""), "''");
+        assert_eq!(shell_word("[::1]:22"), "'[::1]:22'");
+    }
+}

@@ -1,0 +1,507 @@
+//! Is it the host it says it is? known_hosts, the question at first contact, and the alarms.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use config::{ClientConfig, FingerprintHash as HashChoice, StrictHostKeyChecking, YesNoAsk};
+use keys::known_hosts::{Entry, HostName, KnownHosts, Marker, Verdict, new_lines};
+use keys::{CertificateKind, FingerprintHash, PublicKey};
+
+use crate::files;
+use crate::messages::{Level, debug, error, info, say};
+use crate::text::reason;
+use crate::ui::prompt;
+
+/// Largest known_hosts file that is read.
+const FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// Other names of a key that the question lists.
+const OTHER_NAMES_MAX: usize = 8;
+
+const BAR: &str = "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@";
+
+/// What to do with a host key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Go on.
+    Accept,
+    /// Go on, but send nothing that a stranger could use.
+    AcceptDistrusted,
+    /// Stop here.
+    Refuse,
+}
+
+/// What is known about the one host we connect to.
+pub struct HostKeys {
+    config: Rc<ClientConfig>,
+    /// The name in known_hosts.
+    name: HostName,
+    /// The name a certificate must be for.
+    principal: String,
+    /// What the question shows behind the name.
+    address: Option<SocketAddr>,
+    port: u16,
+    known: KnownHosts,
+    /// The key was found in a file of the user's, so that rotated keys may follow it there.
+    is_in_user_file: bool,
+    /// The key was known before this connection, or the user has vouched for it.
+    is_trusted: bool,
+}
+
+impl HostKeys {
+    /// Reads the files. `host` is the real name, in lower case.
+    pub fn load(config: Rc<ClientConfig>, host: &str) -> Self {
+        let port = *config.port;
+        // An alias names a host as a whole, whatever the port.
+        let name = match config.host_key_alias.as_deref() {
+            Some(alias) => HostName::from_text(alias),
+            None => HostName::new(host, port),
+        };
+        let principal = config.host_key_alias.as_deref().unwrap_or(host).to_owned();
+        let mut known = KnownHosts::default();
+        let user = config.user_known_hosts_files.iter();
+        for path in user.chain(config.global_known_hosts_files.iter()) {
+            match files::read_limited(path, FILE_BYTES_MAX) {
+                Ok(bytes) => {
+                    known.add(&String::from_utf8_lossy(&bytes), &path.display().to_string());
+                }
+                Err(source) => {
+                    debug!("load_hostkeys: fopen {}: {}", path.display(), reason(&source));
+                }
+            }
+        }
+        HostKeys {
+            config,
+            name,
+            principal,
+            address: None,
+            port,
+            known,
+            is_in_user_file: false,
+            is_trusted: false,
+        }
+    }
+
+    /// The address we are connected to; a proxy leaves it unknown.
+    pub fn set_address(&mut self, address: SocketAddr) {
+        self.address = Some(address);
+    }
+
+    /// The name in known_hosts.
+    pub fn name(&self) -> &HostName {
+        &self.name
+    }
+
+    /// Whether the key may be relied on the next time.
+    pub fn is_trusted(&self) -> bool {
+        self.is_trusted
+    }
+
+    /// The file new hosts are written to.
+    pub fn first_user_file(&self) -> Option<&Path> {
+        let file = self.config.user_known_hosts_files.first()?;
+        (!is_nothing(file)).then_some(file.as_path())
+    }
+
+    /// The host key algorithms with those first that we know a key for, unless the user chose an
+    /// order.
+    pub fn ordered_algorithms(&self) -> Vec<String> {
+        let all = self.config.host_key_algorithms.value.clone();
+        if self.config.host_key_algorithms.is_set() {
+            return all;
+        }
+        let (known, other): (Vec<String>, Vec<String>) =
+            all.into_iter().partition(|name| self.knows_key_for(name));
+        if !known.is_empty() {
+            debug!("order_hostkeyalgs: prefer hostkeyalgs: {}", known.join(","));
+        }
+        known.into_iter().chain(other).collect()
+    }
+
+    /// Whether a host key of this algorithm could be checked without asking.
+    pub fn knows_key_for(&self, algorithm: &str) -> bool {
+        let Some(row) = keys::algorithms::lookup(algorithm) else { return false };
+        self.known.lookup(&self.name).any(|entry| match entry.marker {
+            None => !row.is_certificate && entry.key.key_type() == row.key_type,
+            Some(Marker::CertAuthority) => row.is_certificate,
+            Some(Marker::Revoked) => false,
+        })
+    }
+
+    /// Decides about the key that the server has just proved to hold.
+    pub fn check(&mut self, key: &PublicKey) -> Decision {
+        let fingerprint = key.fingerprint(self.hash());
+        debug!("Server host key: {} {fingerprint}", key.algorithm());
+        if self.is_excused() {
+            debug!("Forcing accepting of host key for loopback/localhost.");
+            return Decision::Accept;
+        }
+        if key.certificate().is_some() {
+            if let Some(decision) = self.check_certificate(key) {
+                return decision;
+            }
+            debug!("No matching CA found. Retry with plain key");
+        }
+        let plain = key.plain();
+        let known = std::mem::take(&mut self.known);
+        let decision = match known.judge(&self.name, &plain) {
+            Verdict::Known(entry) => {
+                self.accept_known(&plain, entry, "key");
+                Decision::Accept
+            }
+            Verdict::Revoked(entry) => self.alarm_revoked(&plain, entry),
+            Verdict::Changed(entries) => self.alarm_changed(&plain, &entries),
+            Verdict::OtherTypes(entries) => self.meet(&known, &plain, &entries),
+            // A plain key cannot be vouched for by a CA.
+            Verdict::Unknown | Verdict::CertAuthority(_) => self.meet(&known, &plain, &[]),
+        };
+        self.known = known;
+        decision
+    }
+
+    fn is_excused(&self) -> bool {
+        *self.config.no_host_authentication_for_localhost
+            && self.config.host_key_alias.is_none()
+            && self.address.is_some_and(|address| address.ip().is_loopback())
+    }
+
+    /// Nothing when no CA speaks for the certificate, or not rightly.
+    fn check_certificate(&mut self, key: &PublicKey) -> Option<Decision> {
+        let known = std::mem::take(&mut self.known);
+        let decision = match known.judge(&self.name, key) {
+            Verdict::Revoked(entry) => Some(self.alarm_revoked(key, entry)),
+            Verdict::CertAuthority(entry) => match self.certificate_problem(key) {
+                None => {
+                    self.accept_known(key, entry, "certificate");
+                    Some(Decision::Accept)
+                }
+                Some(problem) => {
+                    error!("{problem}");
+                    None
+                }
+            },
+            _ => None,
+        };
+        self.known = known;
+        decision
+    }
+
+    fn certificate_problem(&self, key: &PublicKey) -> Option<String> {
+        let certificate = key.certificate()?;
+        let allowed = &self.config.ca_signature_algorithms;
+        let algorithm = certificate.signature_algorithm;
+        if !allowed.iter().any(|name| name == algorithm) {
+            return Some(format!(
+                "Certificate invalid: signed with algorithm {algorithm}, which \
+                 CASignatureAlgorithms does not allow"
+            ));
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        // Host names in certificates may be patterns.
+        certificate
+            .check(CertificateKind::Host, Some(&self.principal), now, true)
+            .err()
+            .map(|problem| format!("Certificate invalid: {problem}"))
+    }
+
+    fn accept_known(&mut self, key: &PublicKey, entry: &Entry, what: &str) {
+        let name = &self.name;
+        let label = type_label(key);
+        debug!("Host '{name}' is known and matches the {label} host {what}.");
+        let found = if what == "key" { "key" } else { "CA key" };
+        debug!("Found {found} in {}:{}", entry.source, entry.line);
+        if *self.config.visual_host_key {
+            info!(
+                "Host key fingerprint is {}\n{}",
+                key.fingerprint(self.hash()),
+                key.randomart(self.hash())
+            );
+        }
+        self.is_trusted = true;
+        self.is_in_user_file = what == "key"
+            && self
+                .config
+                .user_known_hosts_files
+                .iter()
+                .any(|path| path.display().to_string() == *entry.source);
+    }
+
+    /// First contact.
+    fn meet(&mut self, known: &KnownHosts, key: &PublicKey, others: &[&Entry]) -> Decision {
+        let (name, label) = (self.name.to_string(), type_label(key));
+        match *self.config.strict_host_key_checking {
+            StrictHostKeyChecking::Yes => {
+                error!(
+                    "No {label} host key is known for {name} and you have requested strict \
+                     checking."
+                );
+                info!(
+                    "ssh: to accept it, compare this fingerprint with one you trust and add the \
+                     key to {}: {}",
+                    self.user_file_shown(),
+                    key.fingerprint(self.hash())
+                );
+                return Decision::Refuse;
+            }
+            StrictHostKeyChecking::Ask => {
+                for entry in others {
+                    self.mention_other(entry);
+                }
+                let fingerprint = key.fingerprint(self.hash());
+                let question = self.question(known, key, &fingerprint, !others.is_empty());
+                if *self.config.batch_mode || !prompt::confirm(&question, Some(&fingerprint)) {
+                    return Decision::Refuse;
+                }
+            }
+            StrictHostKeyChecking::Off | StrictHostKeyChecking::AcceptNew => {
+                for entry in others {
+                    self.mention_other(entry);
+                }
+            }
+        }
+        self.remember(key);
+        Decision::Accept
+    }
+
+    fn question(
+        &self,
+        known: &KnownHosts,
+        key: &PublicKey,
+        fingerprint: &str,
+        has_other_types: bool,
+    ) -> String {
+        let (name, label) = (&self.name, type_label(key));
+        let address = match self.address {
+            Some(address) => HostName::new(&address.ip().to_string(), self.port).to_string(),
+            None => "<no hostip for proxy command>".to_owned(),
+        };
+        let mut text =
+            format!("The authenticity of host '{name} ({address})' can't be established");
+        text.push_str(if has_other_types {
+            "\nbut keys of different type are already known for this host."
+        } else {
+            "."
+        });
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n{label} key fingerprint is {fingerprint}.");
+        if *self.config.visual_host_key {
+            let _ = write!(text, "\n{}", key.randomart(self.hash()));
+        }
+        text.push('\n');
+        text.push_str(&self.other_names(known, key));
+        text.push_str("\nAre you sure you want to continue connecting (yes/no/[fingerprint])? ");
+        text
+    }
+
+    /// The other names that the files have for this very key.
+    fn other_names(&self, known: &KnownHosts, key: &PublicKey) -> String {
+        let others: Vec<&Entry> = known
+            .entries()
+            .iter()
+            .filter(|entry| entry.marker.is_none() && entry.key == *key)
+            .collect();
+        if others.is_empty() {
+            return "This key is not known by any other names.".to_owned();
+        }
+        let mut text = "This host key is known by the following other names/addresses:".to_owned();
+        for entry in others.iter().take(OTHER_NAMES_MAX) {
+            let names = if entry.is_hashed() { "[hashed name]" } else { &entry.names };
+            let _ = write!(text, "\n    {}:{}: {names}", entry.source, entry.line);
+        }
+        if others.len() > OTHER_NAMES_MAX {
+            let more = others.len() - OTHER_NAMES_MAX;
+            let _ = write!(text, "\n    ({more} additional names omitted)");
+        }
+        text
+    }
+
+    fn mention_other(&self, entry: &Entry) {
+        let (label, name) = (type_label(&entry.key), &self.name);
+        info!(
+            "WARNING: {label} key found for host {name}\nin {}:{}\n{label} key fingerprint {}.",
+            entry.source,
+            entry.line,
+            entry.key.fingerprint(self.hash())
+        );
+        if *self.config.visual_host_key {
+            info!("{}", entry.key.randomart(self.hash()));
+        }
+    }
+
+    /// Writes a key that is trusted from now on.
+    fn remember(&mut self, key: &PublicKey) {
+        let name = self.name.clone();
+        let label = type_label(key);
+        let Some(file) = self.config.user_known_hosts_files.first() else { return };
+        if is_nothing(file) {
+            // A null device takes everything; the message is what scripts know.
+            info!("Warning: Permanently added '{name}' ({label}) to the list of known hosts.");
+            return;
+        }
+        match self.append(file, &[key.clone()]) {
+            Ok(()) => {
+                info!("Warning: Permanently added '{name}' ({label}) to the list of known hosts.");
+                self.is_trusted = true;
+                self.is_in_user_file = true;
+            }
+            Err(source) => {
+                debug!("{}: {}", file.display(), reason(&source));
+                info!("Failed to add the host to the list of known hosts ({}).", file.display());
+            }
+        }
+    }
+
+    fn append(&self, file: &Path, keys: &[PublicKey]) -> std::io::Result<()> {
+        if files::make_private_folder(file)?
+            && let Some(folder) = file.parent()
+        {
+            info!("Created directory '{}'.", folder.display());
+        }
+        let hashed = *self.config.hash_known_hosts;
+        let lines: String = keys
+            .iter()
+            .map(|key| new_lines(std::slice::from_ref(&self.name), key, "", hashed))
+            .collect();
+        files::append_lines(file, &lines)
+    }
+
+    fn alarm_changed(&mut self, key: &PublicKey, entries: &[&Entry]) -> Decision {
+        let (name, label) = (self.name.to_string(), type_label(key));
+        say_alarm("   WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     ");
+        error!("IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!");
+        error!("Someone could be eavesdropping on you right now (man-in-the-middle attack)!");
+        error!("It is also possible that a host key has just been changed.");
+        error!(
+            "The fingerprint for the {label} key sent by the remote host is\n{}.",
+            key.fingerprint(self.hash())
+        );
+        error!("Please contact your system administrator.");
+        error!("Add correct host key in {} to get rid of this message.", self.user_file_shown());
+        for entry in entries {
+            let offending = type_label(&entry.key);
+            error!("Offending {offending} key in {}:{}", entry.source, entry.line);
+        }
+        if let Some(entry) = entries.first() {
+            error!("  remove with:");
+            error!("  ssh-keygen -f \"{}\" -R \"{name}\"", entry.source);
+        }
+        if *self.config.strict_host_key_checking != StrictHostKeyChecking::Off {
+            error!("Host key for {name} has changed and you have requested strict checking.");
+            return Decision::Refuse;
+        }
+        self.distrust()
+    }
+
+    fn alarm_revoked(&mut self, key: &PublicKey, entry: &Entry) -> Decision {
+        let (name, label) = (self.name.to_string(), type_label(key));
+        say_alarm("      WARNING: REVOKED HOST KEY DETECTED!               ");
+        error!("The {label} host key for {name} is marked as revoked.");
+        error!("This could mean that a stolen key is being used to impersonate this host.");
+        error!("Marked in {}:{}", entry.source, entry.line);
+        if *self.config.strict_host_key_checking != StrictHostKeyChecking::Off {
+            error!(
+                "{label} host key for {name} was revoked and you have requested strict checking."
+            );
+            return Decision::Refuse;
+        }
+        self.distrust()
+    }
+
+    /// What OpenSSH says and does when the user has asked for no checking at all.
+    fn distrust(&mut self) -> Decision {
+        let config = &self.config;
+        let disabled = |what: &str| {
+            error!("{what} is disabled to avoid man-in-the-middle attacks.");
+        };
+        if *config.password_authentication {
+            disabled("Password authentication");
+        }
+        if *config.kbd_interactive_authentication {
+            disabled("Keyboard-interactive authentication");
+        }
+        if *config.forward_agent != config::ForwardAgent::No {
+            disabled("Agent forwarding");
+        }
+        if *config.update_host_keys != YesNoAsk::No {
+            error!("UpdateHostkeys is disabled because the host key is not trusted.");
+        }
+        Decision::AcceptDistrusted
+    }
+
+    // ---- keys that the server announces ----
+
+    /// Of the keys the server says it has, those worth a proof: unknown, of a type we use, from a
+    /// host whose key is in the user's own file.
+    pub fn keys_to_prove(&self, announced: &[PublicKey]) -> Vec<PublicKey> {
+        if *self.config.update_host_keys == YesNoAsk::No || !self.is_in_user_file {
+            return Vec::new();
+        }
+        let is_used = |key: &PublicKey| {
+            let mut names = key.signature_algorithms().iter();
+            names.any(|name| self.config.host_key_algorithms.iter().any(|used| used == name))
+        };
+        let is_new = |key: &PublicKey| {
+            let mut known = self.known.lookup(&self.name);
+            // A revoked key must not come back this way.
+            !known.any(|entry| entry.key == *key && entry.marker != Some(Marker::CertAuthority))
+        };
+        announced
+            .iter()
+            .filter(|key| key.certificate().is_none() && is_used(key) && is_new(key))
+            .cloned()
+            .collect()
+    }
+
+    /// Writes keys the server has proved.
+    pub fn add_proved(&mut self, proved: &[PublicKey]) {
+        // Asked again, because the answer comes from the server.
+        let new = self.keys_to_prove(proved);
+        let Some(file) = self.first_user_file().map(PathBuf::from) else { return };
+        if new.is_empty() {
+            return;
+        }
+        let asks = *self.config.update_host_keys == YesNoAsk::Ask;
+        let level = if asks { Level::Info } else { Level::Verbose };
+        for key in &new {
+            let fingerprint = key.fingerprint(self.hash());
+            say(level, format_args!("Learned new hostkey: {} {fingerprint}", type_label(key)));
+        }
+        if asks && !prompt::confirm("Accept updated hostkeys? (yes/no): ", None) {
+            return;
+        }
+        if let Err(source) = self.append(&file, &new) {
+            error!("hostfile_replace_entries: {}: {}", file.display(), reason(&source));
+        }
+    }
+
+    fn hash(&self) -> FingerprintHash {
+        match *self.config.fingerprint_hash {
+            HashChoice::Md5 => FingerprintHash::Md5,
+            HashChoice::Sha256 => FingerprintHash::Sha256,
+        }
+    }
+
+    fn user_file_shown(&self) -> String {
+        let first = self.config.user_known_hosts_files.first();
+        first.map_or_else(String::new, |path| path.display().to_string())
+    }
+}
+
+/// `ED25519`, also for its certificates: the line says elsewhere what it is.
+fn type_label(key: &PublicKey) -> &'static str {
+    key.key_type().algorithm().label
+}
+
+/// Files that hold nothing.
+fn is_nothing(path: &Path) -> bool {
+    path == Path::new("/dev/null") || path.as_os_str().eq_ignore_ascii_case("none")
+}
+
+fn say_alarm(text: &str) {
+    error!("{BAR}");
+    error!("@ {text}@");
+    error!("{BAR}");
+}

@@ -1,0 +1,480 @@
+//! The keys to log in with, in the order they are tried, and how each signs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config::ClientConfig;
+use keys::{FingerprintHash, KeyType, PrivateKey, PrivateKeyError, PublicKey};
+use net::agent::AgentClient;
+use zeroize::Zeroizing;
+
+use crate::messages::{debug, debug2, error, info};
+use crate::ui::prompt::{self, Place};
+use crate::{files, key_files, text};
+
+/// How long an agent may take to answer; it may have to ask its user.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// Largest public key file that is read.
+const PUBLIC_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// One key that may be tried.
+pub struct Identity {
+    /// The file's name, or the agent's comment.
+    pub name: String,
+    /// The public half, where it is known without a passphrase.
+    pub public: Option<PublicKey>,
+    /// The private key's file.
+    pub file: Option<PathBuf>,
+    /// Whether the agent holds it.
+    pub in_agent: bool,
+    /// Whether the user named it.
+    pub explicit: bool,
+    /// What became of it.
+    pub fate: Fate,
+    private: Option<PrivateKey>,
+}
+
+/// What became of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It was not its turn.
+    Untried,
+    /// The server did not take it.
+    Refused,
+    /// The server would have taken it, but it could not be used; or it was not offered at all.
+    Skipped(String),
+    /// The server took it.
+    Accepted,
+}
+
+/// All keys, and the agent.
+pub struct Identities {
+    /// In the order of trying.
+    pub list: Vec<Identity>,
+    agent: Option<AgentClient>,
+    passphrase_prompts: u32,
+    batch_mode: bool,
+}
+
+impl Identities {
+    /// Finds the keys of the configuration's files and of the agent.
+    ///
+    /// `agent_socket` is where the agent is, if one may be asked.
+    pub fn prepare(
+        config: &ClientConfig,
+        identity_files: &[(String, bool)],
+        certificate_files: &[String],
+        agent_socket: Option<&Path>,
+    ) -> Identities {
+        let mut from_files = Vec::new();
+        for (name, explicit) in identity_files {
+            push_file(&mut from_files, name, *explicit);
+        }
+        for name in certificate_files {
+            push_certificate(&mut from_files, Path::new(name), None, true);
+        }
+        let mut agent = agent_socket.and_then(|socket| connect(socket));
+        let in_agent = agent.as_mut().map(agent_keys).unwrap_or_default();
+        let list = in_order(from_files, in_agent, *config.identities_only);
+        let mut identities = Identities {
+            list,
+            agent,
+            passphrase_prompts: *config.number_of_password_prompts,
+            batch_mode: *config.batch_mode,
+        };
+        identities.filter(&config.pubkey_accepted_algorithms);
+        for identity in identities.list.iter().filter(|one| one.fate == Fate::Untried) {
+            debug!("Will attempt key: {}", identity.describe());
+        }
+        identities
+    }
+
+    /// Leaves out keys that no allowed algorithm can sign with, and hardware that we cannot use.
+    fn filter(&mut self, accepted: &[String]) {
+        for identity in &mut self.list {
+            let Some(public) = &identity.public else { continue };
+            let label = public.type_label();
+            if !public.signature_algorithms().iter().any(|name| accepted.iter().any(|a| a == name))
+            {
+                debug!(
+                    "Skipping {label} key {} - corresponding algorithm not in \
+                     PubkeyAcceptedAlgorithms",
+                    identity.name
+                );
+                identity.fate = Fate::Skipped("not in PubkeyAcceptedAlgorithms".to_owned());
+            } else if is_hardware(public) && !identity.in_agent {
+                debug!("Skipping {label} key {} - needs a FIDO authenticator", identity.name);
+                identity.fate = Fate::Skipped(
+                    "it is in a FIDO authenticator, which this version can only use through an \
+                     agent"
+                        .to_owned(),
+                );
+            }
+        }
+    }
+
+    /// The index of the key with this fingerprint that may be signed with unasked.
+    pub fn remembered(&self, fingerprint: &str) -> Option<usize> {
+        self.list.iter().position(|identity| {
+            identity.fate == Fate::Untried
+                && identity.public.as_ref().is_some_and(|public| {
+                    // A touch must be for something the server wants, never for a guess.
+                    !is_hardware(public)
+                        && public.certificate().is_none()
+                        && public.fingerprint(FingerprintHash::Sha256) == fingerprint
+                })
+        })
+    }
+
+    /// Reads the private key of an identity whose public half was unknown.
+    pub fn load(&mut self, index: usize) -> Option<PublicKey> {
+        let (prompts, batch_mode) = (self.passphrase_prompts, self.batch_mode);
+        let identity = self.list.get_mut(index)?;
+        match read_private(identity, prompts, batch_mode) {
+            Ok(private) => {
+                let public = private.public().clone();
+                identity.private = Some(private);
+                identity.public = Some(public.clone());
+                Some(public)
+            }
+            Err(why) => {
+                identity.fate = Fate::Skipped(why);
+                None
+            }
+        }
+    }
+
+    /// The whole signature blob by the identity at `index`, or nothing (and its fate says why).
+    pub fn sign(&mut self, index: usize, algorithm: &str, data: &[u8]) -> Option<Vec<u8>> {
+        match self.try_sign(index, algorithm, data) {
+            Ok(signature) => Some(signature),
+            Err(why) => {
+                self.list.get_mut(index)?.fate = Fate::Skipped(why);
+                None
+            }
+        }
+    }
+
+    fn try_sign(&mut self, index: usize, algorithm: &str, data: &[u8]) -> Result<Vec<u8>, String> {
+        let identity = self.list.get(index).ok_or("no such key")?;
+        let public = identity.public.clone().ok_or("its public half is not known")?;
+        if identity.in_agent {
+            return self.sign_by_agent(&public, algorithm, data);
+        }
+        let loaded = identity.private.is_some();
+        // A certificate signs with the plain key, wherever that is.
+        if public.certificate().is_some() && !loaded {
+            let plain = public.plain();
+            let holder = self
+                .list
+                .iter()
+                .position(|other| other.public.as_ref().is_some_and(|public| *public == plain));
+            if let Some(holder) = holder {
+                debug2!("sign with the key of {}", self.list[holder].name);
+                return self.sign_with_holder(holder, algorithm, data);
+            }
+        }
+        self.sign_by_file(index, algorithm, data)
+    }
+
+    fn sign_with_holder(
+        &mut self,
+        holder: usize,
+        algorithm: &str,
+        data: &[u8],
+    ) -> Result<Vec<u8>, String> {
+        let identity = self.list.get(holder).ok_or("no such key")?;
+        if identity.in_agent
+            && let Some(public) = identity.public.clone()
+        {
+            return self.sign_by_agent(&public, algorithm, data);
+        }
+        self.sign_by_file(holder, algorithm, data)
+    }
+
+    fn sign_by_file(
+        &mut self,
+        index: usize,
+        algorithm: &str,
+        data: &[u8],
+    ) -> Result<Vec<u8>, String> {
+        let (prompts, batch_mode) = (self.passphrase_prompts, self.batch_mode);
+        let identity = self.list.get_mut(index).ok_or("no such key")?;
+        if identity.private.is_none() {
+            identity.private = Some(read_private(identity, prompts, batch_mode)?);
+        }
+        let private = identity.private.as_ref().ok_or("the private key is not loaded")?;
+        if let Some(public) = &identity.public
+            && public.plain() != private.public().plain()
+        {
+            error!("private key {} contents do not match public", identity.name);
+            return Err("the private key does not belong to the public key beside it".to_owned());
+        }
+        private.sign(algorithm, data).map_err(|problem| problem.to_string())
+    }
+
+    fn sign_by_agent(
+        &mut self,
+        key: &PublicKey,
+        algorithm: &str,
+        data: &[u8],
+    ) -> Result<Vec<u8>, String> {
+        let agent = self.agent.as_mut().ok_or("the agent is gone")?;
+        agent.sign(key, data, sign_flags(algorithm)).map_err(|problem| {
+            error!(
+                "sign_and_send_pubkey: signing failed for {} from agent: {problem}",
+                key.type_label()
+            );
+            format!("the agent did not sign: {problem}")
+        })
+    }
+}
+
+impl Identity {
+    fn new(name: String, public: Option<PublicKey>, file: Option<PathBuf>, explicit: bool) -> Self {
+        let (in_agent, fate, private) = (false, Fate::Untried, None);
+        Identity { name, public, file, in_agent, explicit, fate, private }
+    }
+
+    /// As OpenSSH's `-v` names keys.
+    pub fn describe(&self) -> String {
+        let mut text = self.name.clone();
+        if let Some(public) = &self.public {
+            let fingerprint = public.fingerprint(FingerprintHash::Sha256);
+            text.push_str(&format!(" {} {fingerprint}", public.type_label()));
+        }
+        if self.explicit {
+            text.push_str(" explicit");
+        }
+        if self.in_agent {
+            text.push_str(" agent");
+        }
+        text
+    }
+
+    /// For the account of what was tried.
+    pub fn describe_shortly(&self) -> String {
+        let place = if self.in_agent { "agent key" } else { "key" };
+        match &self.public {
+            Some(public) => format!(
+                "{place} {} ({} {})",
+                self.name,
+                public.type_label(),
+                public.fingerprint(FingerprintHash::Sha256)
+            ),
+            None => format!("{place} {}", self.name),
+        }
+    }
+}
+
+/// Whether the private half is in a security key.
+fn is_hardware(key: &PublicKey) -> bool {
+    key.key_type().is_security_key()
+}
+
+fn connect(socket: &Path) -> Option<AgentClient> {
+    match AgentClient::connect(socket, AGENT_TIMEOUT) {
+        Ok(agent) => Some(agent),
+        Err(problem) => {
+            debug!("get_agent_identities: ssh_get_authentication_socket: {problem}");
+            None
+        }
+    }
+}
+
+fn agent_keys(agent: &mut AgentClient) -> Vec<(PublicKey, String)> {
+    match agent.identities() {
+        Ok(keys) => {
+            debug!("get_agent_identities: agent returned {} keys", keys.len());
+            keys
+        }
+        Err(problem) => {
+            debug!("get_agent_identities: ssh_fetch_identitylist: {problem}");
+            Vec::new()
+        }
+    }
+}
+
+/// Keys of files that the agent holds too come first, then the agent's others, then files.
+fn in_order(
+    mut from_files: Vec<Identity>,
+    in_agent: Vec<(PublicKey, String)>,
+    identities_only: bool,
+) -> Vec<Identity> {
+    let (mut preferred, mut others) = (Vec::new(), Vec::new());
+    for (key, comment) in in_agent {
+        let same = |identity: &Identity| identity.public.as_ref() == Some(&key);
+        if let Some(at) = from_files.iter().position(same) {
+            let mut identity = from_files.remove(at);
+            identity.in_agent = true;
+            preferred.push(identity);
+        } else if !identities_only {
+            let mut identity = Identity::new(comment, Some(key), None, false);
+            identity.in_agent = true;
+            others.push(identity);
+        }
+    }
+    preferred.append(&mut others);
+    preferred.append(&mut from_files);
+    preferred
+}
+
+fn push_file(list: &mut Vec<Identity>, name: &str, explicit: bool) {
+    let path = Path::new(name);
+    let public = public_of(path);
+    debug!("identity file {name} type {}", type_number(public.as_ref()));
+    if public.is_some() || path.exists() || explicit {
+        list.push(Identity::new(name.to_owned(), public, Some(path.to_owned()), explicit));
+    }
+    let mut certificate = path.as_os_str().to_owned();
+    certificate.push("-cert");
+    push_certificate(list, Path::new(&certificate), Some(path), explicit);
+}
+
+fn push_certificate(list: &mut Vec<Identity>, path: &Path, private: Option<&Path>, explicit: bool) {
+    let public = public_of(path).filter(|public| public.certificate().is_some());
+    debug!("identity file {} type {}", path.display(), type_number(public.as_ref()));
+    let Some(public) = public else { return };
+    if public.certificate().is_some_and(|c| c.kind != keys::CertificateKind::User) {
+        debug!("ignoring {}: not a user certificate", path.display());
+        return;
+    }
+    let private = private.map(Path::to_owned);
+    list.push(Identity::new(path.display().to_string(), Some(public), private, explicit));
+}
+
+/// The public half: the file itself, `.pub` beside it, or inside the private key.
+fn public_of(path: &Path) -> Option<PublicKey> {
+    let limit = PUBLIC_FILE_BYTES_MAX;
+    let own = files::read_limited(path, limit).ok().map(Zeroizing::new);
+    let first_line = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let line = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'))?;
+        Some(PublicKey::from_line(line).ok()?.0)
+    };
+    if let Some(key) = own.as_ref().and_then(|bytes| first_line(bytes)) {
+        return Some(key);
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pub");
+    if let Ok(bytes) = files::read_limited(Path::new(&beside), limit)
+        && let Some(key) = first_line(&bytes)
+    {
+        return Some(key);
+    }
+    own.and_then(|bytes| keys::public_of_private_file(&bytes).ok().flatten())
+}
+
+/// Reads a private key, asking for its passphrase where it has one.
+fn read_private(identity: &Identity, prompts: u32, batch_mode: bool) -> Result<PrivateKey, String> {
+    let path = identity.file.as_ref().ok_or("its private key is not at hand")?;
+    let shown = path.display();
+    if let Some(warning) = key_files::too_open(path) {
+        for line in warning.lines() {
+            error!("{line}");
+        }
+        error!("Load key \"{shown}\": bad permissions");
+        return Err("others can read the file (chmod 600 it)".to_owned());
+    }
+    let limit = keys::limits::PRIVATE_FILE_BYTES as u64;
+    let bytes = match files::read_limited(path, limit) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(source) => {
+            let why = text::reason(&source);
+            if identity.explicit {
+                info!("no such identity: {shown}: {why}");
+            } else {
+                debug!("no such identity: {shown}: {why}");
+            }
+            return Err(format!("cannot be read: {why}"));
+        }
+    };
+    match PrivateKey::parse(&bytes, None) {
+        Ok(private) => return Ok(private),
+        Err(PrivateKeyError::PassphraseNeeded) => {}
+        Err(problem) => {
+            error!("Load key \"{shown}\": {problem}");
+            return Err(problem.to_string());
+        }
+    }
+    if batch_mode {
+        return Err("it needs its passphrase, and BatchMode forbids asking".to_owned());
+    }
+    let question = format!("Enter passphrase for key '{shown}': ");
+    for _ in 0..prompts {
+        let passphrase = prompt::secret(&question, Place::Terminal).unwrap_or_default();
+        if passphrase.is_empty() {
+            debug2!("no passphrase given, try next key");
+            return Err("no passphrase was given".to_owned());
+        }
+        match PrivateKey::parse(&bytes, Some(passphrase.as_bytes())) {
+            Ok(private) => return Ok(private),
+            Err(PrivateKeyError::WrongPassphrase) => {
+                debug2!("bad passphrase given, try again...");
+            }
+            Err(problem) => {
+                error!("Load key \"{shown}\": {problem}");
+                return Err(problem.to_string());
+            }
+        }
+    }
+    Err("the passphrase was wrong".to_owned())
+}
+
+/// The flags that ask an agent for SHA-2 with an RSA key.
+fn sign_flags(algorithm: &str) -> u32 {
+    match keys::algorithms::lookup(algorithm).map(|row| row.signature_name) {
+        Some("rsa-sha2-256") => 2,
+        Some("rsa-sha2-512") => 4,
+        _ => 0,
+    }
+}
+
+/// OpenSSH's number of a key type, which its `-v` prints.
+fn type_number(key: Option<&PublicKey>) -> i32 {
+    let Some(key) = key else { return -1 };
+    let plain = match key.key_type() {
+        KeyType::Rsa => 0,
+        KeyType::EcdsaNistP256 | KeyType::EcdsaNistP384 | KeyType::EcdsaNistP521 => 2,
+        KeyType::Ed25519 => 3,
+        KeyType::SkEcdsa => 10,
+        KeyType::SkEd25519 => 12,
+    };
+    match (key.certificate().is_some(), plain) {
+        (false, plain) => plain,
+        (true, 0) => 4,
+        (true, 2) => 6,
+        (true, 3) => 7,
+        (true, plain) => plain + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: &str) -> PublicKey {
+        keys::PrivateKey::generate(keys::KeyKind::Ed25519, None, seed).unwrap().public().clone()
+    }
+
+    #[test]
+    fn files_in_the_agent_come_first() {
+        let (a, b, c) = (key("a"), key("b"), key("c"));
+        let file = |name: &str, key: &PublicKey| {
+            Identity::new(name.to_owned(), Some(key.clone()), Some(name.into()), true)
+        };
+        let files = || vec![file("fa", &a), file("fb", &b)];
+        let agent = || vec![(c.clone(), "gc".to_owned()), (b.clone(), "gb".to_owned())];
+        let names = |list: Vec<Identity>| list.into_iter().map(|one| one.name).collect::<Vec<_>>();
+        assert_eq!(names(in_order(files(), agent(), false)), ["fb", "gc", "fa"]);
+        assert_eq!(names(in_order(files(), agent(), true)), ["fb", "fa"]);
+    }
+
+    #[test]
+    fn flags_for_agents() {
+        assert_eq!(sign_flags("rsa-sha2-512"), 4);
+        assert_eq!(sign_flags("rsa-sha2-256-cert-v01@openssh.com"), 2);
+        assert_eq!(sign_flags("ssh-ed25519"), 0);
+    }
+}

@@ -1,0 +1,289 @@
+//! `ssh`: logs in to another machine.
+//!
+//! The way of one call: [`args`] reads the command line, [`settings`] the configuration,
+//! [`connection`] reaches the server, [`plan`] decides what to propose, and [`client`] runs the
+//! connection, passing each event to the part that decides: [`host_keys`], [`authentication`] (with
+//! the keys of [`identities`]), [`session`]. [`ending`] says how it went.
+
+mod args;
+mod authentication;
+mod client;
+mod connection;
+mod destination;
+mod ending;
+mod escapes;
+mod host_keys;
+mod identities;
+mod memory;
+pub mod paths;
+mod plan;
+mod query;
+mod session;
+mod settings;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::rc::Rc;
+use std::time::Instant;
+
+use config::{AgentSocket, Choice, ClientConfig, ForwardAgent, NoteLevel};
+use net::Driver;
+use proto::{Client, Connection};
+
+use self::args::{Arguments, Request};
+use self::authentication::Authentication;
+use self::client::{Login, Stage};
+use self::connection::Reached;
+use self::host_keys::HostKeys;
+use self::identities::Identities;
+use self::memory::Memory;
+use self::session::{Plan, Purpose, Session};
+use crate::messages::{self, Level, debug, error, fatal, info};
+use crate::sys;
+
+/// The exit status of every failure that is not the remote command's.
+const FAILED: u8 = 255;
+
+/// Runs the tool.
+pub fn main(words: &[OsString]) -> ExitCode {
+    messages::init();
+    let arguments = match args::parse(words) {
+        Ok(Request::Run(arguments)) => arguments,
+        Ok(Request::Version) => {
+            eprintln!("{}, {}", crate::VERSION, crate::LIBRARY);
+            return ExitCode::SUCCESS;
+        }
+        Ok(Request::Query(what)) => return print_query(&what),
+        Err(problem) => {
+            match &problem {
+                args::Error::Usage => eprint!("{}", args::USAGE),
+                args::Error::Option(problem) => eprint!("{problem}\n{}", args::USAGE),
+                other => eprintln!("{}", crate::ui::clean::visible(&other.to_string())),
+            }
+            return ExitCode::from(FAILED);
+        }
+    };
+    match run(&arguments) {
+        Ok(status) => ExitCode::from(status),
+        Err(problem) => {
+            for line in problem.lines() {
+                fatal!("{line}");
+            }
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn print_query(what: &str) -> ExitCode {
+    match query::answer(what) {
+        Some(names) => {
+            sys::default_sigpipe();
+            for name in names {
+                println!("{name}");
+            }
+            ExitCode::SUCCESS
+        }
+        None => {
+            eprintln!("Unsupported query \"{}\"", crate::ui::clean::visible(what));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<u8, String> {
+    if let Some(level) = arguments.level() {
+        messages::set_level(level);
+    }
+    if let Some(file) = &arguments.log_file {
+        messages::log_to_file(file).map_err(|source| {
+            format!("Couldn't open logfile {}: {}", file.display(), crate::text::reason(&source))
+        })?;
+    }
+    let user = paths::own_account()
+        .ok_or_else(|| format!("No user exists for uid {}", rustix::process::getuid().as_raw()))?;
+    let config = settings::load(arguments, &user)?;
+    if arguments.level().is_none()
+        && let Some(level) = Level::from_name(config.log_level.word())
+    {
+        messages::set_level(level);
+    }
+    if arguments.print_config {
+        sys::default_sigpipe();
+        print!("{}", config.dump());
+        return Ok(0);
+    }
+    debug!("{}, {}", crate::VERSION, crate::LIBRARY);
+    mention_notes(&config)?;
+    if let Some(text) = config.refuse_connection.as_deref() {
+        return Err(format!("RefuseConnection: {text}"));
+    }
+    let config = Rc::new(config);
+    let agent = agent_socket(&config);
+    let plan = Plan::new(arguments, &config, forwarded_agent(&config, agent.as_ref()))?;
+    let to_background = *config.fork_after_authentication;
+    if to_background && plan.purpose == Purpose::Shell {
+        return Err("Cannot fork into background without a command to execute.".to_owned());
+    }
+    connect(arguments, &user, config, plan, agent)
+}
+
+fn connect(
+    arguments: &Arguments,
+    user: &sys::Account,
+    config: Rc<ClientConfig>,
+    plan: Plan,
+    agent: Option<PathBuf>,
+) -> Result<u8, String> {
+    let host = config.host_name.to_ascii_lowercase();
+    let started = Instant::now();
+    let mut host_keys = HostKeys::load(Rc::clone(&config), &host);
+    let memory = host_keys.first_user_file().map(|file| {
+        let name = host_keys.name().as_str();
+        Memory::load(file, &config.user, name, *config.hash_known_hosts)
+    });
+    let remembered = memory.as_ref().and_then(|memory| memory.remembered.clone());
+    let engine = plan::engine_config(&config, &host_keys, remembered.as_ref());
+
+    let reached = connection::reach(arguments, &config, plan.terminal)?;
+    let Reached { transport, address, mut proxy } = reached;
+    if let Some(address) = address {
+        host_keys.set_address(address);
+    }
+    debug!("Local version string SSH-2.0-{}", engine.software_version);
+    let engine = Connection::<Client>::new(engine, Instant::now())
+        .map_err(|problem| format!("ssh: {problem}"))?;
+    let mut driver = Driver::new(engine, transport)
+        .map_err(|source| format!("ssh: {}", crate::text::reason(&source)))?;
+
+    // The server's answer is on its way while keys are read.
+    let (identity_files, certificate_files) = key_files(&config, user)?;
+    let identities =
+        Identities::prepare(&config, &identity_files, &certificate_files, agent.as_deref());
+    let authentication = Authentication::new(
+        Rc::clone(&config),
+        &config.user,
+        &host,
+        identities,
+        remembered.clone(),
+    );
+    debug!("Authenticating to {} as '{}'", host_keys.name(), *config.user);
+    let is_early = remembered.is_some_and(|known| known.early)
+        && !*config.compression
+        && authentication.will_sign_at_once();
+    let mut login = Login {
+        session: Session::new(Rc::clone(&config), plan, &host),
+        host,
+        address,
+        host_keys,
+        authentication,
+        memory,
+        is_early,
+        connect_deadline: config.connect_timeout.map(|timeout| started + timeout),
+        to_background: *config.fork_after_authentication,
+        stage: Stage::Connected,
+        config,
+    };
+    let mut end = driver.run(&mut login);
+    if matches!(end, net::End::Finished)
+        && login.session.was_running()
+        && std::mem::take(&mut login.to_background)
+    {
+        if sys::fork().map_err(|source| crate::text::reason(&source))? == sys::Fork::Parent {
+            // Not a return: nothing of the connection may be closed or flushed here.
+            sys::leave_at_once(0);
+        }
+        debug!("forking to background");
+        sys::leave_terminal();
+        connection::release_standard_files();
+        end = driver.run(&mut login);
+    }
+    let status = ending::report(&mut login, end, driver.link().transport_error());
+    drop(driver);
+    if let Some(child) = &mut proxy {
+        connection::end_proxy(child);
+    }
+    Ok(status)
+}
+
+/// Files of keys with whether the user named them, and files of certificates.
+type KeyFiles = (Vec<(String, bool)>, Vec<String>);
+
+fn key_files(config: &ClientConfig, user: &sys::Account) -> Result<KeyFiles, String> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let text = |path: &PathBuf| path.display().to_string();
+    let identities = config
+        .identity_paths(&user.home, &variable)
+        .map_err(|problem| format!("IdentityFile: {problem}"))?;
+    let certificates = config
+        .certificate_paths(&user.home, &variable)
+        .map_err(|problem| format!("CertificateFile: {problem}"))?;
+    Ok((
+        identities.iter().map(|one| (text(&one.value), one.is_set())).collect(),
+        certificates.iter().map(|one| text(&one.value)).collect(),
+    ))
+}
+
+/// Where the agent listens, if one is to be asked.
+fn agent_socket(config: &ClientConfig) -> Option<PathBuf> {
+    let from = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty());
+    match &*config.identity_agent {
+        AgentSocket::None => None,
+        AgentSocket::Standard => from("SSH_AUTH_SOCK").map(PathBuf::from),
+        AgentSocket::Path(path) => Some(path.clone()),
+        AgentSocket::Environment(name) => from(name).map(PathBuf::from),
+    }
+}
+
+fn forwarded_agent(config: &ClientConfig, own: Option<&PathBuf>) -> Option<PathBuf> {
+    match &*config.forward_agent {
+        ForwardAgent::No => None,
+        ForwardAgent::Yes => own.cloned(),
+        ForwardAgent::Path(path) => Some(path.clone()),
+        ForwardAgent::Environment(name) => std::env::var_os(name).map(PathBuf::from),
+    }
+}
+
+/// Says what of the configuration this version cannot do: with `-v` where it only does less, as an
+/// error where the user would believe to have something they have not.
+fn mention_notes(config: &ClientConfig) -> Result<(), String> {
+    for note in &config.notes {
+        match note.level {
+            NoteLevel::Error => error!("{}", note.message),
+            NoteLevel::Verbose => debug!("{}", note.message),
+        }
+    }
+    let forwards =
+        config.local_forwards.iter().chain(&config.remote_forwards).chain(&config.dynamic_forwards);
+    let mut count = 0;
+    for forward in forwards {
+        count += 1;
+        error!("{}: port forwarding is not in this version of Keyway", forward.origin);
+    }
+    if count > 0 && *config.exit_on_forward_failure {
+        return Err("ssh: ExitOnForwardFailure is set, and there are forwards".to_owned());
+    }
+    if config.known_hosts_command.is_some() {
+        info!("KnownHostsCommand is not in this version of Keyway; the files alone are asked");
+    }
+    Ok(())
+}
+
+/// `LocalCommand`, if it is permitted.
+fn local_command(config: &ClientConfig) {
+    if !*config.permit_local_command {
+        return;
+    }
+    let Some(command) = config.local_command.as_deref() else { return };
+    let command = match config.tokens().expand(command) {
+        Ok(command) => command,
+        Err(problem) => {
+            error!("LocalCommand: {problem}");
+            return;
+        }
+    };
+    debug!("Executing command: '{command}'");
+    if let Err(source) = Command::new(settings::shell()).arg("-c").arg(&command).status() {
+        error!("LocalCommand: {}", crate::text::reason(&source));
+    }
+}

@@ -1,0 +1,677 @@
+//! What happens once the user is in: a shell, a command, a subsystem, or standard input and
+//! output connected through the server (`-W`).
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use config::{ClientConfig, RequestTty, SessionType, matching};
+use net::signals::{Signal, Signals};
+use net::{Endpoint, EndpointEvent, Endpoints, Interest, KeepAlive, Link, UserToken};
+use proto::{
+    ChannelAsk, ChannelId, ChannelOpen, ChannelRequest, Client, DisconnectReason, GlobalRequest,
+    OpenFailure,
+};
+
+use super::args::Arguments;
+use super::escapes::{Action, Escapes};
+use crate::messages::{self, Level, debug, error, fatal, info, say};
+use crate::ui::terminal::{self, RawTerminal};
+
+/// The token of the signals' pipe.
+const SIGNALS: UserToken = UserToken(1);
+
+/// What the connection is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// A login shell.
+    Shell,
+    /// A command for the server's shell.
+    Command(Vec<u8>),
+    /// A subsystem.
+    Subsystem(String),
+    /// A TCP connection from the server to there, on standard input and output.
+    Connect(String, u16),
+    /// Nothing: `-N`.
+    Nothing,
+}
+
+/// The plan: made before connecting, because some of it goes out with the first packets.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What for.
+    pub purpose: Purpose,
+    /// Whether to ask for a terminal.
+    pub terminal: bool,
+    /// Where the forwarded agent listens, if it is to be forwarded.
+    pub agent: Option<PathBuf>,
+}
+
+impl Plan {
+    /// From the command line and the configuration.
+    ///
+    /// # Errors
+    /// Things that exclude each other, in OpenSSH's words.
+    pub fn new(
+        arguments: &Arguments,
+        config: &ClientConfig,
+        agent: Option<PathBuf>,
+    ) -> Result<Plan, String> {
+        let purpose = purpose(arguments, config)?;
+        let stdin_is_terminal = io::stdin().is_terminal();
+        let terminal = match *config.request_tty {
+            RequestTty::No => false,
+            RequestTty::Force => true,
+            asked => {
+                let wanted = asked == RequestTty::Yes || purpose == Purpose::Shell;
+                let possible = stdin_is_terminal && !*config.stdin_null;
+                if wanted && !possible {
+                    info!("Pseudo-terminal will not be allocated because stdin is not a terminal.");
+                }
+                wanted && possible
+            }
+        };
+        let has_session = !matches!(purpose, Purpose::Connect(..) | Purpose::Nothing);
+        Ok(Plan { purpose, terminal: terminal && has_session, agent })
+    }
+}
+
+fn purpose(arguments: &Arguments, config: &ClientConfig) -> Result<Purpose, String> {
+    if let Some((host, port)) = &arguments.stdio_forward {
+        return Ok(Purpose::Connect(host.clone(), *port));
+    }
+    let remote_command = config.remote_command.as_ref();
+    if remote_command.is_some() && !arguments.command.is_empty() {
+        return Err("Cannot execute command-line and remote command.".to_owned());
+    }
+    let command = match remote_command {
+        Some(command) => command.clone().into_bytes(),
+        None => arguments.command.clone(),
+    };
+    Ok(match *config.session_type {
+        SessionType::None => Purpose::Nothing,
+        SessionType::Subsystem if command.is_empty() => {
+            return Err("You must specify a subsystem to invoke.".to_owned());
+        }
+        SessionType::Subsystem => Purpose::Subsystem(String::from_utf8_lossy(&command).into()),
+        SessionType::Default if command.is_empty() => Purpose::Shell,
+        SessionType::Default => Purpose::Command(command),
+    })
+}
+
+/// A request whose answer matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Terminal,
+    /// The program itself, and what it is called in messages.
+    Program(&'static str),
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// The exit status of this program.
+    pub status: u8,
+}
+
+/// The session of one connection.
+pub struct Session {
+    config: Rc<ClientConfig>,
+    plan: Plan,
+    host: String,
+    channel: Option<ChannelId>,
+    /// The requests have gone out before the login was decided.
+    is_early: bool,
+    is_authenticated: bool,
+    expected: VecDeque<Expected>,
+    exit_status: Option<u32>,
+    raw_terminal: Option<RawTerminal>,
+    escapes: Option<Escapes>,
+    signals: Option<Signals>,
+    outcome: Option<Outcome>,
+    /// Channels other than the session: forwarded agents.
+    others: Vec<ChannelId>,
+}
+
+impl Session {
+    /// Nothing is sent yet. `host` is the name that messages show.
+    pub fn new(config: Rc<ClientConfig>, plan: Plan, host: &str) -> Self {
+        Session {
+            config,
+            plan,
+            host: host.to_owned(),
+            channel: None,
+            is_early: false,
+            is_authenticated: false,
+            expected: VecDeque::new(),
+            exit_status: None,
+            raw_terminal: None,
+            escapes: None,
+            signals: None,
+            outcome: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// How it ended, once it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// The host key is not the known one: the agent stays here.
+    pub fn forbid_agent(&mut self) {
+        self.plan.agent = None;
+    }
+
+    /// Sends the channel's opening and its requests together with the login.
+    pub fn start_early(&mut self, link: &mut Link<Client>) {
+        if matches!(self.plan.purpose, Purpose::Nothing | Purpose::Connect(..)) {
+            return;
+        }
+        link.connection_mut().allow_early_channels(0);
+        debug!("pipelined login: the session is asked for together with the authentication");
+        self.is_early = true;
+        self.open(link);
+        if let Some(channel) = self.channel {
+            self.send_requests(link, channel);
+        }
+    }
+
+    /// The user is in.
+    pub fn authenticated(&mut self, link: &mut Link<Client>) {
+        self.is_authenticated = true;
+        if let Err(source) = self.catch_signals(link) {
+            error!("signals: {}", crate::text::reason(&source));
+        }
+        if !self.config.server_alive_interval.is_zero() {
+            link.set_keep_alive(Some(KeepAlive {
+                interval: *self.config.server_alive_interval,
+                count_max: Some(*self.config.server_alive_count_max),
+            }));
+        }
+        let to_openssh =
+            link.connection().remote_ident().is_some_and(|ident| ident.contains("OpenSSH"));
+        if to_openssh {
+            debug!("Requesting no-more-sessions@openssh.com");
+        }
+        if self.channel.is_none() {
+            self.open(link);
+        }
+        if to_openssh {
+            // An old server that does not know it says so by failure, which nobody waits for.
+            let _ = link.global_request(GlobalRequest::NoMoreSessions, false);
+        }
+        if let Some(channel) = self.channel {
+            self.attach(link, channel);
+        }
+        if self.plan.purpose == Purpose::Nothing {
+            debug!("Entering interactive session.");
+        }
+    }
+
+    fn open(&mut self, link: &mut Link<Client>) {
+        let open = match &self.plan.purpose {
+            Purpose::Nothing => return,
+            Purpose::Connect(host, port) => ChannelOpen::DirectTcpip {
+                host: host.clone(),
+                port: u32::from(*port),
+                originator_address: "127.0.0.1".to_owned(),
+                originator_port: 65535,
+            },
+            _ => ChannelOpen::Session,
+        };
+        match link.connection_mut().open_channel(open) {
+            Ok(channel) => {
+                debug!("channel {}: new {}", channel.0, self.kind());
+                self.channel = Some(channel);
+            }
+            Err(problem) => self.fail(link, &problem.to_string()),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        if matches!(self.plan.purpose, Purpose::Connect(..)) { "direct-tcpip" } else { "session" }
+    }
+
+    /// Connects the channel with our standard input, output and error.
+    fn attach(&mut self, link: &mut Link<Client>, channel: ChannelId) {
+        match self.endpoints() {
+            Ok(endpoints) => {
+                if let Err(source) = link.attach(channel, endpoints) {
+                    self.fail(link, &crate::text::reason(&source));
+                }
+            }
+            Err(source) => self.fail(link, &crate::text::reason(&source)),
+        }
+        if self.plan.terminal
+            && let Ok(mut raw) = RawTerminal::new()
+        {
+            raw.enter();
+            self.raw_terminal = Some(raw);
+        }
+    }
+
+    fn endpoints(&mut self) -> io::Result<Endpoints> {
+        let mut input = if *self.config.stdin_null {
+            Endpoint::probe(File::open("/dev/null")?.into())?
+        } else {
+            Endpoint::inherited(io::stdin().as_fd()).or_else(|_| null())?
+        };
+        if self.plan.terminal
+            && let Some(character) = *self.config.escape_char
+        {
+            self.escapes = Some(Escapes::new(character));
+            input = input.filtered();
+        }
+        // A descriptor that the caller closed is no reason to fail.
+        let output = Endpoint::inherited(io::stdout().as_fd()).or_else(|_| null())?;
+        let stderr = Endpoint::inherited(io::stderr().as_fd()).or_else(|_| null())?;
+        Ok(Endpoints {
+            input: Some(input),
+            output: Some(output),
+            stderr_output: Some(stderr),
+            ..Endpoints::default()
+        })
+    }
+
+    fn catch_signals(&mut self, link: &mut Link<Client>) -> io::Result<()> {
+        let wanted: Vec<Signal> = [
+            Signal::Hangup,
+            Signal::Interrupt,
+            Signal::Quit,
+            Signal::Terminate,
+            Signal::WindowChange,
+        ]
+        .into_iter()
+        .filter(|signal| !signal.is_ignored())
+        .collect();
+        let signals = Signals::new(&wanted)?;
+        link.watch(signals.as_fd(), SIGNALS, Interest::Readable)?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// The channel is open.
+    pub fn opened(&mut self, link: &mut Link<Client>, channel: ChannelId) {
+        if self.channel != Some(channel) {
+            return;
+        }
+        debug!("channel {}: open confirm", channel.0);
+        if !self.is_early {
+            self.send_requests(link, channel);
+        }
+        debug!("Entering interactive session.");
+    }
+
+    /// Everything between the open channel and the running program.
+    fn send_requests(&mut self, link: &mut Link<Client>, channel: ChannelId) {
+        if matches!(self.plan.purpose, Purpose::Connect(..) | Purpose::Nothing) {
+            return;
+        }
+        let mut requests = Vec::new();
+        if self.plan.agent.is_some() {
+            debug!("Requesting authentication agent forwarding.");
+            requests.push((ChannelRequest::AuthAgent, None));
+        }
+        if self.plan.terminal {
+            requests.push((pty_request(), Some(Expected::Terminal)));
+        }
+        for (name, value) in self.environment() {
+            debug!("channel {}: setting env {name} = \"{value}\"", channel.0);
+            requests.push((ChannelRequest::Env { name, value: value.into_bytes() }, None));
+        }
+        let program = match &self.plan.purpose {
+            Purpose::Command(command) => {
+                debug!("Sending command: {}", String::from_utf8_lossy(command));
+                (ChannelRequest::Exec { command: command.clone() }, "exec")
+            }
+            Purpose::Subsystem(name) => {
+                debug!("Sending subsystem: {name}");
+                (ChannelRequest::Subsystem { name: name.clone() }, "subsystem")
+            }
+            _ => (ChannelRequest::Shell, "shell"),
+        };
+        requests.push((program.0, Some(Expected::Program(program.1))));
+        for (request, expected) in requests {
+            self.expected.extend(expected);
+            let sent = link.connection_mut().request(channel, request, expected.is_some());
+            if let Err(problem) = sent {
+                debug!("channel {}: {problem}", channel.0);
+            }
+        }
+    }
+
+    /// The variables that the configuration sends or sets.
+    fn environment(&self) -> Vec<(String, String)> {
+        let is_set = |name: &str| self.config.set_env.iter().any(|one| one.value.0 == name);
+        let is_sent = |name: &str| {
+            self.config.send_env.iter().any(|pattern| matching::pattern(pattern, name))
+        };
+        let sent = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| is_sent(name) && !is_set(name));
+        sent.chain(self.config.set_env.iter().map(|one| one.value.clone())).collect()
+    }
+
+    /// The server did not open the channel.
+    pub fn refused(
+        &mut self,
+        link: &mut Link<Client>,
+        channel: ChannelId,
+        reason: OpenFailure,
+        description: &str,
+    ) {
+        if self.channel != Some(channel) {
+            return;
+        }
+        self.leave_raw();
+        let separator = if description.is_empty() { "" } else { ": " };
+        info!("channel {}: open failed: {reason}{separator}{description}", channel.0);
+        if matches!(self.plan.purpose, Purpose::Connect(..)) {
+            fatal!("stdio forwarding failed");
+        }
+        self.end(link, 255);
+    }
+
+    /// The server answered one of our requests.
+    pub fn answered(&mut self, link: &mut Link<Client>, channel: ChannelId, success: bool) {
+        if self.channel != Some(channel) {
+            return;
+        }
+        match self.expected.pop_front() {
+            Some(Expected::Terminal) if !success => {
+                self.leave_raw();
+                info!("PTY allocation request failed on channel {}", channel.0);
+            }
+            Some(Expected::Program(name)) if !success => {
+                self.leave_raw();
+                error!("{name} request failed on channel {}", channel.0);
+                self.end(link, 255);
+            }
+            _ => {}
+        }
+    }
+
+    /// The server asks something of a channel.
+    pub fn requested(
+        &mut self,
+        link: &mut Link<Client>,
+        channel: ChannelId,
+        request: &ChannelRequest,
+        want_reply: bool,
+    ) {
+        let mut success = false;
+        if self.channel == Some(channel) {
+            match request {
+                ChannelRequest::ExitStatus(status) => {
+                    debug!("client_input_channel_req: channel {} rtype exit-status", channel.0);
+                    self.exit_status = Some(*status);
+                    success = true;
+                }
+                ChannelRequest::ExitSignal { name, message, .. } => {
+                    debug!(
+                        "client_input_channel_req: channel {} rtype exit-signal {name} {message}",
+                        channel.0
+                    );
+                    success = true;
+                }
+                other => debug!("channel {}: request {}", channel.0, other.name()),
+            }
+        }
+        if want_reply {
+            // A channel that just closed needs no answer.
+            let _ = link.connection_mut().reply(channel, success);
+        }
+    }
+
+    /// A local end of a channel has nothing more to do.
+    pub fn endpoint(&mut self, link: &mut Link<Client>, channel: ChannelId, event: EndpointEvent) {
+        if matches!(event, EndpointEvent::Done) {
+            // Refused only when it is closed already.
+            let _ = link.connection_mut().close(channel);
+        }
+    }
+
+    /// A channel is gone.
+    pub fn closed(&mut self, link: &mut Link<Client>, channel: ChannelId) {
+        self.others.retain(|other| *other != channel);
+        if self.channel != Some(channel) {
+            return;
+        }
+        debug!("channel {}: free: client-session, nchannels {}", channel.0, self.others.len() + 1);
+        self.channel = None;
+        let status = match (&self.plan.purpose, self.exit_status) {
+            (Purpose::Connect(..), _) => 0,
+            // Only the low byte can be passed on, and a status of 256 is no success.
+            (_, Some(status)) => u8::try_from(status & 0xff).unwrap_or(255),
+            (_, None) => 255,
+        };
+        self.end(link, status);
+    }
+
+    /// The server wants a channel to us.
+    pub fn asked(&mut self, link: &mut Link<Client>, ask: ChannelAsk) {
+        debug!("client_input_channel_open: ctype {}", ask.open().type_name());
+        if let (ChannelOpen::AgentForward, Some(path)) = (ask.open(), &self.plan.agent) {
+            let connected = std::os::unix::net::UnixStream::connect(path);
+            match connected {
+                Ok(stream) => {
+                    let endpoints = Endpoints::duplex(Endpoint::socket(stream.into()));
+                    if let Ok(channel) = link.connection_mut().accept_channel(ask) {
+                        self.others.push(channel);
+                        if link.attach(channel, endpoints).is_err() {
+                            // Without its agent the channel has no use.
+                            let _ = link.connection_mut().close(channel);
+                        }
+                    }
+                    return;
+                }
+                Err(source) => {
+                    debug!("agent: {}: {}", path.display(), crate::text::reason(&source));
+                }
+            }
+        } else if matches!(ask.open(), ChannelOpen::AgentForward) {
+            error!("Warning: ssh server tried agent forwarding.");
+            error!("Warning: this is probably a break-in attempt by a malicious server.");
+        }
+        let reason = OpenFailure::AdministrativelyProhibited;
+        // Refused only when the connection ended meanwhile.
+        let _ = link.connection_mut().refuse_channel(ask, reason, "not requested");
+    }
+
+    /// Signals, if this is their token.
+    pub fn ready(&mut self, link: &mut Link<Client>, token: UserToken) {
+        if token != SIGNALS {
+            return;
+        }
+        let pending = self.signals.as_mut().map(Signals::pending).unwrap_or_default();
+        for signal in pending {
+            if signal == Signal::WindowChange {
+                self.send_window_size(link);
+            } else {
+                say(Level::Verbose, format_args!("Killed by signal {}.", signal.number()));
+                self.end(link, 255);
+            }
+        }
+    }
+
+    fn send_window_size(&mut self, link: &mut Link<Client>) {
+        if let Some(channel) = self.channel
+            && self.plan.terminal
+        {
+            let size = terminal::own_window_size();
+            let request = ChannelRequest::WindowChange {
+                columns: size.ws_col.into(),
+                rows: size.ws_row.into(),
+                width_pixels: size.ws_xpixel.into(),
+                height_pixels: size.ws_ypixel.into(),
+            };
+            // A channel that just closed has no size.
+            let _ = link.connection_mut().request(channel, request, false);
+        }
+    }
+
+    /// Escapes in what was typed.
+    pub fn typed(&mut self, link: &mut Link<Client>, data: &mut Vec<u8>) {
+        let Some(escapes) = &mut self.escapes else { return };
+        let actions = escapes.filter(data);
+        for action in actions {
+            self.act(link, action);
+        }
+    }
+
+    fn act(&mut self, link: &mut Link<Client>, action: Action) {
+        let c = self.escapes.as_ref().map_or('~', Escapes::character);
+        match action {
+            Action::Disconnect => {
+                shown(&format!("{c}.\r\n"));
+                self.end(link, 255);
+            }
+            Action::Suspend => {
+                shown(&format!("{c}^Z [suspend ssh]\r\n"));
+                self.suspend(link);
+            }
+            Action::Break => {
+                shown(&format!("{c}B\r\n"));
+                if let Some(channel) = self.channel {
+                    let request = ChannelRequest::Break { milliseconds: 1000 };
+                    let _ = link.connection_mut().request(channel, request, false);
+                }
+            }
+            Action::Rekey => {
+                if let Err(problem) = link.connection_mut().rekey() {
+                    shown(&format!("{c}R: {problem}\r\n"));
+                }
+            }
+            Action::Louder | Action::Quieter => {
+                let louder = action == Action::Louder;
+                messages::step_level(louder);
+                let letter = if louder { 'v' } else { 'V' };
+                shown(&format!("{c}{letter} [LogLevel {}]\r\n", messages::level().name()));
+            }
+            Action::Help => {
+                if let Some(escapes) = &self.escapes {
+                    shown(&escapes.help());
+                }
+            }
+            Action::Connections => {
+                shown(&format!("{c}#\r\nThe following connections are open:\r\n"));
+                if let Some(channel) = self.channel {
+                    shown(&format!("  #{} client-session\r\n", channel.0));
+                }
+                for channel in &self.others {
+                    shown(&format!("  #{} authentication agent connection\r\n", channel.0));
+                }
+            }
+            Action::Information => shown(&information(link, c)),
+            Action::Lacking('C') => shown(&format!("{c}C\r\ncommandline disabled\r\n")),
+            Action::Lacking(letter) => {
+                shown(&format!("{c}{letter}: not in this version of Keyway\r\n"));
+            }
+        }
+    }
+
+    fn suspend(&mut self, link: &mut Link<Client>) {
+        if let Some(raw) = &mut self.raw_terminal {
+            raw.leave();
+        }
+        // Stops here until the user continues us.
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP);
+        if let Some(raw) = &mut self.raw_terminal {
+            raw.enter();
+        }
+        self.send_window_size(link);
+    }
+
+    fn fail(&mut self, link: &mut Link<Client>, problem: &str) {
+        self.leave_raw();
+        fatal!("ssh: {problem}");
+        self.end(link, 255);
+    }
+
+    fn leave_raw(&mut self) {
+        self.raw_terminal = None;
+    }
+
+    /// Says goodbye to the server and remembers the status.
+    fn end(&mut self, link: &mut Link<Client>, status: u8) {
+        if self.outcome.is_some() {
+            return;
+        }
+        self.outcome = Some(Outcome { status });
+        link.disconnect(DisconnectReason::ByApplication, "disconnected by user");
+        link.finish();
+    }
+
+    /// After the run: the terminal as it was, and the last words on it.
+    pub fn close_terminal(&mut self) {
+        let had_terminal = self.raw_terminal.take().is_some();
+        if had_terminal && self.outcome.is_some() {
+            info!("Connection to {} closed.", self.host);
+        }
+    }
+
+    /// Whether the server ended a connection that we still used.
+    pub fn was_running(&self) -> bool {
+        self.is_authenticated && self.outcome.is_none()
+    }
+
+    /// The exit status the server told, if it vanished between telling and closing.
+    pub fn told_status(&self) -> Option<u32> {
+        self.exit_status
+    }
+}
+
+fn null() -> io::Result<Endpoint> {
+    Endpoint::probe(File::options().read(true).write(true).open("/dev/null")?.into())
+}
+
+/// To the user's terminal, which is in raw mode.
+fn shown(text: &str) {
+    // Nobody is left to be told.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn pty_request() -> ChannelRequest {
+    let size = terminal::own_window_size();
+    let modes = rustix::termios::tcgetattr(io::stdin())
+        .map(|modes| net::terminal_modes::encode(&modes))
+        // Only TTY_OP_END: no modes are known.
+        .unwrap_or_else(|_| vec![0]);
+    ChannelRequest::PtyReq {
+        term: std::env::var("TERM").unwrap_or_default(),
+        columns: size.ws_col.into(),
+        rows: size.ws_row.into(),
+        width_pixels: size.ws_xpixel.into(),
+        height_pixels: size.ws_ypixel.into(),
+        modes,
+    }
+}
+
+/// What `~I` prints.
+fn information(link: &Link<Client>, c: char) -> String {
+    let connection = link.connection();
+    let mut text = format!("{c}I\r\n");
+    if let Some(ident) = connection.remote_ident() {
+        text.push_str(&format!("  server version: {}\r\n", crate::ui::clean::visible(ident)));
+    }
+    if let Some(chosen) = connection.negotiated() {
+        text.push_str(&format!("  kexalgorithm {}\r\n", chosen.kex));
+        text.push_str(&format!("  hostkeyalgorithm {}\r\n", chosen.host_key));
+        text.push_str(&format!("  cipher {}\r\n", chosen.client_to_server.cipher));
+    }
+    let counted = connection.statistics();
+    text.push_str(&format!(
+        "  traffic {}/{} in, {}/{} out (bytes/packets)\r\n  rekeys {}\r\n",
+        counted.received_bytes,
+        counted.received_packets,
+        counted.sent_bytes,
+        counted.sent_packets,
+        counted.key_exchanges.saturating_sub(1),
+    ));
+    text
+}

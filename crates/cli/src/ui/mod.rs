@@ -1,0 +1,6 @@
+//! Talking to the person at the terminal.
+
+pub mod askpass;
+pub mod clean;
+pub mod prompt;
+pub mod terminal;
