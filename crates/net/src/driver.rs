@@ -139,21 +139,29 @@ impl<R: Role> Driver<R> {
             deliver(link, application);
         }
 
-        let (filtered, mut again) = link.pump();
-        for (channel, room) in filtered {
-            let mut data = link.read_filtered(channel, room);
-            if !data.is_empty() {
-                application.input(link, channel, &mut data);
-                link.queue_input(channel, Stream::Data, &data);
+        let mut again = false;
+        loop {
+            let (filtered, more) = link.pump();
+            again |= more;
+            if filtered.is_empty() {
+                break;
             }
-            again = true;
+            for (channel, room) in filtered {
+                let mut data = link.read_filtered(channel, room);
+                if !data.is_empty() {
+                    application.input(link, channel, &mut data);
+                    link.queue_input(channel, Stream::Data, &data);
+                }
+            }
         }
         application.turn(link);
         // Endpoints that ended may have made the application say something.
         deliver(link, application);
 
-        // A full output made channels wait; they may go on once it left.
-        again |= link.transmit() >= limits::CHANNEL_TURN_BYTES / 4;
+        // A full output made channels wait; they may go on once it left. What
+        // left only in part goes on by itself when there is room.
+        let sent = link.transmit();
+        again |= sent >= limits::CHANNEL_TURN_BYTES / 4 && !link.is_blocked();
         // The budget was used up, or an answer has made room.
         again |= link.can_receive();
         if link.is_done() {

@@ -31,8 +31,9 @@ pub const IDLE: Duration = Duration::from_secs(1);
 /// that stopped reading must not keep us.
 pub const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Events taken from the kernel at once.
-pub const EVENTS: usize = 256;
+/// Events taken from the kernel at once. The room for them is all that an
+/// idle loop holds.
+pub const EVENTS: usize = 64;
 
 /// Addresses of one host that are tried.
 pub const ADDRESSES: usize = 64;

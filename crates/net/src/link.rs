@@ -4,7 +4,8 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use proto::{
-    ChannelId, ChannelRequest, Connection, DisconnectReason, Event, GlobalRequest, Role, Stream,
+    ChannelId, ChannelRequest, Connection, DisconnectReason, Event, GlobalRequest, Role, Side,
+    Stream,
 };
 
 use crate::attached::{Attached, Notices, Output};
@@ -217,9 +218,11 @@ impl<R: Role> Link<R> {
         Ok(())
     }
 
-    /// Starts, changes or ends asking a silent remote whether it is there.
+    /// Starts, changes or ends asking a silent remote whether it is there. An
+    /// interval of zero is none.
     pub fn set_keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
-        self.keep_alive = keep_alive.map(|keep_alive| Watch::new(keep_alive, self.now));
+        let wanted = keep_alive.filter(|keep_alive| !keep_alive.interval.is_zero());
+        self.keep_alive = wanted.map(|keep_alive| Watch::new(keep_alive, self.now));
     }
 
     /// Says goodbye; the run ends when that was sent.
@@ -228,7 +231,8 @@ impl<R: Role> Link<R> {
     }
 
     /// Ends the run once what waits for the remote is sent, for which there
-    /// are a few seconds, and what waits for local outputs is written.
+    /// are a few seconds, and, at a client, what waits for local outputs is
+    /// written.
     pub fn finish(&mut self) {
         if self.phase == Phase::Running {
             self.phase = Phase::Finishing(self.now + limits::LAST_WORDS);
@@ -457,6 +461,11 @@ impl<R: Role> Link<R> {
         total
     }
 
+    /// Whether the transport takes no more for now.
+    pub(crate) fn is_blocked(&self) -> bool {
+        !self.connection.poll_transmit().is_empty()
+    }
+
     /// Looks at the clock's appointments. `true`: keep-alives went unanswered
     /// for too long.
     pub(crate) fn handle_timeouts(&mut self) -> bool {
@@ -501,8 +510,11 @@ impl<R: Role> Link<R> {
                     || self.write_broken
                     || self.input_ended
                     || self.now >= until;
-                let written =
-                    self.leftovers.is_empty() && !self.channels.values().any(Attached::has_spill);
+                // A client's user is owed every byte that came; a server's
+                // program that reads no more must not keep the process.
+                let written = R::SIDE == Side::Server
+                    || (self.leftovers.is_empty()
+                        && !self.channels.values().any(Attached::has_spill));
                 sent && written
             }
         }

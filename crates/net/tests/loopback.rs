@@ -6,13 +6,15 @@ mod support;
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use keyway_net::{Application, End, Endpoint, EndpointEvent, Endpoints, KeepAlive, Link};
+use keyway_net::{
+    Application, End, Endpoint, EndpointEvent, Endpoints, KeepAlive, Link, Transport,
+};
 use proto::{Client, Event};
 use support::{Commands, Pattern, TestClient, run};
 
@@ -96,6 +98,86 @@ fn both_directions_at_once() {
     up_producer.join().unwrap();
     down_producer.join().unwrap();
     assert_eq!(up_consumer.join().unwrap(), BYTES);
+}
+
+#[test]
+fn over_a_pair_of_pipes() {
+    const BYTES: usize = 8 * 1024 * 1024;
+    let (source, producer) = producer(1, BYTES);
+    let (sink, consumer) = consumer(1);
+    let client = TestClient::with(vec![(b"x", ends(source, sink))]);
+    let commands = Commands::from([(b"x".to_vec(), echo())]);
+    let (end, _, _) = support::run_over(support::pipes(), client, commands);
+    assert!(matches!(end, End::Finished), "{end:?}");
+    assert_eq!(consumer.join().unwrap(), BYTES);
+    producer.join().unwrap();
+}
+
+/// A pty in raw mode: the master, and the slave as a program has it.
+fn terminal() -> (OwnedFd, OwnedFd) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let path = ptsname(&master, Vec::new()).unwrap();
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+    let slave = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap();
+    let mut modes = tcgetattr(&slave).unwrap();
+    modes.make_raw();
+    tcsetattr(&slave, OptionalActions::Now, &modes).unwrap();
+    (master, slave)
+}
+
+#[test]
+fn between_terminals() {
+    const BYTES: usize = 1024 * 1024;
+    // The program writes to its terminal, which the server reads; the client
+    // writes that to the user's, whose master is read slowly.
+    let (program_master, program_slave) = terminal();
+    let (user_master, user_slave) = terminal();
+    let program = std::thread::spawn(move || {
+        let (mut pattern, mut slave) = (Pattern::new(3), File::from(program_slave));
+        let mut chunk = vec![0; CHUNK];
+        for _ in 0..BYTES / CHUNK {
+            pattern.fill(&mut chunk);
+            slave.write_all(&chunk).unwrap();
+        }
+    });
+    let user = std::thread::spawn(move || {
+        let mut master = File::from(user_master);
+        let (mut all, mut chunk) = (Vec::new(), [0; 1000]);
+        while all.len() < BYTES {
+            let count = master.read(&mut chunk).unwrap();
+            all.extend_from_slice(&chunk[..count]);
+            if all.len() % 64 < 4 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        (all, master)
+    });
+    let output = Endpoint::inherited(user_slave.as_fd()).unwrap();
+    let input = Endpoint::inherited(user_slave.as_fd()).unwrap().filtered();
+    let user_ends = Endpoints { input: Some(input), output: Some(output), ..Endpoints::default() };
+    let commands =
+        Commands::from([(b"x".to_vec(), Endpoints::duplex(Endpoint::pty(program_master)))]);
+    let (ours, theirs) = support::sockets();
+    let server = std::thread::spawn(move || support::serve(theirs, commands, None));
+    let mut driver = support::client_driver(ours);
+    // The server waits for our EOF; its own shows that the program has ended.
+    let mut client = TestClient::with(vec![(b"x", user_ends)]);
+    client.finish_at_eof = true;
+    let end = driver.run(&mut client);
+    assert!(matches!(end, End::Finished), "{end:?}");
+    drop(driver);
+    server.join().unwrap();
+    program.join().unwrap();
+    let (all, _master) = user.join().unwrap();
+    let mut expected = vec![0; BYTES];
+    Pattern::new(3).fill(&mut expected);
+    assert!(all == expected);
+    let flags = rustix::fs::fcntl_getfl(&user_slave).unwrap();
+    assert!(!flags.contains(rustix::fs::OFlags::NONBLOCK));
 }
 
 #[test]
@@ -272,7 +354,7 @@ impl Application<Client> for Until {
 }
 
 fn keeping_alive(hang: Option<Receiver<()>>) -> (End, JoinHandle<()>) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (ours, theirs) = support::sockets();
     let server = std::thread::spawn(move || {
         let (end, _) = support::serve(theirs, Commands::new(), hang);
         assert!(matches!(end, End::Ended(_)), "{end:?}");
@@ -305,9 +387,25 @@ fn a_remote_that_answers_is_kept() {
 }
 
 #[test]
+fn a_program_that_reads_nothing_does_not_keep_the_server() {
+    const BYTES: usize = 1024 * 1024;
+    let (source, producer) = producer(1, BYTES);
+    let (_unread, stuck) = pipe();
+    let (quiet, _open) = pipe();
+    let (_result, sink) = pipe();
+    let mut client = TestClient::with(vec![(b"x", ends(source, sink))]);
+    client.finish_at_input_end = true;
+    let commands = Commands::from([(b"x".to_vec(), ends(quiet, stuck))]);
+    // Ends with the test, or not at all.
+    let (end, _, _) = run(client, commands);
+    assert!(matches!(end, End::Finished), "{end:?}");
+    producer.join().unwrap();
+}
+
+#[test]
 fn a_lost_connection_is_told() {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let mut driver = support::client_driver(ours);
+    let mut driver = support::client_driver(Transport::socket(ours.into()));
     let lost = std::thread::spawn(move || {
         let mut theirs = theirs;
         let mut ident = [0; 4];

@@ -2,7 +2,6 @@
 //! on a thread of its own.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
@@ -73,14 +72,14 @@ impl Application<Server> for TestServer {
 
 /// Runs the server's end until the connection ends.
 pub fn serve(
-    socket: UnixStream,
+    transport: Transport,
     commands: Commands,
     hang: Option<Receiver<()>>,
 ) -> (End, TestServer) {
     let key = PrivateKey::generate(KeyKind::Ed25519, None, "host").unwrap();
     let host_keys = vec![key.public().clone()];
     let connection = ServerConnection::new(Config::server(), host_keys, Instant::now()).unwrap();
-    let mut driver = Driver::new(connection, Transport::socket(OwnedFd::from(socket))).unwrap();
+    let mut driver = Driver::new(connection, transport).unwrap();
     let mut server = TestServer { key, commands, hang, seen: Vec::new() };
     (driver.run(&mut server), server)
 }
@@ -94,6 +93,10 @@ pub struct TestClient {
     pub closed: Vec<Vec<u8>>,
     pub statuses: usize,
     pub seen: Vec<(ChannelId, EndpointEvent)>,
+    /// Ends the run when a channel's data have ended.
+    pub finish_at_eof: bool,
+    /// Ends the run when a channel's input has ended.
+    pub finish_at_input_end: bool,
     /// Applied to filtered input.
     pub filter: Option<fn(&mut Vec<u8>)>,
     /// Called when the user is in.
@@ -134,6 +137,7 @@ impl Application<Client> for TestClient {
             Event::ChannelRequested { request: ChannelRequest::ExitStatus(0), .. } => {
                 self.statuses += 1;
             }
+            Event::Eof { .. } if self.finish_at_eof => link.finish(),
             Event::ChannelClosed { channel } => {
                 self.closed.push(self.opened.remove(&channel).unwrap());
                 self.open -= 1;
@@ -149,19 +153,43 @@ impl Application<Client> for TestClient {
         self.filter.unwrap()(data);
     }
 
-    fn endpoint(&mut self, _link: &mut Link<Client>, channel: ChannelId, event: EndpointEvent) {
+    fn endpoint(&mut self, link: &mut Link<Client>, channel: ChannelId, event: EndpointEvent) {
+        if self.finish_at_input_end && event == EndpointEvent::InputEnded {
+            link.finish();
+        }
         self.seen.push((channel, event));
     }
 }
 
-pub fn client_driver(socket: UnixStream) -> Driver<Client> {
+pub fn client_driver(transport: Transport) -> Driver<Client> {
     let connection = ClientConnection::new(Config::client(), Instant::now()).unwrap();
-    Driver::new(connection, Transport::socket(OwnedFd::from(socket))).unwrap()
+    Driver::new(connection, transport).unwrap()
+}
+
+/// The two ends of a socket.
+pub fn sockets() -> (Transport, Transport) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    (Transport::socket(ours.into()), Transport::socket(theirs.into()))
+}
+
+/// Two pipes, one each way.
+pub fn pipes() -> (Transport, Transport) {
+    let ((up_out, up_in), (down_out, down_in)) =
+        (rustix::pipe::pipe().unwrap(), rustix::pipe::pipe().unwrap());
+    (Transport::pair(down_out, up_in), Transport::pair(up_out, down_in))
 }
 
 /// Runs both ends until the client is done.
-pub fn run(mut client: TestClient, commands: Commands) -> (End, TestClient, TestServer) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
+pub fn run(client: TestClient, commands: Commands) -> (End, TestClient, TestServer) {
+    run_over(sockets(), client, commands)
+}
+
+/// The same, over this.
+pub fn run_over(
+    (ours, theirs): (Transport, Transport),
+    mut client: TestClient,
+    commands: Commands,
+) -> (End, TestClient, TestServer) {
     let server = std::thread::spawn(move || serve(theirs, commands, None));
     let mut driver = client_driver(ours);
     let end = driver.run(&mut client);
