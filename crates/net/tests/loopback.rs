@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use keyway_net::{
     Application, End, Endpoint, EndpointEvent, Endpoints, KeepAlive, Link, Transport,
 };
-use proto::{Client, Event};
+use proto::{Client, Compression, Config, Event};
 use support::{Commands, Pattern, TestClient, run};
 
 const CHUNK: usize = 64 * 1024;
@@ -100,17 +100,40 @@ fn both_directions_at_once() {
     assert_eq!(up_consumer.join().unwrap(), BYTES);
 }
 
-#[test]
-fn over_a_pair_of_pipes() {
+/// Sends bytes there and back.
+fn round_trip(transports: (Transport, Transport), config: Config) {
     const BYTES: usize = 8 * 1024 * 1024;
     let (source, producer) = producer(1, BYTES);
     let (sink, consumer) = consumer(1);
     let client = TestClient::with(vec![(b"x", ends(source, sink))]);
     let commands = Commands::from([(b"x".to_vec(), echo())]);
-    let (end, _, _) = support::run_over(support::pipes(), client, commands);
+    let (end, _, _) = support::run_over(transports, config, client, commands);
     assert!(matches!(end, End::Finished), "{end:?}");
     assert_eq!(consumer.join().unwrap(), BYTES);
     producer.join().unwrap();
+}
+
+#[test]
+fn over_a_pair_of_pipes() {
+    round_trip(support::pipes(), Config::client());
+}
+
+#[test]
+fn through_many_key_exchanges() {
+    let config = Config { rekey_bytes: Some(512 * 1024), ..Config::client() };
+    round_trip(support::sockets(), config);
+}
+
+#[test]
+fn compressed() {
+    let config = Config { compression: Compression::Yes, ..Config::client() };
+    round_trip(support::sockets(), config);
+}
+
+#[test]
+fn through_a_small_window() {
+    let config = Config { window_bytes: Some(10_000), ..Config::client() };
+    round_trip(support::sockets(), config);
 }
 
 /// A pty in raw mode: the master, and the slave as a program has it.

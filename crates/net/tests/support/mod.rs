@@ -10,7 +10,7 @@ use keys::{KeyKind, PrivateKey};
 use keyway_net::{Application, Driver, End, EndpointEvent, Endpoints, Link, Transport};
 use proto::{
     AuthAnswer, AuthAttempt, ChannelId, ChannelOpen, ChannelRequest, Client, ClientConnection,
-    Config, Event, Server, ServerConnection,
+    Compression, Config, Event, Server, ServerConnection,
 };
 
 /// What the server connects each command with.
@@ -78,7 +78,8 @@ pub fn serve(
 ) -> (End, TestServer) {
     let key = PrivateKey::generate(KeyKind::Ed25519, None, "host").unwrap();
     let host_keys = vec![key.public().clone()];
-    let connection = ServerConnection::new(Config::server(), host_keys, Instant::now()).unwrap();
+    let config = Config { compression: Compression::Yes, ..Config::server() };
+    let connection = ServerConnection::new(config, host_keys, Instant::now()).unwrap();
     let mut driver = Driver::new(connection, transport).unwrap();
     let mut server = TestServer { key, commands, hang, seen: Vec::new() };
     (driver.run(&mut server), server)
@@ -162,7 +163,11 @@ impl Application<Client> for TestClient {
 }
 
 pub fn client_driver(transport: Transport) -> Driver<Client> {
-    let connection = ClientConnection::new(Config::client(), Instant::now()).unwrap();
+    client_driver_with(Config::client(), transport)
+}
+
+pub fn client_driver_with(config: Config, transport: Transport) -> Driver<Client> {
+    let connection = ClientConnection::new(config, Instant::now()).unwrap();
     Driver::new(connection, transport).unwrap()
 }
 
@@ -181,17 +186,18 @@ pub fn pipes() -> (Transport, Transport) {
 
 /// Runs both ends until the client is done.
 pub fn run(client: TestClient, commands: Commands) -> (End, TestClient, TestServer) {
-    run_over(sockets(), client, commands)
+    run_over(sockets(), Config::client(), client, commands)
 }
 
-/// The same, over this.
+/// The same, over this and so configured.
 pub fn run_over(
     (ours, theirs): (Transport, Transport),
+    config: Config,
     mut client: TestClient,
     commands: Commands,
 ) -> (End, TestClient, TestServer) {
     let server = std::thread::spawn(move || serve(theirs, commands, None));
-    let mut driver = client_driver(ours);
+    let mut driver = client_driver_with(config, ours);
     let end = driver.run(&mut client);
     drop(driver);
     let (server_end, server) = server.join().unwrap();
