@@ -1,6 +1,7 @@
+mod flow;
+
 use std::collections::VecDeque;
-use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd};
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,9 @@ use crate::descriptor::{Descriptor, Read};
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::limits;
 use crate::reactor::{Interest, Owner, Reactor, Slot};
-use crate::spill::Spill;
+
+pub(crate) use flow::Output;
+use flow::{Broken, File, Input};
 
 /// What became of a channel's local ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,160 +32,6 @@ pub enum EndpointEvent {
 
 /// Endpoint news waiting for the application.
 pub(crate) type Notices = VecDeque<(ChannelId, EndpointEvent)>;
-
-/// A descriptor in the poll; two of them share one when it is used both ways.
-#[derive(Debug)]
-pub(crate) struct File {
-    descriptor: Arc<Descriptor>,
-    slot: Option<Slot>,
-    /// A pipe that proved busy was made larger.
-    enlarged: bool,
-}
-
-impl File {
-    fn close(self, reactor: &mut Reactor) {
-        if let (Some(slot), 1) = (self.slot, Arc::strong_count(&self.descriptor)) {
-            reactor.remove(slot, self.descriptor.as_fd().as_raw_fd());
-        }
-    }
-
-    fn enlarge(&mut self) {
-        if !self.enlarged {
-            self.enlarged = true;
-            self.descriptor.enlarge();
-        }
-    }
-
-    fn read(&mut self, reactor: &mut Reactor, room: &mut [u8]) -> Read {
-        let read = self.descriptor.read(room, reactor.ready(self.slot).closed);
-        if read.empty {
-            reactor.not_readable(self.slot);
-        } else if read.count == room.len() {
-            self.enlarge();
-        }
-        read
-    }
-
-    fn read_vectored(&mut self, reactor: &mut Reactor, rooms: &mut [IoSliceMut<'_>]) -> Read {
-        let read = self.descriptor.read_vectored(rooms, reactor.ready(self.slot).closed);
-        if read.empty {
-            reactor.not_readable(self.slot);
-        }
-        read
-    }
-
-    /// The count written, or that writing is over.
-    fn write(&mut self, reactor: &mut Reactor, bytes: &[u8]) -> Result<usize, Broken> {
-        match self.descriptor.write(bytes) {
-            Ok((count, full)) => {
-                if full {
-                    reactor.not_writable(self.slot);
-                    self.enlarge();
-                }
-                Ok(count)
-            }
-            Err(error) => {
-                log::debug!("writing to an endpoint: {error}");
-                Err(Broken)
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Broken;
-
-/// From a descriptor to the remote.
-#[derive(Debug, Default)]
-struct Input {
-    file: Option<File>,
-    had_file: bool,
-    filtered: bool,
-    /// The last read filled its packet: several are read at once.
-    busy: bool,
-    /// What the application put first, or left of filtered bytes.
-    pending: Spill,
-}
-
-impl Input {
-    fn has_ended(&self) -> bool {
-        self.file.is_none() && self.pending.is_empty()
-    }
-
-    fn close(&mut self, reactor: &mut Reactor) {
-        if let Some(file) = self.file.take() {
-            file.close(reactor);
-        }
-    }
-}
-
-/// From the remote to a descriptor.
-#[derive(Debug, Default)]
-pub(crate) struct Output {
-    file: Option<File>,
-    had_file: bool,
-    spill: Spill,
-    broken: bool,
-}
-
-impl Output {
-    /// Takes received data; returns how much of it was written for good.
-    fn accept(&mut self, reactor: &mut Reactor, data: &[u8]) -> usize {
-        let mut done = 0;
-        let small = data.len() < limits::GATHER_BELOW_BYTES;
-        if !self.spill.is_empty() && (!small || self.spill.len() > limits::GATHER_BYTES) {
-            done = self.flush(reactor);
-        }
-        let Some(file) = &mut self.file else { return done + data.len() };
-        if small || !self.spill.is_empty() || !reactor.ready(file.slot).writable {
-            self.spill.push(data);
-            return done;
-        }
-        if let Ok(count) = file.write(reactor, data) {
-            self.spill.push(data.get(count..).unwrap_or_default());
-            return done + count;
-        }
-        self.fail(reactor);
-        done + data.len()
-    }
-
-    /// Writes what waits; returns how much left, written or dropped.
-    pub(crate) fn flush(&mut self, reactor: &mut Reactor) -> usize {
-        let Some(file) = &mut self.file else { return self.spill.discard() };
-        if self.spill.is_empty() || !reactor.ready(file.slot).writable {
-            return 0;
-        }
-        if let Ok(count) = file.write(reactor, self.spill.bytes()) {
-            self.spill.take(count);
-            return count;
-        }
-        let dropped = self.spill.discard();
-        self.fail(reactor);
-        dropped
-    }
-
-    pub(crate) fn is_flushed(&self) -> bool {
-        self.spill.is_empty()
-    }
-
-    pub(crate) fn set_owner(&self, reactor: &mut Reactor, owner: Owner) {
-        if let Some(file) = &self.file {
-            reactor.set_owner(file.slot, owner);
-        }
-    }
-
-    fn fail(&mut self, reactor: &mut Reactor) {
-        self.broken = true;
-        self.close(reactor);
-    }
-
-    pub(crate) fn close(&mut self, reactor: &mut Reactor) {
-        if let Some(file) = self.file.take() {
-            file.descriptor.end_writing();
-            file.close(reactor);
-        }
-    }
-}
 
 /// The local ends of one channel.
 #[derive(Debug)]

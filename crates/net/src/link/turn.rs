@@ -1,0 +1,392 @@
+//! What the driver does with a link, once a turn.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::time::{Duration, Instant};
+
+use proto::{ChannelId, ChannelRequest, Event, Role, Side, Stream};
+
+use super::{Link, Phase};
+use crate::attached::Attached;
+use crate::keep_alive::{Alive, Watch};
+use crate::limits;
+use crate::reactor::{Owner, Readiness, UserToken};
+use crate::transport::Received;
+
+/// What the driver passes on.
+pub(crate) enum News {
+    Event(Event<'static>),
+    Data(ChannelId, Stream, Vec<u8>),
+}
+
+impl<R: Role> Link<R> {
+    pub(crate) fn begin_run(&mut self) {
+        self.now = Instant::now();
+        self.phase = Phase::Running;
+        if self.connection.is_ended() {
+            self.finish();
+        }
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.phase == Phase::Aborted
+    }
+
+    pub(crate) fn take_ended(&mut self) -> Option<proto::Error> {
+        self.ended.take()
+    }
+
+    pub(crate) fn take_user_ready(&mut self) -> Vec<(UserToken, Readiness)> {
+        std::mem::take(&mut self.user_ready)
+    }
+
+    pub(crate) fn is_watched(&self, token: UserToken) -> bool {
+        self.reactor.find_user(token).is_some()
+    }
+
+    /// The next event for the application. Data of attached channels goes to
+    /// its descriptors on the way.
+    pub(crate) fn next_news(&mut self) -> Option<News> {
+        loop {
+            let event = self.connection.poll_event(self.now)?;
+            let Event::Data { channel, stream, data } = event else {
+                match own(event).and_then(|event| self.handle(event)) {
+                    Some(event) => return Some(News::Event(event)),
+                    None => continue,
+                }
+            };
+            let attached = self.channels.get_mut(&channel);
+            let Some(attached) = attached.filter(|attached| attached.takes(stream)) else {
+                return Some(News::Data(channel, stream, data.to_vec()));
+            };
+            let done = attached.accept(&mut self.reactor, stream, data);
+            attached.active = self.now;
+            // Even when all was written, a failed write has to be told.
+            if !attached.queued && (done < data.len() || attached.has_news()) {
+                attached.queued = true;
+                self.active.push_back(channel);
+            }
+            if done > 0 {
+                let _ = self.connection.consumed(channel, done);
+            }
+        }
+    }
+
+    /// What the driver does about an event itself; `None` if it is not for the
+    /// application.
+    fn handle(&mut self, event: Event<'static>) -> Option<Event<'static>> {
+        match &event {
+            Event::Eof { channel } => {
+                if let Some(attached) = self.channels.get_mut(channel) {
+                    attached.handle_eof();
+                    self.activate(*channel);
+                }
+            }
+            Event::ChannelRequested { channel, request: ChannelRequest::Eow, .. } => {
+                if let Some(attached) = self.channels.get_mut(channel) {
+                    attached.handle_eow(&mut self.reactor);
+                    self.activate(*channel);
+                }
+            }
+            Event::ChannelOpened { channel } => self.activate(*channel),
+            Event::ChannelClosed { channel } | Event::ChannelRefused { channel, .. } => {
+                if let Some(attached) = self.channels.remove(channel) {
+                    attached.into_leftovers(&mut self.reactor, &mut self.leftovers);
+                    self.notices.retain(|(other, _)| other != channel);
+                }
+            }
+            Event::GlobalAnswered { .. } if self.pings.pop_front() == Some(true) => return None,
+            Event::Ended(_) => {
+                for (_, attached) in self.channels.drain() {
+                    attached.into_leftovers(&mut self.reactor, &mut self.leftovers);
+                }
+                self.active.clear();
+                self.finish();
+                let Event::Ended(error) = event else { return None };
+                self.ended = Some(error);
+                return None;
+            }
+            _ => {}
+        }
+        Some(event)
+    }
+
+    /// Reads the transport once. `false`: there is nothing to read or no room.
+    pub(crate) fn receive(&mut self, budget: &mut usize) -> bool {
+        if *budget == 0 || self.input_ended || !self.wire.is_readable(&self.reactor) {
+            return false;
+        }
+        let room = self.connection.input_room();
+        if room.is_empty() {
+            return false;
+        }
+        match self.wire.receive(&mut self.reactor, room) {
+            Received::Bytes(count) => {
+                *budget = budget.saturating_sub(count);
+                self.connection.handle_input(count);
+                self.traffic();
+                if let Some(watch) = &mut self.keep_alive {
+                    watch.heard(self.now);
+                }
+                return true;
+            }
+            Received::Nothing => return false,
+            Received::End => {}
+            Received::Failed(error) => {
+                log::debug!("reading from the remote: {error}");
+                self.transport_error = Some(error.into());
+            }
+        }
+        self.input_ended = true;
+        self.connection.handle_end_of_input();
+        true
+    }
+
+    /// Whether there is something to read and room for it.
+    pub(crate) fn can_receive(&mut self) -> bool {
+        !self.input_ended
+            && self.wire.is_readable(&self.reactor)
+            && !self.connection.input_room().is_empty()
+    }
+
+    /// Lets each active channel move its share. Returns the channels whose
+    /// input the application has to filter, with the room for it, and whether
+    /// there is more to do at once.
+    pub(crate) fn pump(&mut self) -> (Vec<(ChannelId, usize)>, bool) {
+        let (mut filtered, mut again) = (Vec::new(), false);
+        for _ in 0..self.active.len() {
+            let Some(channel) = self.active.pop_front() else { break };
+            let Some(attached) = self.channels.get_mut(&channel) else { continue };
+            attached.queued = false;
+            let (connection, reactor) = (&mut self.connection, &mut self.reactor);
+            let mut pumped = attached.pump_outputs(connection, reactor, channel);
+            // A run that ends sends nothing new.
+            if self.phase == Phase::Running {
+                attached.pump_inputs(connection, reactor, channel, &mut pumped);
+            }
+            attached.tell(connection, channel, &mut self.notices);
+            if pumped.moved {
+                attached.active = self.now;
+                self.last_traffic = self.now;
+                self.released = false;
+            }
+            again |= pumped.again;
+            if pumped.waiting {
+                attached.queued = true;
+                self.active.push_back(channel);
+            }
+            if pumped.filter_room > 0 {
+                filtered.push((channel, pumped.filter_room));
+            }
+        }
+        self.leftovers.retain_mut(|output| {
+            output.flush(&mut self.reactor);
+            if output.is_flushed() {
+                output.close(&mut self.reactor);
+            }
+            !output.is_flushed()
+        });
+        (filtered, again)
+    }
+
+    /// Reads a channel's input for the application to filter.
+    pub(crate) fn read_filtered(&mut self, channel: ChannelId, room: usize) -> Vec<u8> {
+        let mut data = vec![0; room.min(limits::FILTERED_READ_BYTES)];
+        let attached = self.channels.get_mut(&channel);
+        let count = attached.map_or(0, |attached| {
+            attached.active = self.now;
+            attached.read_filtered(&mut self.reactor, &mut data)
+        });
+        data.truncate(count);
+        self.activate(channel);
+        data
+    }
+
+    /// Writes what there is for the remote; returns how much left.
+    pub(crate) fn transmit(&mut self) -> usize {
+        let mut total = 0;
+        loop {
+            let bytes = self.connection.poll_transmit();
+            if bytes.is_empty() {
+                break;
+            }
+            let count = if self.write_broken {
+                bytes.len()
+            } else if self.wire.is_writable(&self.reactor) {
+                match self.wire.send(&mut self.reactor, bytes) {
+                    Ok(0) => break,
+                    Ok(count) => count,
+                    Err(error) => {
+                        // What the remote said before it went may still be
+                        // there to read; its end ends the connection.
+                        log::debug!("writing to the remote: {error}");
+                        self.write_broken = true;
+                        self.transport_error = Some(error.into());
+                        bytes.len()
+                    }
+                }
+            } else {
+                break;
+            };
+            self.connection.transmitted(count);
+            total += count;
+        }
+        if total > 0 {
+            self.traffic();
+        }
+        total
+    }
+
+    /// Whether the transport takes no more for now.
+    pub(crate) fn is_blocked(&self) -> bool {
+        !self.connection.poll_transmit().is_empty()
+    }
+
+    /// Looks at the clock's appointments. `true`: keep-alives went unanswered
+    /// for too long.
+    pub(crate) fn handle_timeouts(&mut self) -> bool {
+        if self.connection.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.connection.handle_timeout(self.now);
+        }
+        match self.keep_alive.as_mut().and_then(|watch| watch.check(self.now)) {
+            Some(Alive::GiveUp) => return true,
+            Some(Alive::Ask) if self.pings.len() < limits::UNANSWERED_PINGS => {
+                if self.connection.ping().is_ok() {
+                    self.pings.push_back(true);
+                }
+            }
+            Some(Alive::Ask) | None => {}
+        }
+        if !self.released && self.now >= self.last_traffic + limits::IDLE {
+            self.release();
+        }
+        false
+    }
+
+    /// Sleeps until there is something to do.
+    pub(crate) fn wait(&mut self, again: bool, application: Option<Instant>) -> io::Result<()> {
+        let timeout = if again { Some(Duration::ZERO) } else { self.sleep(application) };
+        let Self { reactor, channels, active, user_ready, .. } = self;
+        reactor.wait(timeout, |owner, readiness| match owner {
+            Owner::Channel(channel) => activate(channels, active, channel),
+            Owner::User(token, _) => user_ready.push((token, readiness)),
+            Owner::Transport | Owner::Leftover => {}
+        })?;
+        self.now = Instant::now();
+        Ok(())
+    }
+
+    /// Whether the run is over: nothing more to wait for.
+    pub(crate) fn is_done(&self) -> bool {
+        match self.phase {
+            Phase::Running => false,
+            Phase::Aborted => true,
+            Phase::Finishing(until) => {
+                let sent = self.connection.poll_transmit().is_empty()
+                    || self.write_broken
+                    || self.input_ended
+                    || self.now >= until;
+                // A client's user is owed every byte that came; a server's
+                // program that reads no more must not keep the process.
+                let written = R::SIDE == Side::Server
+                    || (self.leftovers.is_empty()
+                        && !self.channels.values().any(Attached::has_spill));
+                sent && written
+            }
+        }
+    }
+
+    fn sleep(&self, application: Option<Instant>) -> Option<Duration> {
+        let idle = (!self.released).then(|| self.last_traffic + limits::IDLE);
+        let last_words = match self.phase {
+            Phase::Finishing(until) if self.now < until => Some(until),
+            _ => None,
+        };
+        let keep_alive = self.keep_alive.as_ref().map(Watch::deadline);
+        let engine = self.connection.poll_timeout();
+        let all = [idle, last_words, keep_alive, engine, application];
+        let next = all.into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(self.now))
+    }
+
+    fn traffic(&mut self) {
+        self.last_traffic = self.now;
+        self.released = false;
+    }
+
+    /// Gives back what an idle connection does not need.
+    fn release(&mut self) {
+        self.released = true;
+        self.connection.release_buffers();
+        self.channels.values_mut().for_each(Attached::release);
+        self.active.shrink_to(0);
+        self.notices.shrink_to(0);
+        self.user_ready.shrink_to(0);
+        self.leftovers.shrink_to(0);
+    }
+
+    pub(super) fn activate(&mut self, channel: ChannelId) {
+        activate(&mut self.channels, &mut self.active, channel);
+    }
+}
+/// Gives a channel its place in the queue, once.
+fn activate(
+    channels: &mut HashMap<ChannelId, Attached>,
+    active: &mut VecDeque<ChannelId>,
+    channel: ChannelId,
+) {
+    let attached = channels.get_mut(&channel);
+    if let Some(attached) = attached.filter(|attached| !attached.queued) {
+        attached.queued = true;
+        active.push_back(channel);
+    }
+}
+
+/// An event without the lifetime that only data needs.
+fn own(event: Event<'_>) -> Option<Event<'static>> {
+    Some(match event {
+        Event::Data { .. } => return None,
+        Event::Notice(line) => Event::Notice(line),
+        Event::Negotiated => Event::Negotiated,
+        Event::ExtensionInfo => Event::ExtensionInfo,
+        Event::NewKeys { first } => Event::NewKeys { first },
+        Event::Ready => Event::Ready,
+        Event::CheckHostKey(ask) => Event::CheckHostKey(ask),
+        Event::SignAuth(ask) => Event::SignAuth(ask),
+        Event::SignExchange(ask) => Event::SignExchange(ask),
+        Event::SignProof(ask) => Event::SignProof(ask),
+        Event::PublicKeyOk { algorithm, key_blob } => Event::PublicKeyOk { algorithm, key_blob },
+        Event::AuthFailed { methods, partial_success } => {
+            Event::AuthFailed { methods, partial_success }
+        }
+        Event::InfoRequest { name, instruction, prompts } => {
+            Event::InfoRequest { name, instruction, prompts }
+        }
+        Event::PasswordChange { prompt } => Event::PasswordChange { prompt },
+        Event::Banner { message } => Event::Banner { message },
+        Event::Authenticate(request) => Event::Authenticate(request),
+        Event::Authenticated => Event::Authenticated,
+        Event::ChannelAsked(ask) => Event::ChannelAsked(ask),
+        Event::ChannelOpened { channel } => Event::ChannelOpened { channel },
+        Event::ChannelRefused { channel, reason, description } => {
+            Event::ChannelRefused { channel, reason, description }
+        }
+        Event::Eof { channel } => Event::Eof { channel },
+        Event::ChannelClosed { channel } => Event::ChannelClosed { channel },
+        Event::ChannelRequested { channel, request, want_reply } => {
+            Event::ChannelRequested { channel, request, want_reply }
+        }
+        Event::ChannelAnswered { channel, success } => Event::ChannelAnswered { channel, success },
+        Event::GlobalRequested { request, want_reply } => {
+            Event::GlobalRequested { request, want_reply }
+        }
+        Event::GlobalAnswered { success, data } => Event::GlobalAnswered { success, data },
+        Event::HostKeys(keys) => Event::HostKeys(keys),
+        Event::HostKeysProved(keys) => Event::HostKeysProved(keys),
+        Event::Ended(error) => Event::Ended(error),
+        other => {
+            log::warn!("an event is not passed on: {other:?}");
+            return None;
+        }
+    })
+}
