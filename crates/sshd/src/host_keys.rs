@@ -85,7 +85,7 @@ pub(crate) fn make_missing() -> Vec<String> {
 fn make(path: &Path, kind: KeyKind, bits: Option<u32>) -> Result<PublicKey, String> {
     let comment = format!("root@{}", rustix::system::uname().nodename().to_string_lossy());
     let key = PrivateKey::generate(kind, bits, &comment).map_err(|error| error.to_string())?;
-    let text = key.to_openssh(None, 0);
+    let text = key.to_openssh(None, 0).map_err(|error| error.to_string())?;
     write_new(path, text.as_bytes(), 0o600).map_err(|error| error.to_string())?;
     let mut public_path = path.as_os_str().to_owned();
     public_path.push(".pub");

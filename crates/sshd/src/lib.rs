@@ -12,6 +12,20 @@
 
 #![deny(unsafe_code)]
 
+mod exit;
+mod flags;
+mod gate;
+mod host_keys;
+mod listener;
+mod login_options;
+mod moduli;
+mod monitor;
+mod program;
+mod requests;
+mod session;
+mod settings;
+mod spawn;
+
 pub mod access;
 pub mod accounts;
 pub mod authorized;
@@ -24,3 +38,10 @@ pub mod pty;
 pub mod sandbox;
 pub mod sys;
 pub mod syslog;
+
+pub use program::main;
+
+use net::logging::VERBOSE;
+
+/// How the server names itself, after `SSH-2.0-`.
+const SOFTWARE_VERSION: &str = concat!("Keyway_", env!("CARGO_PKG_VERSION"));

@@ -43,13 +43,14 @@ pub(crate) struct Listener<'a> {
     generation: Generation,
     tariff: Tariff,
     sockets: Vec<Listening>,
+    /// By the service manager.
+    inherited: bool,
     signals: Signals,
     /// By process number.
     monitors: HashMap<i32, Monitor>,
     penalties: Penalties,
     swept: Instant,
     throttling: Option<Throttling>,
-    /// Connections that were refused or started, for the log.
     pid_file: Option<PathBuf>,
 }
 
@@ -85,6 +86,7 @@ impl<'a> Listener<'a> {
         let signals = Signals::new(&[Signal::Hangup, Signal::Terminate, Signal::Interrupt, Signal::Quit, Signal::Child])
             .map_err(|error| format!("signals: {error}"))?;
         let inherited = inherited_sockets();
+        let given = !inherited.is_empty();
         let sockets = if inherited.is_empty() {
             sockets::bind(&generation.settings, Vec::new())
         } else {
@@ -98,6 +100,7 @@ impl<'a> Listener<'a> {
             tariff: tariff(&generation),
             generation,
             sockets,
+            inherited: given,
             signals,
             monitors: HashMap::new(),
             penalties: Penalties::default(),
@@ -111,7 +114,7 @@ impl<'a> Listener<'a> {
 
     /// Serves until it is told to end. Returns the exit status.
     pub(crate) fn run(mut self) -> i32 {
-        notify::ready();
+        let _ = notify::notify(notify::State::Ready);
         let status = loop {
             match self.turn() {
                 Ok(None) => {}
@@ -123,7 +126,7 @@ impl<'a> Listener<'a> {
                 }
             }
         };
-        notify::stopping();
+        let _ = notify::notify(notify::State::Stopping);
         self.remove_pid_file();
         status
     }
@@ -208,8 +211,7 @@ impl<'a> Listener<'a> {
     }
 
     fn handle_signals(&mut self) -> Option<Stop> {
-        let pending: Vec<Signal> = self.signals.pending().collect();
-        for signal in pending {
+        for signal in self.signals.pending() {
             match signal {
                 Signal::Hangup => self.reload(),
                 Signal::Child => {
@@ -234,14 +236,17 @@ impl<'a> Listener<'a> {
 
     fn reload(&mut self) {
         log::info!("Received SIGHUP; restarting.");
-        notify::reloading();
+        let _ = notify::notify(notify::State::Reloading);
         match self.setup.read() {
             Ok(generation) => {
                 self.generation = generation;
                 self.tariff = tariff(&self.generation);
                 self.setup.apply_logging(&self.generation.settings);
-                let open = std::mem::take(&mut self.sockets);
-                self.sockets = sockets::bind(&self.generation.settings, open);
+                // What the service manager opened is for it to change.
+                if !self.inherited {
+                    let open = std::mem::take(&mut self.sockets);
+                    self.sockets = sockets::bind(&self.generation.settings, open);
+                }
                 if self.pid_file != self.generation.settings.pid_file.value {
                     self.remove_pid_file();
                     self.write_pid_file();
@@ -254,7 +259,7 @@ impl<'a> Listener<'a> {
                 log::error!("The new configuration cannot be used; the old one stays in force.");
             }
         }
-        notify::ready();
+        let _ = notify::notify(notify::State::Ready);
     }
 
     fn reap(&mut self) -> Option<Stop> {
@@ -304,7 +309,7 @@ impl<'a> Listener<'a> {
 
     fn is_exempt(&self, source: IpAddr) -> bool {
         let list = self.generation.settings.per_source_penalty_exempt_list.value.as_deref();
-        list.is_some_and(|list| config::matching::address_list(list, source) == Some(true))
+        list.is_some_and(|list| matches!(config::matching::address_list(list, &source.to_string()), Ok(Some(true))))
     }
 
     fn accept(&mut self, at: usize) {
@@ -426,7 +431,7 @@ impl<'a> Listener<'a> {
         source: Option<IpAddr>,
     ) -> Result<(), crate::requests::Error> {
         let subject = format!("{} port {}", ends.remote_address, ends.remote_port);
-        let (child, channel) = spawn::spawn(Role::Monitor, &subject, &[])?;
+        let (child, channel) = spawn::spawn(Role::Monitor, &subject, &crate::program::gate_environment())?;
         let start = MonitorStart {
             log: self.setup.log_target(),
             ends,

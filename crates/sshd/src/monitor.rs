@@ -12,13 +12,13 @@ mod log_lines;
 mod login;
 mod publickey;
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use config::{ServerConfig, ServerSettings};
 use keys::{PrivateKey, PublicKey};
+use net::logging::LogLevel;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use wire::Writer;
@@ -98,12 +98,14 @@ enum Phase {
 /// All that one monitor knows.
 struct Monitor {
     log: LogTarget,
+    log_level: LogLevel,
     ends: Ends,
     alone: bool,
     listener: Option<Channel>,
-    config: ServerConfig,
-    /// For everybody, before any user is known.
-    settings: ServerSettings,
+    /// Nothing once somebody is in.
+    config: Option<ServerConfig>,
+    /// For everybody, before any user is known; nothing once somebody is in.
+    settings: Option<ServerSettings>,
     keys: Vec<PrivateKey>,
     /// Public halves, certificates too, as the gate knows them.
     host_keys: Vec<PublicKey>,
@@ -136,8 +138,8 @@ impl Monitor {
         listener: Option<Channel>,
     ) -> Result<Self, String> {
         let config = crate::program::read_sealed(&sealed)?;
-        let settings = config.global().clone();
-        crate::program::start_logging("sshd-session", &start.log, &settings);
+        let settings = config.settings.clone();
+        let log_level = crate::program::start_logging(&start.log, &settings);
         let (keys, host_keys, timing_secret) = unpack_keys(&sealed)?;
         let subject = format!("{} port {}", start.ends.remote_address, start.ends.remote_port);
         let (gate_child, gate) = spawn::spawn(Role::Gate, &subject, &crate::program::gate_environment())
@@ -145,11 +147,12 @@ impl Monitor {
         let grace = settings.login_grace_time.value;
         Ok(Monitor {
             log: start.log,
+            log_level,
             ends: start.ends,
             alone: start.alone,
             listener,
-            config,
-            settings,
+            config: Some(config),
+            settings: Some(settings),
             keys,
             host_keys,
             groups: sealed.groups,
@@ -230,7 +233,7 @@ impl Monitor {
                     return Err(Error::OutOfTurn("hello twice"));
                 }
                 self.phase = Phase::Offered;
-                let facts = self.gate_facts();
+                let facts = self.gate_facts()?;
                 let transport = std::mem::take(&mut self.transport);
                 let descriptors: Vec<_> = transport.iter().map(AsFd::as_fd).collect();
                 // From here on the connection is open in the gate alone.
@@ -262,8 +265,10 @@ impl Monitor {
         }
     }
 
-    fn gate_facts(&mut self) -> GateFacts {
-        let settings = &self.settings;
+    fn gate_facts(&mut self) -> Result<GateFacts, Error> {
+        let Some(settings) = &self.settings else {
+            return Err(Error::OutOfTurn("hello after a login"));
+        };
         let version = match &settings.version_addendum.value {
             Some(addendum) => format!("{} {addendum}", crate::SOFTWARE_VERSION),
             None => crate::SOFTWARE_VERSION.to_owned(),
@@ -274,7 +279,7 @@ impl Monitor {
             None
         };
         let rekey = settings.rekey_limit.value;
-        GateFacts {
+        Ok(GateFacts {
             software_version: version,
             host_keys: self.host_keys.iter().map(|key| Bytes(key.blob().to_vec())).collect(),
             host_key_algorithms: settings.host_key_algorithms.value.clone(),
@@ -285,10 +290,11 @@ impl Monitor {
             rekey_bytes: rekey.bytes,
             rekey_seconds: rekey.interval.map(|interval| interval.as_secs()),
             min_rsa_bits: settings.required_rsa_size.value,
+            signature_algorithms: settings.pubkey_accepted_algorithms.value.clone(),
             groups: std::mem::take(&mut self.groups),
             account: identity,
-            log_level: log::max_level() as u8,
-        }
+            log_level: self.log_level as u8,
+        })
     }
 
     /// Signs what has the form of an exchange hash, and remembers the first.
@@ -338,7 +344,7 @@ impl Monitor {
         let public = self.host_keys.get(key as usize)?.plain();
         let private = self.keys.iter().find(|private| *private.public() == public)?;
         // A certificate's key signs by the plain algorithm.
-        let plain = keys::algorithms::lookup(algorithm).map_or(algorithm, |entry| entry.plain);
+        let plain = keys::algorithms::lookup(algorithm).map_or(algorithm, |entry| entry.signature_name);
         match private.sign(plain, message) {
             Ok(signature) => Some(signature),
             Err(error) => {
@@ -360,19 +366,14 @@ impl Monitor {
     }
 
     fn log_for_gate(&mut self, level: u8, text: &str) {
-        let level = match level {
-            1 => log::Level::Error,
-            2 | 3 => log::Level::Info,
-            4 => log::Level::Debug,
-            _ => log::Level::Trace,
-        };
-        if level <= log::Level::Info && !matches!(self.phase, Phase::LoggedIn(_)) {
+        let level = crate::program::level_of(level);
+        if level <= LogLevel::Verbose && !matches!(self.phase, Phase::LoggedIn(_)) {
             self.gate_lines = self.gate_lines.saturating_add(1);
             if self.gate_lines > GATE_LINES {
                 return;
             }
         }
-        log::log!(level, "{}{}", log_lines::printable(text, 1000), self.preauth());
+        net::logging::write(level, &format!("{}{}", printable(text, 1000), self.preauth()));
     }
 
     /// The end of the connection: waits for the other processes and picks the exit status.
@@ -434,7 +435,7 @@ impl Monitor {
 }
 
 /// Waits for a child for so long, then kills it.
-pub(crate) fn end_child(child: &mut Child, patience: Duration) -> Option<std::process::ExitStatus> {
+fn end_child(child: &mut Child, patience: Duration) -> Option<std::process::ExitStatus> {
     let descriptor = rustix::process::Pid::from_raw(child.id() as i32).and_then(|pid| {
         rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
     });
@@ -450,6 +451,8 @@ pub(crate) fn end_child(child: &mut Child, patience: Duration) -> Option<std::pr
         }
     }
 }
+
+pub(crate) use log_lines::printable;
 
 type Keys = (Vec<PrivateKey>, Vec<PublicKey>, crypto::hash::Digest);
 
@@ -468,9 +471,4 @@ fn unpack_keys(sealed: &Sealed) -> Result<Keys, String> {
     }
     let secret = crypto::hash::HashAlgorithm::Sha512.digest(&texts);
     Ok((private, public, secret))
-}
-
-/// Whether `error` only says that there is nothing.
-fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-pub(crate) use channel::{Channel, Error, MESSAGE_BYTES};
+pub(crate) use channel::{Channel, Error};
 pub(crate) use encoding::{Bytes, SecretBytes};
 use encoding::{choice, record};
 
@@ -62,6 +62,15 @@ choice! {
     pub(crate) enum MonitorNews {
         /// Somebody was authenticated: the connection no longer counts as starting.
         1 Authenticated,
+    }
+}
+
+choice! {
+    /// From a listener that has left its terminal to the process that it left there.
+    #[derive(Debug)]
+    pub(crate) enum ListenerNews {
+        /// Connections are accepted.
+        1 Ready,
     }
 }
 
@@ -173,6 +182,11 @@ choice! {
             /// One for each.
             responses: Vec<Zeroizing<String>>,
         },
+        /// A key that cannot be used here.
+        7 UnusableKey {
+            /// Why not.
+            reason: String,
+        },
         /// A method we do not have.
         6 Other {
             /// Its name.
@@ -232,6 +246,8 @@ record! {
         rekey_seconds: Option<u64>,
         /// `RequiredRSASize`.
         min_rsa_bits: u32,
+        /// What clients are told about keys that users may have (`server-sig-algs`).
+        signature_algorithms: Vec<String>,
         /// Group exchange: size, prime and generator, a few for each size.
         groups: Vec<Group>,
         /// The uid of the gate; nothing when we have no rights to give up.
@@ -620,6 +636,7 @@ choice! {
 
 #[cfg(test)]
 mod tests {
+    use super::channel::MESSAGE_BYTES;
     use super::encoding::Field;
     use super::*;
 

@@ -27,7 +27,7 @@ use crate::spawn;
 use crate::sys::process::{self, Identity};
 use agent::AgentSocket;
 use forward::Forwards;
-use run::{Program, Slot};
+use run::Slot;
 
 /// So many variables a client may set for one channel.
 const REQUESTED_VARIABLES: usize = 256;
@@ -152,27 +152,21 @@ impl Session {
     }
 
     fn wait(&self) -> Result<Vec<Source>, Error> {
-        let mut sources = vec![Source::Gate, Source::Monitor];
-        let mut waited = vec![
-            PollFd::from_borrowed_fd(self.gate.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.monitor.as_fd(), PollFlags::IN),
+        let mut watched = vec![
+            (Source::Gate, self.gate.as_fd()),
+            (Source::Monitor, self.monitor.as_fd()),
         ];
-        let mut also = |source: Source, descriptor: BorrowedFd<'_>| {
-            sources.push(source);
-            // The borrow is of `self`, which outlives the poll.
-            waited.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
-        };
         for (channel, slot) in &self.slots {
-            if let Some(descriptor) = slot.ending() {
-                also(Source::Program(*channel), descriptor);
-            }
+            watched.extend(slot.ending().map(|ending| (Source::Program(*channel), ending)));
         }
-        if let Some(agent) = &self.agent {
-            also(Source::Agent, agent.as_fd());
-        }
-        for (at, descriptor) in self.forwards.descriptors().enumerate() {
-            also(Source::Forward(at), descriptor);
-        }
+        watched.extend(self.agent.as_ref().map(|agent| (Source::Agent, agent.as_fd())));
+        let forwards = self.forwards.descriptors().enumerate();
+        watched.extend(forwards.map(|(at, descriptor)| (Source::Forward(at), descriptor)));
+        let (sources, descriptors): (Vec<Source>, Vec<BorrowedFd<'_>>) = watched.into_iter().unzip();
+        let mut waited: Vec<PollFd<'_>> = descriptors
+            .into_iter()
+            .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN))
+            .collect();
         loop {
             match rustix::event::poll(&mut waited, None) {
                 Ok(_) => break,

@@ -34,10 +34,6 @@ record! {
         host_certificates: Vec<Bytes>,
         /// Groups for Diffie-Hellman group exchange.
         groups: Vec<Group>,
-        /// How often `-d` was given.
-        debug: u8,
-        /// `-q`.
-        quiet: bool,
     }
 }
 
@@ -105,8 +101,6 @@ mod tests {
             host_keys: vec![SecretBytes(Zeroizing::new(b"secret".to_vec()))],
             host_certificates: Vec::new(),
             groups: Vec::new(),
-            debug: 0,
-            quiet: false,
         };
         let memory = sealed.seal().unwrap();
         let copy = duplicate(memory.as_fd()).unwrap();

@@ -1,6 +1,6 @@
 //! Starts the server's processes: the program executed again, under another role.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -22,7 +22,7 @@ pub(crate) enum Role {
 impl Role {
     const ALL: [Role; 3] = [Role::Monitor, Role::Gate, Role::Session];
 
-    /// The name that the program is executed under.
+    /// The first word that the program is executed with.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Role::Monitor => "sshd-monitor",
@@ -31,7 +31,7 @@ impl Role {
         }
     }
 
-    /// The role that the program was executed under, if it was.
+    /// The role of that name.
     pub(crate) fn of_name(name: &OsStr) -> Option<Role> {
         Role::ALL.into_iter().find(|role| name == role.name())
     }
@@ -39,6 +39,9 @@ impl Role {
 
 /// The program that runs now, even when its file has been replaced or removed since.
 const PROGRAM: &str = "/proc/self/exe";
+
+/// The name that all processes of the server are executed under.
+pub(crate) const PROGRAM_NAME: &str = "sshd";
 
 /// Starts this program as `role`.
 ///
@@ -49,12 +52,12 @@ const PROGRAM: &str = "/proc/self/exe";
 pub(crate) fn spawn(
     role: Role,
     subject: &str,
-    environment: &[(&str, &OsStr)],
+    environment: &[(&str, OsString)],
 ) -> Result<(Child, Channel), requests::Error> {
     let (ours, theirs) = Channel::pair()?;
     let mut command = Command::new(PROGRAM);
-    // The name is how the program knows its role; the subject only shows in `ps`.
-    command.arg0(role.name()).arg(subject).env_clear().envs(environment.iter().copied());
+    // The first word is how the program knows its role; the subject only shows in `ps`.
+    command.arg0(PROGRAM_NAME).args([role.name(), subject]).env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
     command.current_dir("/");
     command.stdin(Stdio::from(theirs.into_descriptor())).stdout(Stdio::null());
     let child = command.spawn().map_err(requests::Error::Io)?;
@@ -64,6 +67,8 @@ pub(crate) fn spawn(
 /// In the process that was started: the channel to whoever started it. To be
 /// called once; afterwards standard input is empty.
 pub(crate) fn parent_channel() -> io::Result<Channel> {
+    // Executed through a link of /proc, which would be all that `top` shows.
+    let _ = rustix::thread::set_name(c"sshd");
     let channel: OwnedFd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let null = std::fs::File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;

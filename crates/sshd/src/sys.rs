@@ -1,5 +1,6 @@
 //! System calls that the safe libraries do not offer, each behind a safe function.
 //!
+//! - [`memory`]: giving free memory back
 //! - [`names`]: accounts and groups as the name service knows them, the shadow file
 //! - [`process`]: identities, namespaces, what a child does between fork and exec
 //! - [`library`]: libraries loaded at run time, and `crypt_r` from one of them
@@ -17,6 +18,7 @@
 )]
 
 pub mod library;
+pub mod memory;
 pub mod names;
 pub mod pam;
 pub mod process;

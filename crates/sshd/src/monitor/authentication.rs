@@ -71,6 +71,8 @@ pub(super) struct Authentication {
     pub(super) options: LoginOptions,
     /// Keys that were accepted; none counts twice.
     used_keys: Vec<Vec<u8>>,
+    /// The key that is about to be.
+    candidate: Option<Vec<u8>>,
     pub(super) interactive: Interactive,
 }
 
@@ -104,7 +106,15 @@ impl Monitor {
             timing_secret: self.timing_secret.as_ref(),
         };
         let mut auth = match std::mem::replace(&mut self.phase, Phase::New) {
-            Phase::Offered => Box::new(Authentication::begin(&self.config, &facts, &user, service)?),
+            Phase::Offered => {
+                let Some(config) = &self.config else {
+                    return Err(Error::OutOfTurn("authentication after a login"));
+                };
+                let auth = Authentication::begin(config, &facts, &user, service)?;
+                // `LogLevel` may stand in a `Match` block.
+                crate::program::start_logging(&self.log, &auth.settings);
+                Box::new(auth)
+            }
             Phase::Authenticating(auth) => auth,
             other => {
                 self.phase = other;
@@ -193,6 +203,7 @@ impl Authentication {
             banner: read_banner(&settings),
             options: LoginOptions::everything(),
             used_keys: Vec::new(),
+            candidate: None,
             interactive: Interactive::new(&settings),
             settings,
         })
@@ -256,7 +267,7 @@ impl Authentication {
         let outcome = match outcome {
             Outcome::Good if !self.root_may(name, facts) => Outcome::Bad,
             Outcome::Good if !self.valid => Outcome::Bad,
-            Outcome::Good if !self.account_allows(name, facts) => Outcome::Bad,
+            Outcome::Good if !self.account_allows(facts) => Outcome::Bad,
             other => other,
         };
         match outcome {
@@ -267,6 +278,7 @@ impl Authentication {
                 verdict
             }
             Outcome::Good => {
+                self.used_keys.extend(self.candidate.take());
                 if self.step_of_lists(name) {
                     self.log("Accepted", name, &description, facts);
                     return Verdict::Accept;
@@ -286,7 +298,7 @@ impl Authentication {
                 let empty = self.settings.permit_empty_passwords.value
                     && self.settings.password_authentication.value
                     && self.lists.is_none()
-                    && self.password_is_right(b"", facts) == password::Verdict::Right;
+                    && self.password_is_right(b"") == password::Verdict::Right;
                 ("none", nothing, if empty { Outcome::Good } else { Outcome::Bad })
             }
             Method::PublicKey { algorithm, key, signature, host_bound } => {
@@ -301,7 +313,7 @@ impl Authentication {
                 let outcome = if self.interactive.uses_pam() {
                     self.password_by_pam(facts, password, new_password)
                 } else {
-                    match self.password_is_right(password.as_bytes(), facts) {
+                    match self.password_is_right(password.as_bytes()) {
                         password::Verdict::Right => Outcome::Good,
                         password::Verdict::MustChange => {
                             // To be changed by passwd(1) inside the session, as OpenSSH does it.
@@ -322,8 +334,12 @@ impl Authentication {
                 ("keyboard-interactive/pam", nothing, outcome)
             }
             Method::InfoResponse { responses } => {
-                let outcome = self.answer_questions(facts, responses);
+                let outcome = self.answer_questions(responses);
                 ("keyboard-interactive/pam", nothing, outcome)
+            }
+            Method::UnusableKey { reason } => {
+                log::info!(target: crate::VERBOSE, "userauth_pubkey: {} [preauth]", printable(&reason, 400));
+                ("publickey", nothing, Outcome::Bad)
             }
             Method::Other { name } => {
                 log::debug!("userauth: no method {}", printable(&name, 100));
@@ -360,7 +376,7 @@ impl Authentication {
             None => Outcome::Bad,
             Some(_) if signature.is_none() => Outcome::Going(Verdict::PublicKeyOk),
             Some(options) => {
-                self.used_keys.push(blob.to_vec());
+                self.candidate = Some(blob.to_vec());
                 self.options.restrict(options);
                 Outcome::Good
             }
@@ -369,8 +385,7 @@ impl Authentication {
     }
 
     /// Checks against the shadow file; takes the same time for whoever it is.
-    fn password_is_right(&self, password: &[u8], facts: &Facts<'_>) -> password::Verdict {
-        let _ = facts;
+    fn password_is_right(&self, password: &[u8]) -> password::Verdict {
         let empty_allowed = self.settings.permit_empty_passwords.value;
         match password::Checker::new() {
             Ok(checker) => checker.check(&self.account, password, empty_allowed, now_seconds()),
@@ -407,10 +422,9 @@ impl Authentication {
 
     fn answer_questions(
         &mut self,
-        _facts: &Facts<'_>,
         responses: Vec<zeroize::Zeroizing<String>>,
     ) -> Outcome {
-        match self.interactive.answer(responses) {
+        match self.interactive.answer(&self.account, responses) {
             interactive::Answer::Good => Outcome::Good,
             interactive::Answer::Bad => Outcome::Bad,
             interactive::Answer::Ask(verdict) => Outcome::Going(verdict),
@@ -442,8 +456,8 @@ impl Authentication {
     }
 
     /// What PAM says of the account itself.
-    fn account_allows(&mut self, method: &str, facts: &Facts<'_>) -> bool {
-        match self.interactive.account(&self.account, facts.ends, method) {
+    fn account_allows(&mut self, facts: &Facts<'_>) -> bool {
+        match self.interactive.account(&self.account, facts.ends) {
             Ok(messages) => {
                 self.banner.push_str(&messages);
                 true

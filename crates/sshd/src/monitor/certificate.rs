@@ -53,7 +53,7 @@ pub(super) fn trusted(
             Options::default()
         }
     };
-    check(key, certificate, &principals, facts, settings)
+    check(certificate, &principals, facts, settings)
 }
 
 /// A certificate by a CA that a line of `authorized_keys` names with `cert-authority`.
@@ -78,7 +78,7 @@ pub(super) fn by_entry(
         log_refusal(certificate, "name is not a listed principal");
         return None;
     }
-    check(key, certificate, &entry.options, facts, settings)
+    check(certificate, &entry.options, facts, settings)
 }
 
 /// The options of the first line of the principals file that names one of the certificate's.
@@ -130,14 +130,13 @@ fn from_file(
 
 /// The certificate's own terms. Whom it names has been checked by then.
 fn check(
-    key: &PublicKey,
     certificate: &Certificate,
     line: &authorized_keys::Options,
     facts: &Facts<'_>,
     settings: &ServerSettings,
 ) -> Option<Grant> {
     let signed_by = &settings.ca_signature_algorithms.value;
-    let algorithm = certificate.signature_algorithm();
+    let algorithm = certificate.signature_algorithm;
     if !signed_by.iter().any(|name| name == algorithm) {
         log_refusal(certificate, &format!("signature algorithm {algorithm} of the CA is not allowed"));
         return None;
@@ -190,7 +189,6 @@ fn check(
         certificate.signature_key.type_label(),
         certificate.signature_key.fingerprint(keys::FingerprintHash::Sha256)
     );
-    let _ = key;
     Some(granted)
 }
 

@@ -178,7 +178,7 @@ impl Interactive {
         let Some(transaction) = &mut self.transaction else { return Err(String::new()) };
         match transaction.check_account() {
             Ok(standing) => {
-                self.must_change = matches!(standing, Standing::PasswordExpired);
+                self.must_change = matches!(standing, Standing::MustChangePassword);
                 Ok(transaction.take_text())
             }
             Err(error) => {

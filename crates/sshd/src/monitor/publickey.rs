@@ -230,7 +230,7 @@ fn search(
 
 /// `from` and `expiry-time`.
 pub(super) fn check_entry(entry: &Entry, place: &str, facts: &Facts<'_>) -> bool {
-    let offset = crate::sys::records::utc_offset_seconds();
+    let offset = utc_offset_seconds();
     if entry.options.expires(offset).is_some_and(|end| now_seconds() >= end) {
         log::info!("{place}: key expired");
         return false;
@@ -249,6 +249,17 @@ pub(super) fn check_entry(entry: &Entry, place: &str, facts: &Facts<'_>) -> bool
         );
     }
     from_here
+}
+
+/// How far local time is ahead of UTC, in which `expiry-time` without a `Z` is meant.
+fn utc_offset_seconds() -> i64 {
+    let text = crate::sys::records::local_time(now_seconds().cast_signed(), "%z");
+    let Some((sign, digits)) = text.as_deref().and_then(|text| text.split_at_checked(1)) else {
+        return 0;
+    };
+    let number: i64 = digits.parse().unwrap_or(0);
+    let seconds = (number / 100) * 3600 + (number % 100) * 60;
+    if sign == "-" { -seconds } else { seconds }
 }
 
 /// What a line of `authorized_keys` grants.

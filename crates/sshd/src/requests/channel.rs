@@ -32,6 +32,9 @@ pub(crate) enum Error {
     /// A message is larger than [`MESSAGE_BYTES`], or has too many descriptors.
     #[error("a request between the server's processes is too large")]
     TooLarge,
+    /// The other process has not taken what it was sent before.
+    #[error("it does not keep up with the requests of the client")]
+    Full,
     /// The other process is gone.
     #[error("the other process of the connection has gone")]
     Gone,
@@ -44,6 +47,7 @@ impl From<Errno> for Error {
     fn from(errno: Errno) -> Self {
         match errno {
             Errno::PIPE | Errno::CONNRESET => Error::Gone,
+            Errno::AGAIN => Error::Full,
             other => Error::Io(other.into()),
         }
     }
@@ -83,6 +87,20 @@ impl Channel {
         message: &impl Field,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), Error> {
+        self.send_with(message, descriptors, SendFlags::NOSIGNAL)
+    }
+
+    /// Sends one message if there is room.
+    pub(crate) fn try_send(&self, message: &impl Field) -> Result<(), Error> {
+        self.send_with(message, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn send_with(
+        &self,
+        message: &impl Field,
+        descriptors: &[BorrowedFd<'_>],
+        flags: SendFlags,
+    ) -> Result<(), Error> {
         // Many messages hold something that must not stay in memory.
         let mut bytes = Zeroizing::new(Vec::with_capacity(512));
         message.put(&mut bytes);
@@ -100,7 +118,7 @@ impl Channel {
                 &self.socket,
                 &[IoSlice::new(&bytes)],
                 &mut control,
-                SendFlags::NOSIGNAL,
+                flags,
             )
         })?;
         Ok(())

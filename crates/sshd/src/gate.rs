@@ -1,0 +1,419 @@
+//! The process that talks to the network.
+//!
+//! It has no rights, no files and no way to get any: it locks itself in before
+//! it reads the first byte. It runs the engine for the connection's whole life,
+//! asks the monitor whatever must be decided or signed, asks the session for
+//! whatever is to be run or connected, and moves bytes between the network and
+//! the descriptors that it was given.
+
+mod channels;
+#[cfg(debug_assertions)]
+mod takeover;
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use keys::PublicKey;
+use net::logging::{self, Destination};
+use net::{Application, Driver, End, EndpointEvent, Interest, KeepAlive, Link, Readiness, Transport, UserToken};
+use proto::{
+    AuthAnswer, AuthMethod, AuthRequest, ChannelAsk, ChannelId, Connection, DisconnectReason,
+    Event, Prompt, Server, SignAsk, Stream,
+};
+use rustix::fs::FileType;
+
+use crate::exit;
+use crate::moduli;
+use crate::requests::{
+    Bytes, Channel, Error, FromSession, GateFacts, HowEnded, Method, SessionFacts, ToGate,
+    ToMonitor, Verdict,
+};
+use crate::sandbox;
+use crate::spawn;
+use crate::sys::process::Identity;
+use channels::{Asked, Local};
+
+/// In tests: what code of an attacker in this process would try.
+pub(crate) const TAKEOVER_VARIABLE: &str = "KEYWAY_TEST_GATE";
+
+/// Enough for the most channels that a connection can have, three descriptors each.
+const DESCRIPTORS: u64 = 1024;
+/// The session's channel in the readiness loop.
+const SESSION: UserToken = UserToken(0);
+
+/// A gate started by its monitor: asks what to offer, locks itself in, and serves.
+pub(crate) fn main() -> i32 {
+    let monitor = match spawn::parent_channel() {
+        Ok(channel) => Arc::new(channel),
+        Err(error) => {
+            crate::program::complain(&format!("sshd-gate: {error}"));
+            return exit::FAILED;
+        }
+    };
+    match run(&monitor) {
+        Ok(()) => exit::FINE,
+        // It knows, and says so; or it is gone.
+        Err(Failure::Monitor(_)) => exit::FAILED,
+        Err(Failure::Setup(text)) => {
+            let _ = monitor.send(&ToMonitor::Log { level: 2, text }, &[]);
+            exit::FAILED
+        }
+    }
+}
+
+/// Why a gate cannot serve.
+enum Failure {
+    Monitor(Error),
+    Setup(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Monitor(error)
+    }
+}
+
+fn run(monitor: &Arc<Channel>) -> Result<(), Failure> {
+    let (answer, transport) = monitor.ask::<ToGate>(&ToMonitor::Hello)?;
+    let ToGate::Hello { facts } = answer else { return Err(Error::OutOfTurn("no hello").into()) };
+    start_logging(monitor, facts.log_level);
+    let setup = |error: &dyn std::fmt::Display| Failure::Setup(error.to_string());
+
+    let may_write_files = transport.iter().any(is_file);
+    let identity = facts.account.map(|(uid, gid)| Identity { uid, gid, groups: vec![gid] });
+    let host_keys: Vec<PublicKey> = facts
+        .host_keys
+        .iter()
+        .map(|blob| PublicKey::from_blob(&blob.0))
+        .collect::<Result<_, _>>()
+        .map_err(|error| setup(&error))?;
+    let now = Instant::now();
+    let connection = Connection::<Server>::new(engine_config(facts), host_keys.clone(), now)
+        .map_err(|error| setup(&error))?;
+    let mut transport = transport.into_iter();
+    let transport = match (transport.next(), transport.next()) {
+        (Some(socket), None) => Transport::socket(socket),
+        (Some(input), Some(output)) => Transport::pair(input, output),
+        _ => return Err(Failure::Setup("no connection was passed".into())),
+    };
+    let mut driver = Driver::new(connection, transport).map_err(|error| setup(&error))?;
+    // Asked for here, since a sandboxed process could not open what its seed comes from.
+    crypto::random::fill(&mut [0; 16]);
+
+    let report = sandbox::enter(&sandbox::Settings {
+        identity,
+        descriptors_max: DESCRIPTORS,
+        may_write_files,
+        die_with_parent: true,
+    })
+    .map_err(|error| setup(&error))?;
+    log::debug!("{report}");
+    #[cfg(debug_assertions)]
+    takeover::run();
+    crate::sys::memory::release();
+
+    let mut gate = Gate::new(Arc::clone(monitor), host_keys);
+    let end = driver.run(&mut gate);
+    let (how, text) = gate.how_ended(end, driver.link());
+    monitor.send(&ToMonitor::Ended { how, text }, &[])?;
+    Ok(())
+}
+
+fn start_logging(monitor: &Arc<Channel>, level: u8) {
+    let monitor = Arc::clone(monitor);
+    let handler = move |level: logging::LogLevel, text: &str| {
+        // A line is not worth a connection.
+        let _ = monitor.send(&ToMonitor::Log { level: level as u8, text: text.to_owned() }, &[]);
+    };
+    logging::init(crate::program::level_of(level), Destination::Handler(Box::new(handler)));
+}
+
+fn is_file(descriptor: &OwnedFd) -> bool {
+    rustix::fs::fstat(descriptor)
+        .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::RegularFile)
+}
+
+fn engine_config(facts: GateFacts) -> proto::Config {
+    let mut config = proto::Config::server();
+    config.software_version = facts.software_version;
+    config.kex_algorithms = facts.kex_algorithms;
+    config.host_key_algorithms = facts.host_key_algorithms;
+    config.ciphers = facts.ciphers;
+    config.macs = facts.macs;
+    config.compression =
+        if facts.compression { proto::Compression::Yes } else { proto::Compression::Never };
+    config.rekey_bytes = facts.rekey_bytes;
+    config.rekey_after = facts.rekey_seconds.map(Duration::from_secs);
+    config.min_rsa_bits = facts.min_rsa_bits;
+    config.signature_algorithms = facts.signature_algorithms;
+    if !facts.groups.is_empty() {
+        let groups = facts.groups;
+        config.group_source = Some(Arc::new(move |min, wanted, max| {
+            let group = moduli::choose(&groups, min, wanted, max)?;
+            Some((group.p.0.clone(), group.g.0.clone()))
+        }));
+    }
+    config
+}
+
+/// The application of one connection.
+struct Gate {
+    monitor: Arc<Channel>,
+    host_keys: Vec<PublicKey>,
+    session: Option<Channel>,
+    /// Our numbers in requests to the session.
+    next: u32,
+    /// Channels that the client wants, waiting for the session.
+    asks: HashMap<u32, ChannelAsk>,
+    locals: HashMap<ChannelId, Local>,
+    /// Session channels by our numbers.
+    numbers: HashMap<u32, ChannelId>,
+    /// Global requests that are to be answered, in order.
+    globals: VecDeque<Asked>,
+    failure: Option<String>,
+    unused_timeout: Option<Duration>,
+    unused_since: Instant,
+}
+
+impl Gate {
+    fn new(monitor: Arc<Channel>, host_keys: Vec<PublicKey>) -> Self {
+        Gate {
+            monitor,
+            host_keys,
+            session: None,
+            next: 0,
+            asks: HashMap::new(),
+            locals: HashMap::new(),
+            numbers: HashMap::new(),
+            globals: VecDeque::new(),
+            failure: None,
+            unused_timeout: None,
+            unused_since: Instant::now(),
+        }
+    }
+
+    /// Nothing can go on: the monitor or the session does not answer as it should.
+    fn fail(&mut self, link: &mut Link<Server>, error: &dyn std::fmt::Display) {
+        if self.failure.is_none() {
+            self.failure = Some(error.to_string());
+        }
+        link.disconnect(DisconnectReason::ByApplication, "internal error");
+    }
+
+    fn sign(&mut self, link: &mut Link<Server>, ask: SignAsk, proof: bool) {
+        let plain = ask.key().plain();
+        let key = self
+            .host_keys
+            .iter()
+            .position(|known| known == ask.key())
+            .or_else(|| self.host_keys.iter().position(|known| *known == plain));
+        let Some(key) = key else { return self.fail(link, &"an unknown host key") };
+        let (key, algorithm) = (key as u32, ask.algorithm().to_owned());
+        let data = Bytes(ask.data().to_vec());
+        let request = if proof {
+            ToMonitor::SignProof { key, algorithm, data }
+        } else {
+            ToMonitor::SignExchange { key, algorithm, hash: data }
+        };
+        match self.monitor.ask::<ToGate>(&request) {
+            Ok((ToGate::Signature { signature }, _)) => {
+                let signature = signature.map(|signature| signature.0);
+                if let Err(error) = link.connection_mut().answer_sign(ask, signature) {
+                    self.fail(link, &error);
+                }
+            }
+            Ok(_) => self.fail(link, &"an answer without a question"),
+            Err(error) => self.fail(link, &error),
+        }
+    }
+
+    fn authenticate(&mut self, link: &mut Link<Server>, request: AuthRequest) {
+        let AuthRequest { user, service, method } = request;
+        let request = ToMonitor::Authenticate { user, service, method: method_of(method) };
+        let (banner, verdict) = match self.monitor.ask::<ToGate>(&request) {
+            Ok((ToGate::Judged { banner, verdict }, _)) => (banner, verdict),
+            Ok(_) => return self.fail(link, &"an answer without a question"),
+            Err(error) => return self.fail(link, &error),
+        };
+        let connection = link.connection_mut();
+        let told = if banner.is_empty() { Ok(()) } else { connection.send_banner(&banner) };
+        let answer = match verdict {
+            Verdict::Accept => AuthAnswer::Accept,
+            Verdict::Reject { methods, partial_success } => {
+                AuthAnswer::Reject { methods, partial_success }
+            }
+            Verdict::PublicKeyOk => AuthAnswer::PublicKeyOk,
+            Verdict::InfoRequest { name, instruction, prompts } => {
+                let prompts = prompts.into_iter().map(|(text, echo)| Prompt { text, echo });
+                AuthAnswer::InfoRequest { name, instruction, prompts: prompts.collect() }
+            }
+            Verdict::PasswordChange { prompt } => AuthAnswer::PasswordChange { prompt },
+            Verdict::Disconnect { reason, text } => {
+                self.failure = Some(text.clone());
+                link.disconnect(DisconnectReason::from_code(reason), &text);
+                return;
+            }
+        };
+        if let Err(error) = told.and_then(|()| connection.answer_auth(answer)) {
+            self.fail(link, &error);
+        }
+    }
+
+    fn start_session(&mut self, link: &mut Link<Server>) {
+        let (facts, channel) = match self.monitor.ask::<ToGate>(&ToMonitor::StartSession) {
+            Ok((ToGate::Session { facts }, descriptors)) => (facts, descriptors.into_iter().next()),
+            Ok(_) => return self.fail(link, &"an answer without a question"),
+            Err(error) => return self.fail(link, &error),
+        };
+        let Some(channel) = channel else { return self.fail(link, &"no session was passed") };
+        if let Err(error) = link.watch(channel.as_fd(), SESSION, Interest::Readable) {
+            return self.fail(link, &error);
+        }
+        self.session = Some(Channel::from_descriptor(channel));
+        let SessionFacts { client_alive_interval, client_alive_count_max, unused_connection_timeout } =
+            facts;
+        if client_alive_interval > 0 {
+            link.set_keep_alive(Some(KeepAlive {
+                interval: Duration::from_secs(u64::from(client_alive_interval)),
+                // Zero means never to give up.
+                count_max: (client_alive_count_max > 0).then_some(client_alive_count_max),
+            }));
+        }
+        if unused_connection_timeout > 0 {
+            self.unused_timeout = Some(Duration::from_secs(u64::from(unused_connection_timeout)));
+            self.unused_since = link.now();
+        }
+        if let Err(error) = link.connection_mut().advertise_host_keys() {
+            log::debug!("host keys are not advertised: {error}");
+        }
+        crate::sys::memory::release();
+    }
+
+    /// For the monitor's log.
+    fn how_ended(&mut self, end: End, link: &Link<Server>) -> (HowEnded, String) {
+        use proto::{Error as E, Misbehaved as M};
+        let error = match end {
+            End::Ended(error) => error,
+            End::TimedOut => return (HowEnded::TimedOut, String::new()),
+            End::Finished => {
+                return (HowEnded::LocalDisconnect, self.failure.take().unwrap_or_default());
+            }
+            End::Io(error) => return (HowEnded::Failed, error.to_string()),
+        };
+        let text = error.to_string();
+        match error {
+            E::Disconnected { reason, description } => {
+                (HowEnded::RemoteDisconnect, format!("{}: {description}", reason.code()))
+            }
+            E::ConnectionLost { .. } => {
+                let reset = link.transport_error().is_some_and(|error| {
+                    error.kind() == std::io::ErrorKind::ConnectionReset
+                });
+                (if reset { HowEnded::Reset } else { HowEnded::Closed }, String::new())
+            }
+            E::Incompatible(_) => (HowEnded::Incompatible, text),
+            E::Misbehaved(M::BadIdent(_) | M::ProtocolVersion(_) | M::IdentNoise) => {
+                (HowEnded::BadIdent, text)
+            }
+            E::TimedOut(_) => (HowEnded::TimedOut, text),
+            E::ClosedByUs => {
+                (HowEnded::LocalDisconnect, self.failure.take().unwrap_or_default())
+            }
+            _ => (HowEnded::Failed, text),
+        }
+    }
+}
+
+impl Application<Server> for Gate {
+    fn event(&mut self, link: &mut Link<Server>, event: Event<'static>) {
+        match event {
+            Event::SignExchange(ask) => self.sign(link, ask, false),
+            Event::SignProof(ask) => self.sign(link, ask, true),
+            Event::Authenticate(request) => self.authenticate(link, request),
+            Event::Authenticated => self.start_session(link),
+            Event::ChannelAsked(ask) => self.channel_asked(link, ask),
+            Event::ChannelRequested { channel, request, want_reply } => {
+                self.channel_requested(link, channel, request, want_reply);
+            }
+            Event::GlobalRequested { request, want_reply } => {
+                self.global_requested(link, request, want_reply);
+            }
+            Event::ChannelRefused { channel, .. } | Event::ChannelClosed { channel } => {
+                self.channel_gone(link, channel);
+            }
+            Event::NewKeys { first: true } => {
+                if let Some(ident) = link.connection().remote_ident() {
+                    log::debug!("Remote protocol version: {ident}");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn data(&mut self, link: &mut Link<Server>, channel: ChannelId, _stream: Stream, data: &[u8]) {
+        // Before anything runs there is nobody to read it, and after it nobody will.
+        let _ = link.connection_mut().consumed(channel, data.len());
+    }
+
+    fn endpoint(&mut self, link: &mut Link<Server>, channel: ChannelId, event: EndpointEvent) {
+        self.local_ended(link, channel, event);
+    }
+
+    fn ready(&mut self, link: &mut Link<Server>, token: UserToken, _readiness: Readiness) {
+        if token != SESSION {
+            return;
+        }
+        loop {
+            let heard = match &self.session {
+                Some(session) => session.try_receive::<FromSession>(),
+                None => return,
+            };
+            match heard {
+                Ok(Some((news, descriptors))) => self.hear_session(link, news, descriptors),
+                Ok(None) => return,
+                Err(error) => {
+                    link.unwatch(SESSION);
+                    self.session = None;
+                    return self.fail(link, &format!("the session process: {error}"));
+                }
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let timeout = self.unused_timeout.filter(|_| self.locals.is_empty() && self.asks.is_empty());
+        timeout.map(|timeout| self.unused_since + timeout)
+    }
+
+    fn timeout(&mut self, link: &mut Link<Server>) {
+        self.unused_timeout = None;
+        self.failure = Some("Connection timed out: no channels open".into());
+        link.disconnect(DisconnectReason::ByApplication, "Connection closed: idle");
+    }
+}
+
+fn method_of(method: AuthMethod) -> Method {
+    match method {
+        AuthMethod::None => Method::None,
+        AuthMethod::PublicKey { algorithm, key, signed, host_bound } => Method::PublicKey {
+            algorithm,
+            key: Bytes(key.blob().to_vec()),
+            // Over what, the monitor knows better than we may.
+            signature: signed.map(|signed| Bytes(signed.signature)),
+            host_bound,
+        },
+        AuthMethod::UnusableKey { algorithm, reason } => {
+            Method::UnusableKey { reason: format!("{algorithm}: {reason}") }
+        }
+        AuthMethod::Password { password, new_password } => {
+            Method::Password { password, new_password }
+        }
+        AuthMethod::KeyboardInteractive { submethods } => {
+            Method::KeyboardInteractive { submethods }
+        }
+        AuthMethod::InfoResponse { responses } => Method::InfoResponse { responses },
+        AuthMethod::Other(name) => Method::Other { name },
+    }
+}

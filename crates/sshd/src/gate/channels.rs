@@ -1,0 +1,430 @@
+//! Channels: what the client asks for goes to the session, what comes back is joined to the network.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+
+use net::{Endpoint, EndpointEvent, Endpoints, Link};
+use proto::{
+    ChannelAsk, ChannelId, ChannelOpen, ChannelRequest, GlobalRequest, OpenFailure, Server,
+};
+use wire::Writer;
+
+use super::Gate;
+use crate::requests::{Bytes, Ending, FromSession, Run, ToSession, WindowSize};
+
+/// So many channels may be waiting for the session at once.
+const ASKS: usize = 256;
+
+/// Our side of a channel.
+pub(super) struct Local {
+    /// Our number in requests to the session, for session channels.
+    number: Option<u32>,
+    /// Requests that are to be answered, in order.
+    asked: VecDeque<Asked>,
+    terminal: bool,
+    exited: bool,
+    input_ended: bool,
+    closing: bool,
+}
+
+impl Local {
+    fn new(number: Option<u32>) -> Self {
+        Local { number, asked: VecDeque::new(), terminal: false, exited: false, input_ended: false, closing: false }
+    }
+}
+
+/// A request that waits for its answer, and those behind it with it.
+pub(super) enum Asked {
+    /// The session answers; whether the client wants to know, and whether the port was left to us.
+    Session { want_reply: bool, any_port: bool },
+    /// Answered here, but not before those in front of it.
+    Here(bool),
+}
+
+impl Gate {
+    /// Sends to the session, which is quicker than any client that means well.
+    fn tell(&mut self, link: &mut Link<Server>, request: &ToSession) -> bool {
+        let Some(session) = &self.session else { return false };
+        match session.try_send(request) {
+            Ok(()) => true,
+            Err(error) => {
+                self.fail(link, &format!("the session process: {error}"));
+                false
+            }
+        }
+    }
+
+    pub(super) fn channel_asked(&mut self, link: &mut Link<Server>, ask: ChannelAsk) {
+        let number = self.next;
+        let request = match ask.open() {
+            ChannelOpen::Session => ToSession::Open { channel: number },
+            ChannelOpen::DirectTcpip { host, port, .. } => {
+                ToSession::Connect { id: number, host: host.clone(), port: *port }
+            }
+            ChannelOpen::DirectStreamlocal { path } => {
+                ToSession::ConnectLocal { id: number, path: path.clone() }
+            }
+            _ => {
+                let reason = OpenFailure::UnknownChannelType;
+                return self.refuse(link, ask, reason, "unsupported channel type");
+            }
+        };
+        if self.asks.len() >= ASKS {
+            return self.refuse(link, ask, OpenFailure::ResourceShortage, "too many channels");
+        }
+        self.next = self.next.wrapping_add(1);
+        if self.tell(link, &request) {
+            self.asks.insert(number, ask);
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        link: &mut Link<Server>,
+        ask: ChannelAsk,
+        reason: OpenFailure,
+        text: &str,
+    ) {
+        if let Err(error) = link.connection_mut().refuse_channel(ask, reason, text) {
+            self.fail(link, &error);
+        }
+    }
+
+    pub(super) fn channel_requested(
+        &mut self,
+        link: &mut Link<Server>,
+        channel: ChannelId,
+        request: ChannelRequest,
+        want_reply: bool,
+    ) {
+        let number = self.locals.get(&channel).and_then(|local| local.number);
+        let request = number.and_then(|number| session_request(number, request));
+        let Some(request) = request else {
+            if want_reply && let Some(local) = self.locals.get_mut(&channel) {
+                local.asked.push_back(Asked::Here(false));
+                self.answer_here(link, channel);
+            }
+            return;
+        };
+        let is_answered = !matches!(request, ToSession::WindowChange { .. });
+        if !self.tell(link, &request) {
+            return;
+        }
+        let Some(local) = self.locals.get_mut(&channel) else { return };
+        if is_answered {
+            local.asked.push_back(Asked::Session { want_reply, any_port: false });
+        } else if want_reply {
+            local.asked.push_back(Asked::Here(true));
+            self.answer_here(link, channel);
+        }
+    }
+
+    pub(super) fn global_requested(
+        &mut self,
+        link: &mut Link<Server>,
+        request: GlobalRequest,
+        want_reply: bool,
+    ) {
+        let (request, any_port) = match request {
+            GlobalRequest::TcpipForward { address, port } => {
+                (ToSession::Listen { address, port }, port == 0)
+            }
+            GlobalRequest::CancelTcpipForward { address, port } => {
+                (ToSession::Unlisten { address, port }, false)
+            }
+            GlobalRequest::NoMoreSessions => {
+                self.tell(link, &ToSession::NoMoreSessions);
+                if want_reply {
+                    self.globals.push_back(Asked::Here(true));
+                }
+                return self.answer_globals_here(link);
+            }
+            _ => {
+                if want_reply {
+                    self.globals.push_back(Asked::Here(false));
+                }
+                return self.answer_globals_here(link);
+            }
+        };
+        if self.tell(link, &request) {
+            self.globals.push_back(Asked::Session { want_reply, any_port });
+        }
+    }
+
+    /// Answers what needs no session, up to the first request that does.
+    fn answer_here(&mut self, link: &mut Link<Server>, channel: ChannelId) {
+        let Some(local) = self.locals.get_mut(&channel) else { return };
+        while let Some(Asked::Here(good)) = local.asked.front() {
+            let good = *good;
+            local.asked.pop_front();
+            // The channel may be closed by now; then nobody waits.
+            let _ = link.connection_mut().reply(channel, good);
+        }
+    }
+
+    fn answer_globals_here(&mut self, link: &mut Link<Server>) {
+        while let Some(Asked::Here(good)) = self.globals.front() {
+            let good = *good;
+            self.globals.pop_front();
+            let _ = link.connection_mut().reply_global(good, &[]);
+        }
+    }
+
+    /// The session's answer to the oldest request of a channel.
+    fn answered(&mut self, link: &mut Link<Server>, channel: ChannelId, good: bool) {
+        let Some(local) = self.locals.get_mut(&channel) else { return };
+        if let Some(Asked::Session { want_reply: true, .. }) = local.asked.pop_front() {
+            let _ = link.connection_mut().reply(channel, good);
+        }
+        self.answer_here(link, channel);
+    }
+
+    pub(super) fn hear_session(
+        &mut self,
+        link: &mut Link<Server>,
+        news: FromSession,
+        descriptors: Vec<OwnedFd>,
+    ) {
+        match news {
+            FromSession::Answer { channel: number, good, text } => {
+                if let Some(ask) = self.asks.remove(&number) {
+                    self.session_opened(link, number, ask, good, &text);
+                } else if let Some(channel) = self.numbers.get(&number).copied() {
+                    self.answered(link, channel, good);
+                }
+            }
+            FromSession::Started { channel: number, terminal } => {
+                if let Some(channel) = self.numbers.get(&number).copied() {
+                    self.answered(link, channel, true);
+                    if let Some(local) = self.locals.get_mut(&channel) {
+                        local.terminal = terminal;
+                    }
+                    self.attach(link, channel, program_endpoints(terminal, descriptors));
+                }
+            }
+            FromSession::Exited { channel: number, status } => {
+                if let Some(channel) = self.numbers.get(&number).copied() {
+                    self.exited(link, channel, status);
+                }
+            }
+            FromSession::Connected { id } => {
+                let Some(ask) = self.asks.remove(&id) else { return };
+                match link.connection_mut().accept_channel(ask) {
+                    Ok(channel) => {
+                        self.locals.insert(channel, Local::new(None));
+                        self.attach(link, channel, socket_endpoints(descriptors));
+                    }
+                    Err(error) => self.fail(link, &error),
+                }
+            }
+            FromSession::NotConnected { id, prohibited, text } => {
+                let Some(ask) = self.asks.remove(&id) else { return };
+                let reason = if prohibited {
+                    OpenFailure::AdministrativelyProhibited
+                } else {
+                    OpenFailure::ConnectFailed
+                };
+                self.refuse(link, ask, reason, &text);
+            }
+            FromSession::AgentConnection => {
+                self.open(link, ChannelOpen::AgentForward, descriptors);
+            }
+            FromSession::ForwardedConnection {
+                address,
+                port,
+                originator_address,
+                originator_port,
+            } => {
+                let open = ChannelOpen::ForwardedTcpip {
+                    connected_address: address,
+                    connected_port: port,
+                    originator_address,
+                    originator_port,
+                };
+                self.open(link, open, descriptors);
+            }
+            FromSession::Listening { good, port } => {
+                if let Some(Asked::Session { want_reply, any_port }) = self.globals.pop_front()
+                    && want_reply
+                {
+                    let mut data = Vec::new();
+                    if good && any_port {
+                        data.put_u32(port);
+                    }
+                    let _ = link.connection_mut().reply_global(good, &data);
+                }
+                self.answer_globals_here(link);
+            }
+        }
+    }
+
+    fn session_opened(
+        &mut self,
+        link: &mut Link<Server>,
+        number: u32,
+        ask: ChannelAsk,
+        good: bool,
+        text: &str,
+    ) {
+        if !good {
+            let reason = OpenFailure::AdministrativelyProhibited;
+            return self.refuse(link, ask, reason, text);
+        }
+        match link.connection_mut().accept_channel(ask) {
+            Ok(channel) => {
+                self.locals.insert(channel, Local::new(Some(number)));
+                self.numbers.insert(number, channel);
+            }
+            Err(error) => self.fail(link, &error),
+        }
+    }
+
+    /// A channel that we want: its other end is the descriptor.
+    fn open(&mut self, link: &mut Link<Server>, open: ChannelOpen, descriptors: Vec<OwnedFd>) {
+        match link.connection_mut().open_channel(open) {
+            Ok(channel) => {
+                self.locals.insert(channel, Local::new(None));
+                self.attach(link, channel, socket_endpoints(descriptors));
+            }
+            // Too many: whoever connected sees it closed.
+            Err(error) => log::debug!("cannot open a channel: {error}"),
+        }
+    }
+
+    fn attach(
+        &mut self,
+        link: &mut Link<Server>,
+        channel: ChannelId,
+        endpoints: Option<Endpoints>,
+    ) {
+        let Some(endpoints) = endpoints else {
+            return self.fail(link, &"descriptors are missing");
+        };
+        if let Err(error) = link.attach(channel, endpoints) {
+            self.fail(link, &error);
+        }
+    }
+
+    fn exited(&mut self, link: &mut Link<Server>, channel: ChannelId, status: Ending) {
+        let request = match status {
+            Ending::Status { status } => ChannelRequest::ExitStatus(status),
+            Ending::Signal { name, core_dumped } => {
+                ChannelRequest::ExitSignal { name, core_dumped, message: String::new() }
+            }
+        };
+        // A channel that the client has closed is told nothing.
+        let _ = link.connection_mut().request(channel, request, false);
+        let Some(local) = self.locals.get_mut(&channel) else { return };
+        local.exited = true;
+        if link.is_attached(channel) && !local.input_ended {
+            if local.terminal {
+                link.end_input_when_empty(channel);
+            }
+        } else {
+            local.input_ended = true;
+        }
+        self.close_when_done(link, channel);
+    }
+
+    pub(super) fn local_ended(
+        &mut self,
+        link: &mut Link<Server>,
+        channel: ChannelId,
+        event: EndpointEvent,
+    ) {
+        let Some(local) = self.locals.get_mut(&channel) else { return };
+        match event {
+            EndpointEvent::InputEnded => {
+                local.input_ended = true;
+                self.close_when_done(link, channel);
+            }
+            EndpointEvent::Done if local.number.is_none() => self.close(link, channel),
+            EndpointEvent::OutputEnded { .. } | EndpointEvent::Done => {}
+        }
+    }
+
+    /// A session channel is closed when its program has ended and all of its output is sent.
+    fn close_when_done(&mut self, link: &mut Link<Server>, channel: ChannelId) {
+        let done = self.locals.get(&channel).is_some_and(|local| {
+            local.number.is_some() && local.exited && local.input_ended
+        });
+        if done {
+            self.close(link, channel);
+        }
+    }
+
+    fn close(&mut self, link: &mut Link<Server>, channel: ChannelId) {
+        let Some(local) = self.locals.get_mut(&channel).filter(|local| !local.closing) else {
+            return;
+        };
+        local.closing = true;
+        let _ = link.connection_mut().close(channel);
+    }
+
+    pub(super) fn channel_gone(&mut self, link: &mut Link<Server>, channel: ChannelId) {
+        link.detach(channel);
+        let Some(local) = self.locals.remove(&channel) else { return };
+        if let Some(number) = local.number {
+            self.numbers.remove(&number);
+            self.tell(link, &ToSession::Close { channel: number });
+        }
+        self.unused_since = link.now();
+    }
+}
+
+fn program_endpoints(terminal: bool, descriptors: Vec<OwnedFd>) -> Option<Endpoints> {
+    let mut descriptors = descriptors.into_iter();
+    let first = descriptors.next()?;
+    if terminal {
+        return Some(Endpoints::duplex(Endpoint::pty(first)));
+    }
+    Some(Endpoints {
+        output: Some(Endpoint::pipe(first)),
+        input: Some(Endpoint::pipe(descriptors.next()?)),
+        stderr_input: Some(Endpoint::pipe(descriptors.next()?)),
+        ..Endpoints::default()
+    })
+}
+
+fn socket_endpoints(descriptors: Vec<OwnedFd>) -> Option<Endpoints> {
+    descriptors.into_iter().next().map(|socket| Endpoints::duplex(Endpoint::socket(socket)))
+}
+
+fn session_request(channel: u32, request: ChannelRequest) -> Option<ToSession> {
+    let size = |columns, rows, width_pixels, height_pixels| WindowSize {
+        columns,
+        rows,
+        width_pixels,
+        height_pixels,
+    };
+    Some(match request {
+        ChannelRequest::PtyReq { term, columns, rows, width_pixels, height_pixels, modes } => {
+            ToSession::Pty {
+                channel,
+                term,
+                size: size(columns, rows, width_pixels, height_pixels),
+                modes: Bytes(modes),
+            }
+        }
+        ChannelRequest::Env { name, value } => {
+            ToSession::Env { channel, name, value: Bytes(value) }
+        }
+        ChannelRequest::Shell => ToSession::Run { channel, what: Run::Shell },
+        ChannelRequest::Exec { command } => {
+            ToSession::Run { channel, what: Run::Exec { command: Bytes(command) } }
+        }
+        ChannelRequest::Subsystem { name } => {
+            ToSession::Run { channel, what: Run::Subsystem { name } }
+        }
+        ChannelRequest::WindowChange { columns, rows, width_pixels, height_pixels } => {
+            ToSession::WindowChange {
+                channel,
+                size: size(columns, rows, width_pixels, height_pixels),
+            }
+        }
+        ChannelRequest::Signal { name } => ToSession::Signal { channel, name },
+        ChannelRequest::Break { .. } => ToSession::Break { channel },
+        ChannelRequest::AuthAgent => ToSession::AgentForward { channel },
+        _ => return None,
+    })
+}

@@ -1,0 +1,312 @@
+//! From a user who was authenticated to the session process, and to its end.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Duration;
+
+use config::{AllowForwarding, GatewayPorts, Permit, PermitUserEnvironment, ServerSettings};
+use rustix::fs::{FileType, Mode};
+
+use super::authentication::Authentication;
+use super::log_lines::printable;
+use super::{Error, Monitor, Phase, end_child};
+use crate::accounts::Account;
+use crate::authorized;
+use crate::environment;
+use crate::login_options::{LoginOptions, Places};
+use crate::login_records::{self, Entry, Files};
+use crate::pam::Transaction;
+use crate::requests::{
+    Bytes, Channel, Ends, SessionFacts, SessionNews, SessionStart, ToGate,
+};
+use crate::spawn::{self, Role};
+
+/// No connection has more terminals; `MaxSessions` says how many at a time.
+const TERMINALS: usize = 1024;
+
+/// A user who is in.
+pub(super) struct Login {
+    account: Account,
+    session: Child,
+    channel: Option<Channel>,
+    transaction: Option<Box<Transaction>>,
+    terminals: Vec<(String, u32)>,
+}
+
+impl Monitor {
+    /// Starts the session process of the user who was accepted.
+    pub(super) fn start_session(&mut self) -> Result<(), Error> {
+        let auth = match std::mem::replace(&mut self.phase, Phase::New) {
+            Phase::Accepted(auth) => *auth,
+            other => {
+                self.phase = other;
+                return Err(Error::OutOfTurn("a session before there was a login"));
+            }
+        };
+        let Authentication { account, settings, options, interactive, .. } = auth;
+        let must_change = options.must_change_password || interactive.must_change_password();
+        let mut transaction = interactive.into_transaction();
+        let mut start = self.session_start(&account, &settings, options)?;
+        start.must_change_password = must_change;
+        if let Some(transaction) = &mut transaction {
+            // As OpenSSH: credentials, then the session, before anything of the user's runs.
+            let opened =
+                transaction.establish_credentials().and_then(|()| transaction.open_session());
+            if let Err(error) = opened {
+                log::error!("PAM: {error}");
+                return Err(Error::Io(std::io::Error::other("PAM refused the session")));
+            }
+            let variables = transaction.environment();
+            start.pam_environment = variables
+                .into_iter()
+                .map(|(name, value)| {
+                    (Bytes(name.into_encoded_bytes()), Bytes(value.into_encoded_bytes()))
+                })
+                .collect();
+            start.login_messages = transaction.take_text();
+        }
+        let zone = std::env::var_os("TZ");
+        let environment: Vec<_> = zone.into_iter().map(|zone| ("TZ", zone)).collect();
+        let (session, channel) = spawn::spawn(Role::Session, &account.name, &environment)?;
+        log::debug!("User child is on pid {}", session.id());
+        let (for_gate, for_session) = Channel::pair()?;
+        channel.send(&start, &[for_session.as_fd()])?;
+        drop(for_session);
+        let facts = SessionFacts {
+            client_alive_interval: settings.client_alive_interval.value.as_secs() as u32,
+            client_alive_count_max: settings.client_alive_count_max.value,
+            unused_connection_timeout: settings
+                .unused_connection_timeout
+                .value
+                .map_or(0, |timeout| timeout.as_secs() as u32),
+        };
+        self.gate.send(&ToGate::Session { facts }, &[for_gate.as_fd()])?;
+        self.phase = Phase::LoggedIn(Box::new(Login {
+            account,
+            session,
+            channel: Some(channel),
+            transaction,
+            terminals: Vec::new(),
+        }));
+        self.forget();
+        Ok(())
+    }
+
+    fn session_start(
+        &self,
+        account: &Account,
+        settings: &ServerSettings,
+        options: LoginOptions,
+    ) -> Result<SessionStart, Error> {
+        let groups = account.groups()?;
+        let forwarding = !settings.disable_forwarding.value && options.port_forwarding;
+        let tcp = settings.allow_tcp_forwarding.value;
+        let local = matches!(tcp, AllowForwarding::Yes | AllowForwarding::Local);
+        let remote = matches!(tcp, AllowForwarding::Yes | AllowForwarding::Remote);
+        let stream = settings.allow_stream_local_forwarding.value;
+        let mut permit_open = places(&settings.permit_open.value);
+        permit_open.extend(options.permit_open);
+        let mut permit_listen = places(&settings.permit_listen.value);
+        permit_listen.extend(options.permit_listen);
+        Ok(SessionStart {
+            log: self.log.clone(),
+            log_level: net::logging::LogLevel::from_name(config::Choice::word(settings.log_level.value))
+                .map_or(3, |level| level as u8),
+            facility: config::Choice::word(settings.syslog_facility.value).to_owned(),
+            user: account.name.clone(),
+            uid: account.uid,
+            gid: account.gid,
+            groups,
+            home: account.home.clone(),
+            shell: if account.shell.as_os_str().is_empty() {
+                PathBuf::from("/bin/sh")
+            } else {
+                account.shell.clone()
+            },
+            ends: self.ends.clone(),
+            pam_environment: Vec::new(),
+            key_environment: options.environment,
+            user_environment: match &settings.permit_user_environment.value {
+                PermitUserEnvironment::No => None,
+                PermitUserEnvironment::Yes => Some(vec!["*".into()]),
+                PermitUserEnvironment::Matching(list) => {
+                    Some(list.split(',').map(str::to_owned).collect())
+                }
+            },
+            accept_env: settings.accept_env.iter().map(|name| name.value.clone()).collect(),
+            set_env: settings.set_env.iter().map(|variable| variable.value.clone()).collect(),
+            // The administrator's command goes before the key's.
+            force_command: settings
+                .force_command
+                .value
+                .clone()
+                .filter(|command| !command.eq_ignore_ascii_case("none"))
+                .or(options.force_command),
+            subsystems: settings
+                .subsystems
+                .iter()
+                .map(|subsystem| (subsystem.value.name.clone(), subsystem.value.command.clone()))
+                .collect(),
+            max_sessions: settings.max_sessions.value,
+            chroot: chroot(settings, account)?,
+            permit_tty: settings.permit_tty.value && options.pty,
+            permit_agent_forwarding: settings.allow_agent_forwarding.value
+                && !settings.disable_forwarding.value
+                && options.agent_forwarding,
+            permit_user_rc: settings.permit_user_rc.value && options.user_rc,
+            permit_local_forwarding: forwarding && local,
+            permit_remote_forwarding: forwarding && remote,
+            permit_stream_local: forwarding
+                && matches!(stream, AllowForwarding::Yes | AllowForwarding::Local),
+            permit_open,
+            permit_listen,
+            gateway_ports: match settings.gateway_ports.value {
+                GatewayPorts::No => 0,
+                GatewayPorts::Yes => 1,
+                GatewayPorts::ClientSpecified => 2,
+            },
+            print_motd: settings.print_motd.value,
+            last_login: last_login(settings, account),
+            must_change_password: false,
+            login_messages: String::new(),
+        })
+    }
+
+    /// Gives back the memory of what is settled once somebody is in.
+    fn forget(&mut self) {
+        self.config = None;
+        self.settings = None;
+        self.groups = Vec::new();
+        crate::sys::memory::release();
+    }
+}
+
+impl Login {
+    /// The login name.
+    pub(super) fn user(&self) -> &str {
+        &self.account.name
+    }
+
+    /// To the session process, while it lives.
+    pub(super) fn channel(&self) -> Option<&Channel> {
+        self.channel.as_ref()
+    }
+
+    /// It does not live any more.
+    pub(super) fn forget_channel(&mut self) {
+        self.channel = None;
+    }
+
+    /// News of the session process, which has the user's rights only and is believed no further.
+    pub(super) fn hear(&mut self, news: SessionNews, ends: &Ends) {
+        match news {
+            SessionNews::Ready => {}
+            SessionNews::TerminalOpened { line, process } => {
+                if self.terminals.len() < TERMINALS && self.is_own_terminal(&line) {
+                    self.record(&line, process, ends, true);
+                    self.terminals.push((line, process));
+                }
+            }
+            SessionNews::TerminalClosed { line } => {
+                let at = self.terminals.iter().position(|(known, _)| *known == line);
+                if let Some((line, process)) = at.map(|at| self.terminals.swap_remove(at)) {
+                    self.record(&line, process, ends, false);
+                }
+            }
+            SessionNews::Log { level: _, text } => log::info!("{}", printable(&text, 1000)),
+        }
+    }
+
+    /// A terminal that the user has opened, and nothing else, goes into the system's records.
+    fn is_own_terminal(&self, line: &str) -> bool {
+        let number = line.strip_prefix("/dev/pts/").unwrap_or_default();
+        !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && rustix::fs::lstat(line).is_ok_and(|status| {
+                status.st_uid == self.account.uid
+                    && FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice
+                    && Mode::from_raw_mode(status.st_mode).contains(Mode::RUSR)
+            })
+    }
+
+    fn record(&self, line: &str, process: u32, ends: &Ends, begins: bool) {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let entry = Entry {
+            user: &self.account.name,
+            uid: self.account.uid,
+            terminal: Path::new(line),
+            host: &ends.remote_address,
+            address: ends.remote_address.parse().ok(),
+            pid: process,
+        };
+        let files = Files::default();
+        let recorded = if begins {
+            login_records::record_login(&files, &entry)
+        } else {
+            login_records::record_logout(&files, &entry)
+        };
+        if let Err(error) = recorded {
+            log::debug!("login records: {error}");
+        }
+    }
+
+    /// Waits for the session process to end, and closes what was opened for it.
+    pub(super) fn end(mut self, ends: &Ends, patience: Duration) {
+        // What it still had to say, such as terminals that closed.
+        if let Some(channel) = self.channel.take() {
+            let _ = rustix::net::shutdown(&channel, rustix::net::Shutdown::Write);
+            let status = end_child(&mut self.session, patience);
+            log::debug!("session process ended: {status:?}");
+            while let Ok(Some((news, _))) = channel.try_receive::<SessionNews>() {
+                self.hear(news, ends);
+            }
+        } else {
+            end_child(&mut self.session, patience);
+        }
+        for (line, process) in std::mem::take(&mut self.terminals) {
+            self.record(&line, process, ends, false);
+        }
+        if let Some(mut transaction) = self.transaction.take()
+            && let Err(error) = transaction.close()
+        {
+            log::debug!("PAM: {error}");
+        }
+    }
+}
+
+fn places(permit: &Permit) -> Vec<Places> {
+    match permit {
+        Permit::Any => Vec::new(),
+        Permit::None => vec![Vec::new()],
+        Permit::Only(list) => {
+            let place = |place: &config::HostPort| {
+                (place.host.clone().unwrap_or_default(), place.port.unwrap_or(0))
+            };
+            vec![list.iter().map(place).collect()]
+        }
+    }
+}
+
+fn last_login(settings: &ServerSettings, account: &Account) -> String {
+    if !settings.print_last_log.value || environment::is_quiet_login(account) {
+        return String::new();
+    }
+    let message = login_records::last_login(&Files::default(), account.uid)
+        .and_then(|last| last.message());
+    message.map_or_else(String::new, |message| format!("{message}\r\n"))
+}
+
+/// `ChrootDirectory`, checked as OpenSSH does: nobody but root may have made any part of it.
+fn chroot(settings: &ServerSettings, account: &Account) -> Result<Option<PathBuf>, Error> {
+    let Some(setting) = &settings.chroot_directory.value else { return Ok(None) };
+    let refused = |text: String| Error::Io(std::io::Error::other(text));
+    let path = authorized::expand(setting, account).map_err(|error| refused(error.to_string()))?;
+    authorized::check_chroot(&path).map_err(refused)?;
+    if !rustix::process::geteuid().is_root() {
+        return Err(refused("server lacks privileges to chroot to ChrootDirectory".into()));
+    }
+    Ok(Some(path))
+}
