@@ -44,3 +44,26 @@ fn expand(list: &str, supported: &[String]) -> Option<Vec<String>> {
     }
     (!names.is_empty()).then_some(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs() {
+        let set = AlgorithmSet {
+            defaults: vec!["a1".into(), "a2".into(), "b".into()],
+            supported: vec!["a1".into(), "a2".into(), "b".into(), "old".into()],
+        };
+        let of = |text: &str| resolve(text, &set).map(|names| names.join(","));
+        assert_eq!(of("b,a1").as_deref(), Some("b,a1"));
+        assert_eq!(of("a*").as_deref(), Some("a1,a2"));
+        assert_eq!(of("+old,b").as_deref(), Some("a1,a2,b,old"));
+        assert_eq!(of("-a*").as_deref(), Some("b"));
+        assert_eq!(of("^b").as_deref(), Some("b,a1,a2"));
+        assert_eq!(of("-unknown").as_deref(), Some("a1,a2,b"));
+        for bad in ["x", "a1,x", "+x", "^x", ",", "+"] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+    }
+}

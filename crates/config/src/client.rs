@@ -11,9 +11,12 @@ use crate::error::Note;
 use crate::keyword::{Alias, Retired, Treatment, keywords};
 use crate::origin::Setting;
 use crate::special::{
-    AddKeys, Addendum, Agent, AgentForward, Algorithms, CanonicalNames, ChannelTimeouts, Class,
-    Escape, Facility, ForwardLine, Hash, JumpList, Keystrokes, Level, Mask, NameList, PathList,
-    Persist, PortNumber, Qos, Rekey, RemoteOpen, SetEnvironment, TunnelUnits, Variable,
+    Addendum, Algorithms, ChannelTimeouts, Class, Facility, Hash, Level, Mask, PathList, Qos,
+    Rekey, SetEnvironment, Variable,
+};
+use crate::special_client::{
+    AddKeys, Agent, AgentForward, CanonicalNames, Escape, ForwardLine, JumpList, Keystrokes,
+    NameList, Persist, PortNumber, RemoteOpen, TunnelUnits,
 };
 use crate::value::{
     AddKeysToAgent, AddressFamily, AgentSocket, CanonicalizeHostname, ChannelTimeout,

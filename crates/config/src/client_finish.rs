@@ -8,7 +8,7 @@ use crate::codec::{Show, Side};
 use crate::error::Error;
 use crate::matching;
 use crate::origin::{Origin, Setting};
-use crate::tokens::{self, TokenError, Values};
+use crate::tokens::{self, TokenError, Values, Variables};
 use crate::value::{AgentSocket, Connect, ControlPersist, Forward, ForwardAgent, Listen, YesNoAsk};
 
 /// Keys that are tried when none is configured.
@@ -37,7 +37,7 @@ impl ClientConfig {
     pub fn identity_paths(
         &self,
         home: &Path,
-        variable: &dyn Fn(&str) -> Option<String>,
+        variable: Variables<'_>,
     ) -> Result<Vec<Setting<PathBuf>>, TokenError> {
         self.paths(&self.identity_files, home, variable)
     }
@@ -49,7 +49,7 @@ impl ClientConfig {
     pub fn certificate_paths(
         &self,
         home: &Path,
-        variable: &dyn Fn(&str) -> Option<String>,
+        variable: Variables<'_>,
     ) -> Result<Vec<Setting<PathBuf>>, TokenError> {
         self.paths(&self.certificate_files, home, variable)
     }
@@ -58,7 +58,7 @@ impl ClientConfig {
         &self,
         files: &[Setting<String>],
         home: &Path,
-        variable: &dyn Fn(&str) -> Option<String>,
+        variable: Variables<'_>,
     ) -> Result<Vec<Setting<PathBuf>>, TokenError> {
         files
             .iter()
@@ -120,7 +120,7 @@ impl ClientConfig {
         let expand = Expand { home: &context.local_user.home, context };
         if !self.literal_user && self.user.is_set() {
             let values = self.token_values_for(host, &self.user, context);
-            self.user.value = expand.text(&values, &self.user, "User")?;
+            self.user.value = text(&values, &self.user, "User")?;
         }
         let values = self.token_values_for(host, &self.user, context);
         expand.all(self, &values)?;
@@ -208,7 +208,7 @@ impl Expand<'_> {
     fn all(&self, config: &mut ClientConfig, values: &Values) -> Result<(), Error> {
         if let Some(command) = &config.remote_command.value {
             let setting = Setting::new(command.clone(), config.remote_command.origin.clone());
-            config.remote_command.value = Some(self.text(values, &setting, "RemoteCommand")?);
+            config.remote_command.value = Some(text(values, &setting, "RemoteCommand")?);
         }
         if let Some(path) = &config.control_path.value {
             let origin = &config.control_path.origin;
@@ -235,11 +235,11 @@ impl Expand<'_> {
         }
         for entry in &mut config.set_env {
             let setting = Setting::new(entry.value.1.clone(), entry.origin.clone());
-            entry.value.1 = self.text(values, &setting, "SetEnv")?;
+            entry.value.1 = text(values, &setting, "SetEnv")?;
         }
         if let Some(addendum) = &config.version_addendum.value {
             let setting = Setting::new(addendum.clone(), config.version_addendum.origin.clone());
-            config.version_addendum.value = Some(self.text(values, &setting, "VersionAddendum")?);
+            config.version_addendum.value = Some(text(values, &setting, "VersionAddendum")?);
         }
         Ok(())
     }
@@ -253,23 +253,11 @@ impl Expand<'_> {
             Connect::Socket(path) => *path = self.path(values, path, &origin)?,
             Connect::Tcp { host, .. } => {
                 let setting = Setting::new(host.clone(), origin);
-                *host = self.text(values, &setting, "forward")?;
+                *host = text(values, &setting, "forward")?;
             }
             Connect::Dynamic => {}
         }
         Ok(())
-    }
-
-    fn text(
-        &self,
-        values: &Values,
-        setting: &Setting<String>,
-        what: &str,
-    ) -> Result<String, Error> {
-        values.expand(setting).map_err(|why| Error::Value {
-            origin: setting.origin.clone(),
-            message: format!("{}: {what} \"{}\": {why}", setting.origin, setting.value),
-        })
     }
 
     fn path(&self, values: &Values, path: &Path, origin: &Origin) -> Result<PathBuf, Error> {
@@ -287,4 +275,11 @@ impl Expand<'_> {
                 message: format!("{origin}: \"{text}\": {why}"),
             })
     }
+}
+
+fn text(values: &Values, setting: &Setting<String>, what: &str) -> Result<String, Error> {
+    values.expand(setting).map_err(|why| Error::Value {
+        origin: setting.origin.clone(),
+        message: format!("{}: {what} \"{}\": {why}", setting.origin, setting.value),
+    })
 }

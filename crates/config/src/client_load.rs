@@ -123,9 +123,11 @@ impl Loader<'_> {
             ConfigFiles::None => Ok(()),
             ConfigFiles::File(path) => match self.file(path, reading)? {
                 None => Ok(()),
-                Some(source) => {
-                    Err(Error::Open { what: "user config file", path: path.clone(), source })
-                }
+                Some(source) => Err(Error::Open {
+                    what: "Can't open user config file ",
+                    path: path.clone(),
+                    source,
+                }),
             },
             ConfigFiles::Standard => {
                 let user = self.context.local_user.home.join(".ssh/config");
@@ -396,7 +398,11 @@ impl Loader<'_> {
                 if let Some(source) = self.file(&file, inner)?
                     && source.kind() != std::io::ErrorKind::NotFound
                 {
-                    return Err(Error::Open { what: "user config file", path: file, source });
+                    return Err(Error::Open {
+                        what: "Can't open user config file ",
+                        path: file,
+                        source,
+                    });
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration.
 
-use std::path::PathBuf;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use crate::origin::Origin;
 
@@ -8,7 +9,7 @@ use crate::origin::Origin;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Lines of one file, or one option of the command line, that make no sense.
-    #[error("{}", report(.source_name, .problems))]
+    #[error("{}", report(.source_name.as_deref(), .problems))]
     Bad {
         /// The file's name, or nothing for the command line.
         source_name: Option<PathBuf>,
@@ -16,9 +17,9 @@ pub enum Error {
         problems: Vec<Problem>,
     },
     /// A file that was asked for cannot be read.
-    #[error("Can't open {what} {}: {}", .path.display(), crate::files::reason(.source))]
+    #[error("{what}{}: {}", .path.display(), crate::files::reason(.source))]
     Open {
-        /// "user config file" for ssh, "config file" elsewhere.
+        /// What ssh says before the name; sshd says nothing.
         what: &'static str,
         /// The file.
         path: PathBuf,
@@ -77,14 +78,17 @@ pub(crate) fn visible(message: &str) -> String {
         match character {
             // Lines of the file are split there, so these are ours.
             '\n' | '\t' => out.push(character),
-            _ if character.is_control() => out.push_str(&format!("\\{:03o}", character as u32)),
+            _ if character.is_control() => {
+                // Writing to a String does not fail.
+                let _ = write!(out, "\\{:03o}", u32::from(character));
+            }
             _ => out.push(character),
         }
     }
     out
 }
 
-fn report(source_name: &Option<PathBuf>, problems: &[Problem]) -> String {
+fn report(source_name: Option<&Path>, problems: &[Problem]) -> String {
     let mut text: Vec<String> = problems.iter().map(|p| p.message.clone()).collect();
     if let Some(path) = source_name {
         text.push(format!(

@@ -161,3 +161,29 @@ pub(crate) fn reason(error: &io::Error) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shell_patterns() {
+        let fits = |pattern: &str, name: &str| shell_match(pattern.as_bytes(), name.as_bytes());
+        assert!(fits("*.conf", "a.conf") && fits("[a-c]?", "bx") && fits("[!a]", "b"));
+        assert!(fits("[]a]", "]") && fits("\\*", "*") && fits("[", "["));
+        assert!(!fits("*.conf", "a.con") && !fits("[a-c]", "d") && !fits("\\*", "a"));
+    }
+
+    #[test]
+    fn finds_sorted() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.conf", "a.conf", ".hidden.conf", "c.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let found =
+            |pattern: &str| glob(&RealFiles, &format!("{}/{pattern}", folder.path().display()));
+        assert_eq!(found("*.conf"), [folder.path().join("a.conf"), folder.path().join("b.conf")]);
+        assert_eq!(found("c.txt"), [folder.path().join("c.txt")]);
+        assert!(found("none").is_empty() && found("*/x").is_empty());
+    }
+}

@@ -131,3 +131,38 @@ pub fn show_jumps(jumps: &[Jump]) -> String {
     };
     jumps.iter().map(one).collect::<Vec<_>>().join(",")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forwards() {
+        let shown = |text: &str, direction| parse(text, direction).map(|f| super::show(&f));
+        let local = |text| shown(text, Direction::Local);
+        assert_eq!(local("1:h:2").as_deref(), Some("1 [h]:2"));
+        assert_eq!(local("*:1:h:2").as_deref(), Some("[*]:1 [h]:2"));
+        assert_eq!(local("[::1]:1:[fe80::1]:2").as_deref(), Some("[::1]:1 [fe80::1]:2"));
+        assert_eq!(local("/a:/b").as_deref(), Some("/a /b"));
+        assert_eq!(local("1:/b").as_deref(), Some("1 /b"));
+        assert_eq!(local("/a:h:2").as_deref(), Some("/a [h]:2"));
+        for bad in ["", "1", "0:h:2", "1:h:0", "1:h", "x:h:2", "1::2", "1:h:2:3:4", "[::1:1:h:2"] {
+            assert_eq!(local(bad), None, "{bad}");
+        }
+        assert_eq!(shown("0:h:2", Direction::Remote).as_deref(), Some("0 [h]:2"));
+        assert_eq!(shown("a:1", Direction::Remote).as_deref(), Some("[a]:1"));
+        assert_eq!(shown("1080", Direction::Dynamic).as_deref(), Some("1080"));
+        assert_eq!(shown("0", Direction::Dynamic), None);
+    }
+
+    #[test]
+    fn jumps() {
+        let shown = |text| parse_jumps(text).map(|jumps| show_jumps(&jumps));
+        assert_eq!(shown("a").as_deref(), Some("a"));
+        assert_eq!(shown("u@a:2,[::1]:3").as_deref(), Some("u@a:2,[::1]:3"));
+        assert_eq!(shown("ssh://u@a:2/").as_deref(), Some("u@a:2"));
+        for bad in ["", "a,", "-a", "u@", "a:x", "a:0", "@a", "[::1"] {
+            assert_eq!(shown(bad), None, "{bad}");
+        }
+    }
+}

@@ -171,3 +171,74 @@ pub fn user_pattern(
     }
     Ok(list(host_part, host, true) == Some(true))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (text, fits) in [
+            ("*", true),
+            ("", false),
+            ("a*c", true),
+            ("a?c", true),
+            ("?*?", true),
+            ("abc", true),
+            ("ab", false),
+            ("abcd", false),
+            ("*c*", true),
+            ("*b", false),
+            ("a**c", true),
+            ("????", false),
+            ("ABC", false),
+        ] {
+            assert_eq!(pattern(text, "abc"), fits, "{text}");
+        }
+        assert!(pattern("", "") && pattern("*", "") && !pattern("?", ""));
+    }
+
+    #[test]
+    fn hostile_pattern_ends() {
+        let stars = "*a".repeat(2000);
+        assert!(!pattern(&stars, &"a".repeat(1999)));
+    }
+
+    #[test]
+    fn lists() {
+        assert_eq!(list("a,b*", "bx", false), Some(true));
+        assert_eq!(list("a,b*,!bx", "bx", false), Some(false));
+        assert_eq!(list("!bx", "c", false), None);
+        assert!(host_list("*.Example.COM,!bad.*", "www.example.com"));
+        assert!(!host_list("*.example.com,!bad.*", "bad.example.com"));
+    }
+
+    #[test]
+    fn addresses() {
+        let said = |list: &str, address: &str| address_list(list, address);
+        assert_eq!(said("10.0.0.0/8", "10.1.2.3"), Ok(Some(true)));
+        assert_eq!(said("10.0.0.0/8,!10.1.0.0/16", "10.1.2.3"), Ok(Some(false)));
+        assert_eq!(said("!10.1.0.0/16,10.0.0.0/8", "10.1.2.3"), Ok(Some(false)));
+        assert_eq!(said("10.0.0.0/8", "::ffff:10.1.2.3"), Ok(Some(true)));
+        assert_eq!(said("192.168.*", "192.168.3.4"), Ok(Some(true)));
+        assert_eq!(said("fe80::/10", "fe80::1"), Ok(Some(true)));
+        assert_eq!(said("0.0.0.0/0", "1.2.3.4"), Ok(Some(true)));
+        assert_eq!(said("0.0.0.0/0", "::1"), Ok(None));
+        assert_eq!(said("::/0", "::1"), Ok(Some(true)));
+        for bad in ["10.0.0.1/8", "10.0.0.0/33", "fe80::1/10", "10.0.0.0/x", "::/129", "10.0.0.0/"]
+        {
+            assert_eq!(said(bad, "10.0.0.1"), Err(BadNetwork(bad.to_owned())));
+        }
+    }
+
+    #[test]
+    fn users() {
+        let fits = |entry: &str| user_pattern(entry, "ann", "h.example.org", "10.0.0.1");
+        assert_eq!(fits("ann"), Ok(true));
+        assert_eq!(fits("a*@*.example.org"), Ok(true));
+        assert_eq!(fits("ann@10.0.0.0/8"), Ok(true));
+        assert_eq!(fits("ann@11.0.0.0/8"), Ok(false));
+        assert_eq!(fits("bob@10.0.0.0/8"), Ok(false));
+        assert!(fits("ann@10.0.0.1/8").is_err());
+    }
+}

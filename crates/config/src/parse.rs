@@ -211,3 +211,51 @@ pub(crate) fn colon_fields(text: &str) -> Option<Vec<String>> {
         rest = after.strip_prefix(':')?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        let of = |text| line(text).map(|line| (line.keyword, line.rest));
+        assert_eq!(of("Port 22"), Some(("Port", "22")));
+        assert_eq!(of("  Port=22\r"), Some(("Port", "22")));
+        assert_eq!(of("Port = =22"), Some(("Port", "=22")));
+        assert_eq!(of("\"Port\" 22"), Some(("Port", "22")));
+        assert_eq!(of("# x"), None);
+        assert_eq!(of(" \t\r\n"), None);
+    }
+
+    #[test]
+    fn words() {
+        let of = |text: &str| split(text).map(|words| words.join("|"));
+        assert_eq!(of("a b\tc").as_deref(), Some("a|b|c"));
+        assert_eq!(of("\"a b\" 'c d'e # f").as_deref(), Some("a b|c de"));
+        assert_eq!(of(r#"a\ b \"c \\ \d"#).as_deref(), Some(r#"a b|"c|\|\d"#));
+        assert_eq!(of("a#b \"\"").as_deref(), Some("a#b|"));
+        assert_eq!(of("\"a"), None);
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(time("90"), Some(Duration::from_secs(90)));
+        assert_eq!(time("1h30m5"), Some(Duration::from_secs(5405)));
+        assert_eq!(time("1W2d"), Some(Duration::from_secs(9 * 86400)));
+        for bad in ["", "h", "1x", "-1", "1hh", "99999999999", "4000w", "1 h"] {
+            assert_eq!(time(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number("12", 0, 20), Ok(12));
+        assert_eq!(number("", 0, 20), Err("missing"));
+        assert_eq!(number("1x", 0, 20), Err("invalid"));
+        assert_eq!(number("-1", 0, 20), Err("too small"));
+        assert_eq!(number("99999999999999999999", 0, 20), Err("too large"));
+        assert_eq!(scaled("1G"), Ok(1 << 30));
+        assert_eq!(scaled("16k"), Ok(16384));
+        assert!(scaled("9999999999G").is_err() && scaled("G").is_err() && scaled("").is_err());
+    }
+}

@@ -1,5 +1,6 @@
 //! Reads sshd_config once; what holds for a connection is worked out later, without files.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,15 +34,33 @@ pub struct ServerConfig {
     pub settings: ServerSettings,
     /// What to mention about lines that were accepted.
     pub notes: Vec<Note>,
-    pub(crate) blocks: Vec<Block>,
+    blocks: Vec<Block>,
+    algorithms: AlgorithmLists,
 }
 
 /// The lines after one `Match`, in their order over all files.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     /// All must hold: the block's own and those of the blocks that included its file.
-    pub conditions: Arc<Vec<Condition>>,
-    pub settings: Box<ServerSettings>,
+    conditions: Arc<Vec<Condition>>,
+    /// Lines that were read once and made sense. Kept as text, for there may be thousands of
+    /// blocks of which a connection meets a few.
+    directives: Vec<Directive>,
+}
+
+/// One line of a block.
+#[derive(Clone)]
+struct Directive {
+    row: &'static Row<ServerSettings>,
+    keyword: String,
+    rest: String,
+    origin: Origin,
+}
+
+impl fmt::Debug for Directive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} {}", self.origin, self.keyword, self.rest)
+    }
 }
 
 impl ServerConfig {
@@ -62,6 +81,7 @@ impl ServerConfig {
                 settings: ServerSettings::default(),
                 notes: Vec::new(),
                 blocks: Vec::new(),
+                algorithms: algorithms.clone(),
             },
         };
         for option in &sources.options {
@@ -74,7 +94,7 @@ impl ServerConfig {
         if let Some(path) = &sources.file
             && let Some(source) = loader.file(path, &Reading::start())?
         {
-            return Err(Error::Open { what: "config file", path: path.clone(), source });
+            return Err(Error::Open { what: "", path: path.clone(), source });
         }
         let mut config = loader.config;
         config.settings.fill(algorithms);
@@ -87,29 +107,21 @@ impl ServerConfig {
     /// # Errors
     /// A criterion that cannot be judged, such as an address list with a bad mask.
     pub fn effective(&self, connection: &ConnectionInfo<'_>) -> Result<ServerSettings, Error> {
-        let mut matched: Option<ServerSettings> = None;
+        let mut settings = self.settings.clone();
+        let mut matched = ServerSettings::default();
         for block in &self.blocks {
             if !crate::server_match::all_hold(&block.conditions, connection)? {
                 continue;
             }
-            let Some(first) = &mut matched else {
-                matched = Some((*block.settings).clone());
-                continue;
-            };
-            for row in ServerSettings::ROWS {
-                // Subsystems are told apart by name, so a later block may add some.
-                let subsystems = row.keyword.name == "Subsystem";
-                if (row.is_set)(&block.settings) && (subsystems || !(row.is_set)(first)) {
-                    merge(row, first, &block.settings);
-                }
+            for directive in &block.directives {
+                directive.apply(&mut matched, &self.algorithms).map_err(|message| {
+                    Error::Value { origin: directive.origin.clone(), message }
+                })?;
             }
         }
-        let mut settings = self.settings.clone();
-        if let Some(matched) = matched {
-            for row in ServerSettings::ROWS {
-                if (row.is_set)(&matched) {
-                    (row.take_over)(&mut settings, &matched);
-                }
+        for row in ServerSettings::ROWS {
+            if row.keyword.place == Place::Anywhere && (row.is_set)(&matched) {
+                (row.take_over)(&mut settings, &matched);
             }
         }
         Ok(settings)
@@ -121,16 +133,19 @@ impl ServerConfig {
     }
 }
 
-/// Takes what a later block adds, without touching what an earlier one set.
-fn merge(row: &Row<ServerSettings>, first: &mut ServerSettings, later: &ServerSettings) {
-    if row.keyword.name != "Subsystem" {
-        (row.take_over)(first, later);
-        return;
-    }
-    for subsystem in &later.subsystems {
-        if !first.subsystems.iter().any(|known| known.name == subsystem.name) {
-            first.subsystems.push(subsystem.clone());
-        }
+impl Directive {
+    fn apply(
+        &self,
+        settings: &mut ServerSettings,
+        algorithms: &AlgorithmLists,
+    ) -> Result<(), String> {
+        let scope = Scope {
+            side: Side::Server,
+            origin: self.origin.clone(),
+            keyword: &self.keyword,
+            algorithms,
+        };
+        (self.row.read)(settings, &mut Words::split(&self.rest)?, &scope)
     }
 }
 
@@ -218,7 +233,7 @@ impl Loader<'_> {
             return Ok(no_argument());
         }
         let result = if let Some(row) = row {
-            self.value(row, &mut words, keyword, origin, reading)
+            self.value(row, &mut words, line.rest, keyword, origin, reading)
         } else if *origin == Origin::CommandLine {
             let message = format!("{keyword} directive not supported as a command-line option");
             return Ok(problem(message));
@@ -272,8 +287,9 @@ impl Loader<'_> {
     /// A keyword of the table.
     fn value(
         &mut self,
-        row: &Row<ServerSettings>,
+        row: &'static Row<ServerSettings>,
         words: &mut Words<'_>,
+        rest: &str,
         keyword: &str,
         origin: &Origin,
         reading: &Reading,
@@ -292,20 +308,23 @@ impl Loader<'_> {
         let mut alone = ServerSettings::default();
         (row.read)(&mut alone, &mut words.clone(), &scope)?;
         self.check(row, &alone, keyword, origin)?;
-        if global {
-            (row.read)(&mut self.config.settings, &mut words.clone(), &scope)?;
+        if !reading.current.is_empty() {
+            let same = |block: &Block| Arc::ptr_eq(&block.conditions, &reading.current);
+            if !self.config.blocks.last().is_some_and(same) {
+                let conditions = Arc::clone(&reading.current);
+                self.config.blocks.push(Block { conditions, directives: Vec::new() });
+            }
+            if let Some(block) = self.config.blocks.last_mut() {
+                block.directives.push(Directive {
+                    row,
+                    keyword: keyword.to_owned(),
+                    rest: rest.to_owned(),
+                    origin: origin.clone(),
+                });
+            }
         }
-        if reading.current.is_empty() {
-            return (row.read)(&mut alone, words, &scope);
-        }
-        let same = |block: &Block| Arc::ptr_eq(&block.conditions, &reading.current);
-        if !self.config.blocks.last().is_some_and(same) {
-            self.config
-                .blocks
-                .push(Block { conditions: Arc::clone(&reading.current), settings: Box::default() });
-        }
-        let Some(block) = self.config.blocks.last_mut() else { return Ok(()) };
-        (row.read)(&mut block.settings, words, &scope)
+        let target = if global { &mut self.config.settings } else { &mut alone };
+        (row.read)(target, words, &scope)
     }
 
     /// What a line says that this version does not do.
@@ -317,9 +336,13 @@ impl Loader<'_> {
         origin: &Origin,
     ) -> Result<(), String> {
         check_patterns(row, alone, keyword)?;
-        let harmless = shown(row, alone) == shown(row, &ServerSettings::default());
+        if row.keyword.support == Support::Built {
+            return Ok(());
+        }
+        if shown(row, alone) == shown(row, &ServerSettings::default()) {
+            return Ok(());
+        }
         match row.keyword.support {
-            _ if harmless => {}
             Support::Built => {}
             Support::Later => {
                 let message = format!("{origin}: {keyword} has no effect in this version");
@@ -349,7 +372,7 @@ impl Loader<'_> {
             for path in files::glob(self.files, &pattern.to_string_lossy()) {
                 let inner = Reading { depth: reading.depth + 1, ..reading.clone() };
                 if let Some(source) = self.file(&path, &inner)? {
-                    return Err(Error::Open { what: "config file", path, source });
+                    return Err(Error::Open { what: "", path, source });
                 }
             }
         }

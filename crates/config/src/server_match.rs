@@ -11,6 +11,9 @@ use crate::origin::{Origin, Setting};
 use crate::server::ServerSettings;
 use crate::value::{AddressFamily, AlgorithmLists};
 
+/// Looks the names of a user's groups up.
+pub type Groups<'a> = &'a dyn Fn(&str) -> Vec<String>;
+
 /// What is known about a connection. What is not known does not match.
 #[derive(Clone, Copy, Default)]
 pub struct ConnectionInfo<'a> {
@@ -19,7 +22,7 @@ pub struct ConnectionInfo<'a> {
     /// Whether there is no such user.
     pub user_is_invalid: bool,
     /// The groups of a user.
-    pub groups: Option<&'a dyn Fn(&str) -> Vec<String>>,
+    pub groups: Option<Groups<'a>>,
     /// The client's host name, or its address where names are not looked up.
     pub host: Option<&'a str>,
     /// The client's address.

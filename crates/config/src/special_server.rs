@@ -318,7 +318,7 @@ impl<const WHAT: u8> Open<WHAT> {
             Some((host, port)) if !host.is_empty() => (Some(host), port),
             Some(_) => return Err(format!("{} missing host", scope.keyword)),
         };
-        Ok(HostPort { host, port: permitted_port(&port).ok_or_else(bad_port)? })
+        Ok(HostPort { host, port: permitted_port(&port).map_err(|()| bad_port())? })
     }
 }
 

@@ -23,6 +23,9 @@ pub enum TokenError {
     NoSuchUser(String),
 }
 
+/// Looks an environment variable up.
+pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// What each letter stands for.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Values(Vec<(char, String)>);
@@ -73,7 +76,7 @@ impl Values {
     pub fn expand_with_environment(
         &self,
         text: &str,
-        variable: &dyn Fn(&str) -> Option<String>,
+        variable: Variables<'_>,
     ) -> Result<String, TokenError> {
         self.expand_all(text, Some(variable))
     }
@@ -81,7 +84,7 @@ impl Values {
     fn expand_all(
         &self,
         text: &str,
-        variable: Option<&dyn Fn(&str) -> Option<String>>,
+        variable: Option<Variables<'_>>,
     ) -> Result<String, TokenError> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -91,26 +94,22 @@ impl Values {
             if let Some(after) = special.strip_prefix('%') {
                 let letter =
                     after.chars().next().ok_or_else(|| TokenError::Incomplete(text.to_owned()))?;
-                match letter {
-                    '%' => out.push('%'),
-                    _ => out.push_str(self.get(letter).ok_or(TokenError::Unknown(letter))?),
+                if letter == '%' {
+                    out.push('%');
+                } else {
+                    out.push_str(self.get(letter).ok_or(TokenError::Unknown(letter))?);
                 }
                 rest = &after[letter.len_utf8()..];
                 continue;
             }
-            match (variable, special.strip_prefix("${")) {
-                (Some(variable), Some(after)) => {
-                    let (name, after) = after
-                        .split_once('}')
-                        .ok_or_else(|| TokenError::Unclosed(after.to_owned()))?;
-                    let value = variable(name).ok_or_else(|| TokenError::Unset(name.to_owned()))?;
-                    out.push_str(&value);
-                    rest = after;
-                }
-                _ => {
-                    out.push('$');
-                    rest = &special[1..];
-                }
+            if let (Some(variable), Some(after)) = (variable, special.strip_prefix("${")) {
+                let (name, after) =
+                    after.split_once('}').ok_or_else(|| TokenError::Unclosed(after.to_owned()))?;
+                out.push_str(&variable(name).ok_or_else(|| TokenError::Unset(name.to_owned()))?);
+                rest = after;
+            } else {
+                out.push('$');
+                rest = &special[1..];
             }
         }
         out.push_str(rest);
@@ -158,4 +157,49 @@ pub fn valid_user_name(user: &str) -> bool {
     }
     // A backslash that quotes something, or a variable, would mean another name to a shell.
     !user.contains(['$', '\n', '\0']) && !user.ends_with('\\') && !user.contains(" -")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expands() {
+        let values = Values::new().with('h', "host").with('p', "22");
+        assert_eq!(values.expand("%h:%p %% $X").as_deref(), Ok("host:22 % $X"));
+        assert_eq!(values.expand("%q"), Err(TokenError::Unknown('q')));
+        assert_eq!(values.expand("%"), Err(TokenError::Incomplete("%".to_owned())));
+        assert_eq!(values.only("p").expand("%h"), Err(TokenError::Unknown('h')));
+        let variable = |name: &str| (name == "HOME").then(|| "/h%p".to_owned());
+        // What a variable holds is not looked at again.
+        let expanded = values.expand_with_environment("${HOME}/%h$", &variable);
+        assert_eq!(expanded.as_deref(), Ok("/h%p/host$"));
+        let unset = values.expand_with_environment("${NO}", &variable);
+        assert_eq!(unset, Err(TokenError::Unset("NO".to_owned())));
+        let unclosed = values.expand_with_environment("${NO", &variable);
+        assert_eq!(unclosed, Err(TokenError::Unclosed("NO".to_owned())));
+    }
+
+    #[test]
+    fn homes() {
+        let home_of = |user: &str| (user == "bob").then(|| PathBuf::from("/b"));
+        let expand = |text: &str| tilde(text, Path::new("/a"), &home_of);
+        assert_eq!(expand("~/x"), Ok("/a/x".into()));
+        assert_eq!(expand("~"), Ok("/a".into()));
+        assert_eq!(expand("~bob/x"), Ok("/b/x".into()));
+        assert_eq!(expand("~eve/x"), Err(TokenError::NoSuchUser("eve".to_owned())));
+        assert_eq!(expand("/x~"), Ok("/x~".into()));
+    }
+
+    #[test]
+    fn names_for_commands() {
+        assert!(valid_host_name("a-b.example.org") && valid_host_name("::1%eth0"));
+        for bad in ["-oProxyCommand=x", "a;b", "$(x)", "a b", "", "a\nb", "`x`"] {
+            assert!(!valid_host_name(bad), "{bad}");
+        }
+        assert!(valid_user_name("ann") && valid_user_name("DOMAIN\\ann"));
+        for bad in ["-x", "a;b", "$(x)", "a`b`", "a -o"] {
+            assert!(!valid_user_name(bad), "{bad}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::path::Path;
+use std::sync::OnceLock;
 
 use common::{algorithms_of, run};
 use keyway_config::{ConnectionInfo, NoteLevel, RealFiles, ServerConfig, ServerSources};
@@ -31,22 +31,33 @@ const DIFFERENT: &[&str] = &[
     "Could not load host",
 ];
 
+/// A host key to share, and what sshd prints without any configuration; nothing without sshd.
+struct Installed {
+    folder: tempfile::TempDir,
+    defaults: String,
+}
+
+fn installed() -> Option<&'static Installed> {
+    static INSTALLED: OnceLock<Option<Installed>> = OnceLock::new();
+    let make = || {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, key) = (folder.path().join("sshd_config"), folder.path().join("key"));
+        run("/usr/bin/ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key.to_str()?])?;
+        std::fs::write(&config, format!("HostKey {}\n", key.display())).unwrap();
+        let defaults = run(SSHD, &["-T", "-f", config.to_str()?])?;
+        // It may be there and refuse to run.
+        defaults.contains("listenaddress").then_some(Installed { folder, defaults })
+    };
+    INSTALLED.get_or_init(make).as_ref()
+}
+
 /// Reads `text` with both; theirs is nothing when sshd is not installed.
 fn both(text: &str, connection: Option<(&str, ConnectionInfo<'_>)>) -> Option<(String, String)> {
-    if !Path::new(SSHD).exists() {
-        return None;
-    }
+    let Installed { folder: shared, defaults } = installed()?;
     let folder = tempfile::tempdir().unwrap();
-    let (config, key) = (folder.path().join("sshd_config"), folder.path().join("key"));
-    let (config_text, key_text) = (config.to_str().unwrap(), key.to_str().unwrap());
-    run("/usr/bin/ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key_text])?;
-    let text = format!("HostKey {key_text}\n{text}");
-    std::fs::write(&config, format!("HostKey {key_text}\n")).unwrap();
-    let defaults = run(SSHD, &["-T", "-f", config_text])?;
-    if !defaults.contains("listenaddress") {
-        // It may refuse to run at all here.
-        return None;
-    }
+    let config = folder.path().join("sshd_config");
+    let config_text = config.to_str().unwrap();
+    let text = format!("HostKey {}\n{text}", shared.path().join("key").display());
     std::fs::write(&config, &text).unwrap();
     let mut arguments = vec!["-T", "-f", config_text];
     if let Some((description, _)) = &connection {
@@ -55,7 +66,7 @@ fn both(text: &str, connection: Option<(&str, ConnectionInfo<'_>)>) -> Option<(S
     let theirs = run(SSHD, &arguments)?;
 
     let sources = ServerSources { options: Vec::new(), file: Some(config.clone()) };
-    let loaded = ServerConfig::load(&sources, &RealFiles, &algorithms_of(&defaults));
+    let loaded = ServerConfig::load(&sources, &RealFiles, &algorithms_of(defaults));
     let ours = loaded.and_then(|server| {
         let loud = server.notes.iter().filter(|note| note.level == NoteLevel::Error);
         let mut out: String = loud.map(|note| format!("{}\n", note.message)).collect();
