@@ -7,7 +7,7 @@ use crate::codec::{
     Count, Each, FilePath, Flag, List, Many, One, OptionalWord, PathOrNone, Pick, RestOfLine, Time,
     TimeOrNone, Word, WordOrNone,
 };
-use crate::error::Note;
+use crate::error::{Note, Problem};
 use crate::keyword::{Alias, Retired, Treatment, keywords};
 use crate::origin::Setting;
 use crate::special::{
@@ -36,6 +36,9 @@ keywords! {
         pub original_host: String,
         /// What to mention about lines that were accepted.
         pub notes: Vec<Note>,
+        /// Lines without which connecting would be less safe, and which this version does not
+        /// follow. They do not hinder `-G`; before a connection they are errors.
+        pub refused: Vec<Problem>,
         /// The user came from `-l` or `user@host`, where nothing is expanded.
         pub(crate) literal_user: bool,
         /// What tokens stand for.
@@ -57,7 +60,7 @@ keywords! {
     "CanonicalizeHostname" Anywhere Built "whether to rewrite the host name"
     canonicalize_hostname: Setting<CanonicalizeHostname> =
         One<Pick<CanonicalizeHostname>>, CanonicalizeHostname::No;
-    "CheckHostIP" Anywhere Built "also look the address up in known_hosts"
+    "CheckHostIP" Anywhere Later "also look the address up in known_hosts"
     check_host_ip: Setting<bool> = One<Flag>, false;
     "Compression" Anywhere Built "compress the connection"
     compression: Setting<bool> = One<Flag>, false;
@@ -75,7 +78,7 @@ keywords! {
     forward_x11: Setting<bool> = One<Flag>, false;
     "ForwardX11Trusted" Anywhere Later "give X11 clients full access"
     forward_x11_trusted: Setting<bool> = One<Flag>, false;
-    "GatewayPorts" Anywhere Built "let other hosts use local forwards"
+    "GatewayPorts" Anywhere Later "let other hosts use local forwards"
     gateway_ports: Setting<bool> = One<Flag>, false;
     "GSSAPIAuthentication" Anywhere Later "log in with Kerberos"
     gssapi_authentication: Setting<bool> = One<Flag>, false;
@@ -108,7 +111,7 @@ keywords! {
     stdin_null: Setting<bool> = One<Flag>, false;
     "ForkAfterAuthentication" Anywhere Built "go to the background after login"
     fork_after_authentication: Setting<bool> = One<Flag>, false;
-    "StreamLocalBindUnlink" Anywhere Built "remove a stale socket before listening"
+    "StreamLocalBindUnlink" Anywhere Later "remove a stale socket before listening"
     stream_local_bind_unlink: Setting<bool> = One<Flag>, false;
     "StrictHostKeyChecking" Anywhere Built "what to do about unknown host keys"
     strict_host_key_checking: Setting<StrictHostKeyChecking> =
@@ -123,9 +126,9 @@ keywords! {
     visual_host_key: Setting<bool> = One<Flag>, false;
     "UpdateHostKeys" Anywhere Built "learn the server's other host keys"
     update_host_keys: Setting<YesNoAsk> = One<Pick<YesNoAsk>>, YesNoAsk::Yes;
-    "EnableEscapeCommandline" Anywhere Built "allow ~C"
+    "EnableEscapeCommandline" Anywhere Later "allow ~C"
     enable_escape_commandline: Setting<bool> = One<Flag>, false;
-    "WarnWeakCrypto" Anywhere Built "warn of weak algorithms"
+    "WarnWeakCrypto" Anywhere Later "warn of weak algorithms"
     warn_weak_crypto: Setting<WarnWeakCrypto> = One<Pick<WarnWeakCrypto>>, WarnWeakCrypto::Yes;
     "CanonicalizeMaxDots" Anywhere Built "names with more dots are left alone"
     canonicalize_max_dots: Setting<u32> = One<Count>, 1u32;
@@ -146,7 +149,7 @@ keywords! {
         One<Keystrokes>, Some(Duration::from_millis(20));
     "BindAddress" Anywhere Built "the local address to connect from"
     bind_address: Setting<Option<String>> = One<OptionalWord>, None;
-    "BindInterface" Anywhere Later "the local interface to connect from"
+    "BindInterface" Anywhere Built "the local interface to connect from"
     bind_interface: Setting<Option<String>> = One<OptionalWord>, None;
     "Ciphers" Anywhere Built "ciphers, in order of preference"
     ciphers: Setting<Vec<String>> = One<Algorithms<{ Class::CIPHERS }>>, Vec::new();
@@ -187,7 +190,7 @@ keywords! {
     "PubkeyAcceptedAlgorithms" Anywhere Built "signature algorithms to log in with"
     pubkey_accepted_algorithms: Setting<Vec<String>> =
         One<Algorithms<{ Class::KEYS }>>, Vec::new();
-    "RevokedHostKeys" Anywhere Later "host keys that are never accepted"
+    "RevokedHostKeys" Anywhere Security "host keys that are never accepted"
     revoked_host_keys: Setting<Vec<PathBuf>> = One<PathList>, Vec::new();
     "XAuthLocation" Anywhere Later "the xauth program"
     xauth_location: Setting<PathBuf> = One<FilePath>, PathBuf::from("/usr/bin/xauth");
@@ -227,11 +230,11 @@ keywords! {
     set_env: Vec<Setting<(String, String)>> = Each<SetEnvironment>, Vec::new();
     "LogVerbose" Anywhere Later "places in the source to log"
     log_verbose: Setting<Vec<String>> = One<List>, Vec::new();
-    "ChannelTimeout" Anywhere Built "when to close idle channels"
+    "ChannelTimeout" Anywhere Later "when to close idle channels"
     channel_timeout: Setting<Vec<ChannelTimeout>> = One<ChannelTimeouts>, Vec::new();
-    "PermitRemoteOpen" Anywhere Built "where a remote SOCKS forward may lead"
+    "PermitRemoteOpen" Anywhere Security "where a remote SOCKS forward may lead"
     permit_remote_open: Setting<Permit> = One<RemoteOpen>, Permit::Any;
-    "AddKeysToAgent" Anywhere Built "put used keys into the agent"
+    "AddKeysToAgent" Anywhere Later "put used keys into the agent"
     add_keys_to_agent: Setting<AddKeysToAgent> = One<AddKeys>, AddKeysToAgent::default();
     "ForwardAgent" Anywhere Built "let the remote host use the agent"
     forward_agent: Setting<ForwardAgent> = One<AgentForward>, ForwardAgent::No;
@@ -250,7 +253,7 @@ keywords! {
     ip_qos: Setting<IpQos> = One<Qos>, IpQos { interactive: Some(0xb8), bulk: None };
     "RekeyLimit" Anywhere Built "when to exchange keys anew"
     rekey_limit: Setting<RekeyLimit> = One<Rekey>, RekeyLimit::default();
-    "StreamLocalBindMask" Anywhere Built "the umask of forwarded sockets"
+    "StreamLocalBindMask" Anywhere Later "the umask of forwarded sockets"
     stream_local_bind_mask: Setting<u32> = One<Mask>, 0o177u32;
     "SyslogFacility" Anywhere Later "the syslog facility"
     syslog_facility: Setting<SyslogFacility> = One<Facility>, SyslogFacility::User;

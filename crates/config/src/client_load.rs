@@ -313,12 +313,22 @@ impl Loader<'_> {
         }
         let was_set = (row.is_set)(&self.config);
         (row.read)(&mut self.config, words, &scope)?;
-        if row.keyword.support == Support::Later && !was_set {
-            let name = row.keyword.name;
-            if shown(row, &self.config) != shown(row, &ClientConfig::default()) {
+        let harmless = was_set || shown(row, &self.config) == shown(row, &ClientConfig::default());
+        let name = row.keyword.name;
+        match row.keyword.support {
+            _ if harmless => {}
+            Support::Built => {}
+            Support::Later => {
                 let message = format!("{origin}: {name} has no effect in this version");
                 self.note(NoteLevel::Verbose, origin, message);
             }
+            Support::Security => self.config.refused.push(Problem {
+                origin: origin.clone(),
+                message: format!(
+                    "{origin}: unsupported option \"{name}\": this version does not have it, and \
+                     connecting would be less safe without"
+                ),
+            }),
         }
         Ok(())
     }

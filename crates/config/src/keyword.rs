@@ -32,7 +32,7 @@ pub enum Support {
     Built,
     /// OpenSSH knows it and we do not do it; the line is accepted with a note.
     Later,
-    /// The same, but a server that went on without it would be less safe: an error.
+    /// The same, but going on without it would be less safe: an error.
     Security,
 }
 

@@ -36,9 +36,9 @@ keywords! {
     address_family: Setting<AddressFamily> = One<Pick<AddressFamily>>, AddressFamily::Any;
     "ListenAddress" Global Built "the address to listen on"
     listen_addresses: Vec<Setting<ListenAddress>> = Many<Listening>, Vec::new();
-    "UsePAM" Global Later "check accounts and passwords with PAM"
+    "UsePAM" Global Built "check accounts and passwords with PAM"
     use_pam: Setting<bool> = One<Flag>, false;
-    "PAMServiceName" Anywhere Later "the PAM service"
+    "PAMServiceName" Anywhere Built "the PAM service"
     pam_service_name: Setting<String> = One<Word>, "sshd".to_owned();
     "LoginGraceTime" Global Built "how long a login may take; zero for no limit"
     login_grace_time: Setting<Duration> = One<Time>, Duration::from_secs(120);
@@ -54,9 +54,9 @@ keywords! {
     client_alive_count_max: Setting<u32> = One<Count>, 3u32;
     "RequiredRSASize" Anywhere Built "the shortest RSA key, in bits"
     required_rsa_size: Setting<u32> = One<Count>, 1024u32;
-    "StreamLocalBindMask" Anywhere Built "the umask of forwarded sockets"
+    "StreamLocalBindMask" Anywhere Later "the umask of forwarded sockets"
     stream_local_bind_mask: Setting<u32> = One<Mask>, 0o177u32;
-    "UnusedConnectionTimeout" Anywhere Later "when to close a connection without channels"
+    "UnusedConnectionTimeout" Anywhere Built "when to close a connection without channels"
     unused_connection_timeout: Setting<Option<Duration>> = One<TimeOrNone>, None;
     "PermitRootLogin" Anywhere Built "how root may log in"
     permit_root_login: Setting<PermitRootLogin> =
@@ -91,7 +91,7 @@ keywords! {
     kbd_interactive_authentication: Setting<bool> = One<Flag>, true;
     "PrintMotd" Global Built "print /etc/motd"
     print_motd: Setting<bool> = One<Flag>, true;
-    "PrintLastLog" Global Later "print the last login"
+    "PrintLastLog" Global Built "print the last login"
     print_last_log: Setting<bool> = One<Flag>, true;
     "X11Forwarding" Anywhere Later "allow X11 forwarding"
     x11_forwarding: Setting<bool> = One<Flag>, false;
@@ -123,7 +123,7 @@ keywords! {
     "AllowStreamLocalForwarding" Anywhere Built "which Unix socket forwards are allowed"
     allow_stream_local_forwarding: Setting<AllowForwarding> =
         One<Pick<AllowForwarding>>, AllowForwarding::Yes;
-    "StreamLocalBindUnlink" Anywhere Built "remove a stale socket before listening"
+    "StreamLocalBindUnlink" Anywhere Later "remove a stale socket before listening"
     stream_local_bind_unlink: Setting<bool> = One<Flag>, false;
     "FingerprintHash" Global Built "the hash of logged fingerprints"
     fingerprint_hash: Setting<FingerprintHash> = One<Hash>, FingerprintHash::Sha256;
@@ -233,7 +233,7 @@ keywords! {
     per_source_penalties: Setting<Penalties> = One<Penalise>, Penalties::default();
     "PermitTunnel" Anywhere Later "which tunnels are allowed"
     permit_tunnel: Setting<PermitTunnel> = One<Pick<PermitTunnel>>, PermitTunnel::No;
-    "IPQoS" Anywhere Built "traffic classes"
+    "IPQoS" Anywhere Later "traffic classes"
     ip_qos: Setting<IpQos> = One<Qos>, IpQos { interactive: Some(0xb8), bulk: None };
     "RekeyLimit" Anywhere Built "when to exchange keys anew"
     rekey_limit: Setting<RekeyLimit> = One<Rekey>, RekeyLimit::default();
@@ -244,7 +244,7 @@ keywords! {
     "PermitUserEnvironment" Global Built "read ~/.ssh/environment"
     permit_user_environment: Setting<PermitUserEnvironment> =
         One<UserEnvironment>, PermitUserEnvironment::No;
-    "PubkeyAuthOptions" Anywhere Security "what security keys must prove"
+    "PubkeyAuthOptions" Anywhere Built "what security keys must prove"
     pubkey_auth_options: Setting<PubkeyAuthOptions> =
         One<AuthOptions>, PubkeyAuthOptions::default();
 }

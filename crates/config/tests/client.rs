@@ -1,6 +1,5 @@
 //! The client's files on a machine that exists only in memory.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 
@@ -210,6 +209,17 @@ fn notes() {
             ),
         ]
     );
+}
+
+#[test]
+fn less_safe_without() {
+    let config = text(&Memory::default(), "RevokedHostKeys /x\nPermitRemoteOpen any\n").unwrap();
+    let refused: Vec<_> = config.refused.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(refused.len(), 1);
+    assert!(
+        refused[0].starts_with(&format!("{USER} line 1: unsupported option \"RevokedHostKeys\""))
+    );
+    assert!(config.dump().contains("revokedhostkeys /x\n"));
 }
 
 #[test]

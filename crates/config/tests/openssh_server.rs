@@ -1,6 +1,11 @@
 //! The same files, read by the installed sshd and by us.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![expect(
+    clippy::format_collect,
+    clippy::format_push_string,
+    reason = "short texts, read by people"
+)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 
