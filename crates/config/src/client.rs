@@ -194,7 +194,7 @@ keywords! {
     revoked_host_keys: Setting<Vec<PathBuf>> = One<PathList>, Vec::new();
     "XAuthLocation" Anywhere Later "the xauth program"
     xauth_location: Setting<PathBuf> = One<FilePath>, PathBuf::from("/usr/bin/xauth");
-    "KnownHostsCommand" Anywhere Built "a command that prints host keys"
+    "KnownHostsCommand" Anywhere Later "a command that prints host keys"
     known_hosts_command: Setting<Option<String>> = One<RestOfLine>, None;
     "Tag" Anywhere Built "a label for Match tagged"
     tag: Setting<Option<String>> = One<OptionalWord>, None;
@@ -202,11 +202,11 @@ keywords! {
     version_addendum: Setting<Option<String>> = One<Addendum>, None;
     "RefuseConnection" Anywhere Built "a reason not to connect"
     refuse_connection: Setting<Option<String>> = One<OptionalWord>, None;
-    "DynamicForward" Anywhere Built "a local SOCKS server"
+    "DynamicForward" Anywhere Later "a local SOCKS server"
     dynamic_forwards: Vec<Setting<Forward>> = Many<ForwardLine<{ ForwardLine::DYNAMIC }>>, Vec::new();
-    "LocalForward" Anywhere Built "a local port that leads there"
+    "LocalForward" Anywhere Later "a local port that leads there"
     local_forwards: Vec<Setting<Forward>> = Many<ForwardLine<{ ForwardLine::LOCAL }>>, Vec::new();
-    "RemoteForward" Anywhere Built "a remote port that leads here"
+    "RemoteForward" Anywhere Later "a remote port that leads here"
     remote_forwards: Vec<Setting<Forward>> = Many<ForwardLine<{ ForwardLine::REMOTE }>>, Vec::new();
     "IdentityFile" Anywhere Built "a key to log in with"
     identity_files: Vec<Setting<String>> = Many<Word>, Vec::new();
