@@ -10,8 +10,6 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 TIME ?= 300
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-# The names a link to `keyway` may carry to be that tool.
-TOOLS := ssh sshd ssh-keygen ssh-agent ssh-add ssh-copy-id ssh-keyscan
 
 .PHONY: up build test check bench fuzz install links deny clean-up
 
@@ -39,20 +37,15 @@ bench: build
 fuzz:
 	@TIME="$(TIME)" TARGETS="$(TARGETS)" scripts/fuzz.sh --install
 
+# The program and its links: with PREFIX/bin first in PATH, `ssh` is ours.
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 0755 "$(TARGET_DIR)/release/keyway" "$(DESTDIR)$(PREFIX)/bin/keyway"
-	@echo "installed $(DESTDIR)$(PREFIX)/bin/keyway; 'make links DIR=...' makes it answer to ssh, sshd, ..."
+	"$(DESTDIR)$(PREFIX)/bin/keyway" links "$(DESTDIR)$(PREFIX)/bin"
 
-# Links sit in a folder of the caller's choice: they hide the system's tools
-# only for those who put that folder first in PATH.
-links:
+links: build
 	@test -n "$(DIR)" || { echo "usage: make links DIR=/path/to/folder"; exit 2; }
-	@if test -x "$(DESTDIR)$(PREFIX)/bin/keyway"; then program="$(PREFIX)/bin/keyway"; \
-	elif test -x "$(TARGET_DIR)/release/keyway"; then program="$(abspath $(TARGET_DIR))/release/keyway"; \
-	else echo "no keyway in $(PREFIX)/bin or $(TARGET_DIR)/release: run 'make build' or 'make install' first"; exit 1; fi; \
-	install -d "$(DESTDIR)$(DIR)" && for tool in $(TOOLS); do ln -sfn "$$program" "$(DESTDIR)$(DIR)/$$tool"; done && \
-	echo "$(DESTDIR)$(DIR): $(TOOLS) -> $$program"
+	"$(abspath $(TARGET_DIR))/release/keyway" links "$(DIR)"
 
 clean-up:
 	rm -rf .keyway
