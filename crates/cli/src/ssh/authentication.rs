@@ -190,6 +190,11 @@ impl Authentication {
         partial_success: bool,
     ) -> Step {
         self.note_failure(partial_success);
+        if methods.is_empty() && self.offered_methods.is_empty() && self.current != Attempt::None {
+            // The remembered key could not sign, so the server has not been asked anything yet.
+            self.current = Attempt::None;
+            return self.send(link, AuthAttempt::None);
+        }
         debug!("Authentications that can continue: {}", methods.join(","));
         if methods != self.offered_methods {
             self.offered_methods = methods;

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use config::Origin;
 use net::End;
 use proto::{Error, Incompatible, Misbehaved};
 
@@ -117,24 +118,28 @@ fn advise_on_disconnect(description: &str) {
 
 /// The lines of configuration that would let this one host in, if there are any.
 fn advise_on_algorithms(login: &Login, incompatible: &Incompatible) {
-    let (keyword, supported) = match incompatible.what {
-        "key exchange method" => ("KexAlgorithms", "kex"),
-        "host key type" | "host key algorithm" => ("HostKeyAlgorithms", "key-sig"),
-        "cipher" => ("Ciphers", "cipher"),
-        "MAC" => ("MACs", "mac"),
+    let (keyword, supported, chosen) = match incompatible.what {
+        "key exchange method" => ("KexAlgorithms", "kex", &login.config.kex_algorithms.origin),
+        "host key type" | "host key algorithm" => {
+            ("HostKeyAlgorithms", "key-sig", &login.config.host_key_algorithms.origin)
+        }
+        "cipher" => ("Ciphers", "cipher", &login.config.ciphers.origin),
+        "MAC" => ("MACs", "mac", &login.config.macs.origin),
         _ => return,
     };
     let supported = super::query::answer(supported).unwrap_or_default();
-    let common: Vec<&String> =
-        incompatible.remote.iter().filter(|name| supported.contains(&name.as_str())).collect();
-    match common.first() {
-        Some(name) => {
+    let common = incompatible.remote.iter().find(|name| supported.contains(&name.as_str()));
+    match (common, chosen) {
+        (None, _) => info!("ssh: this version has none of them, so the server has to be updated."),
+        (Some(name), Origin::Default) => {
             info!(
                 "ssh: the server only has algorithms that are off because they are weak. For this \
                  host alone, put into ~/.ssh/config:"
             );
             info!("    Host {}\n        {keyword} +{name}", login.config.original_host);
         }
-        None => info!("ssh: this version has none of them, so the server has to be updated."),
+        (Some(name), origin) => {
+            info!("ssh: {keyword} ({origin}) leaves out what both sides have, such as {name}.");
+        }
     }
 }

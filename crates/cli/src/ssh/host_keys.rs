@@ -45,6 +45,8 @@ pub struct HostKeys {
     address: Option<SocketAddr>,
     port: u16,
     known: KnownHosts,
+    /// Written by this connection, so that they are not learned a second time.
+    written: Vec<PublicKey>,
     /// The key was found in a file of the user's, so that rotated keys may follow it there.
     is_in_user_file: bool,
     /// The key was known before this connection, or the user has vouched for it.
@@ -80,6 +82,7 @@ impl HostKeys {
             address: None,
             port,
             known,
+            written: Vec::new(),
             is_in_user_file: false,
             is_trusted: false,
         }
@@ -204,7 +207,7 @@ impl HostKeys {
         certificate
             .check(CertificateKind::Host, Some(&self.principal), now, true)
             .err()
-            .map(|problem| format!("Certificate invalid: {problem}"))
+            .map(|problem| problem.to_string())
     }
 
     fn accept_known(&mut self, key: &PublicKey, entry: &Entry, what: &str) {
@@ -346,6 +349,7 @@ impl HostKeys {
                 info!("Warning: Permanently added '{name}' ({label}) to the list of known hosts.");
                 self.is_trusted = true;
                 self.is_in_user_file = true;
+                self.written.push(key.clone());
             }
             Err(source) => {
                 debug!("{}: {}", file.display(), reason(&source));
@@ -444,6 +448,9 @@ impl HostKeys {
             names.any(|name| self.config.host_key_algorithms.iter().any(|used| used == name))
         };
         let is_new = |key: &PublicKey| {
+            if self.written.contains(key) {
+                return false;
+            }
             let mut known = self.known.lookup(&self.name);
             // A revoked key must not come back this way.
             !known.any(|entry| entry.key == *key && entry.marker != Some(Marker::CertAuthority))
@@ -472,8 +479,11 @@ impl HostKeys {
         if asks && !prompt::confirm("Accept updated hostkeys? (yes/no): ", None) {
             return;
         }
-        if let Err(source) = self.append(&file, &new) {
-            error!("hostfile_replace_entries: {}: {}", file.display(), reason(&source));
+        match self.append(&file, &new) {
+            Ok(()) => self.written.extend(new),
+            Err(source) => {
+                error!("hostfile_replace_entries: {}: {}", file.display(), reason(&source));
+            }
         }
     }
 

@@ -128,6 +128,8 @@ pub struct Session {
     is_authenticated: bool,
     expected: VecDeque<Expected>,
     exit_status: Option<u32>,
+    /// All input is sent and all output written.
+    is_done: bool,
     raw_terminal: Option<RawTerminal>,
     escapes: Option<Escapes>,
     signals: Option<Signals>,
@@ -148,6 +150,7 @@ impl Session {
             is_authenticated: false,
             expected: VecDeque::new(),
             exit_status: None,
+            is_done: false,
             raw_terminal: None,
             escapes: None,
             signals: None,
@@ -168,7 +171,7 @@ impl Session {
 
     /// Sends the channel's opening and its requests together with the login.
     pub fn start_early(&mut self, link: &mut Link<Client>) {
-        if matches!(self.plan.purpose, Purpose::Nothing | Purpose::Connect(..)) {
+        if !self.is_session() {
             return;
         }
         link.connection_mut().allow_early_channels(0);
@@ -308,7 +311,7 @@ impl Session {
 
     /// Everything between the open channel and the running program.
     fn send_requests(&mut self, link: &mut Link<Client>, channel: ChannelId) {
-        if matches!(self.plan.purpose, Purpose::Connect(..) | Purpose::Nothing) {
+        if !self.is_session() {
             return;
         }
         let mut requests = Vec::new();
@@ -425,14 +428,37 @@ impl Session {
             // A channel that just closed needs no answer.
             let _ = link.connection_mut().reply(channel, success);
         }
+        if self.channel == Some(channel) {
+            self.close_when_told(link, channel);
+        }
     }
 
     /// A local end of a channel has nothing more to do.
     pub fn endpoint(&mut self, link: &mut Link<Client>, channel: ChannelId, event: EndpointEvent) {
-        if matches!(event, EndpointEvent::Done) {
+        if !matches!(event, EndpointEvent::Done) {
+            return;
+        }
+        if self.channel == Some(channel) && self.is_session() {
+            // The exit status may still follow the end of the output.
+            self.is_done = true;
+            self.close_when_told(link, channel);
+        } else {
             // Refused only when it is closed already.
             let _ = link.connection_mut().close(channel);
         }
+    }
+
+    /// Closes the session's channel once there is nothing more to hear on it. A server that tells
+    /// no status closes it itself.
+    fn close_when_told(&mut self, link: &mut Link<Client>, channel: ChannelId) {
+        if self.is_done && self.exit_status.is_some() {
+            // Refused only when it is closed already.
+            let _ = link.connection_mut().close(channel);
+        }
+    }
+
+    fn is_session(&self) -> bool {
+        !matches!(self.plan.purpose, Purpose::Connect(..) | Purpose::Nothing)
     }
 
     /// A channel is gone.
