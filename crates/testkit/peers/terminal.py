@@ -48,6 +48,7 @@ class Terminal:
             if time.monotonic() > until:
                 self.fail(text, "nothing more came")
         self.passed, self.seen = self.seen.split(wanted, 1)
+        if os.environ.get("TERMINAL_SHOW"): print(repr(text), repr(self.passed), file=sys.stderr)
 
     def fail(self, text, reason):
         os.kill(self.pid, signal.SIGKILL)

@@ -1,5 +1,6 @@
 //! Dropbear's server and client, and PuTTY's `plink`.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -69,12 +70,7 @@ impl DropbearServer {
 
     /// Lines for known_hosts.
     pub fn known_hosts(&self) -> String {
-        let mut lines = String::new();
-        for kind in &self.kinds {
-            let words = key_files::public_words(Holder::Host, kind);
-            lines.push_str(&format!("[127.0.0.1]:{} {words}\n", self.port));
-        }
-        lines
+        key_files::known_hosts(self.port, &self.kinds)
     }
 }
 
@@ -141,7 +137,10 @@ pub fn plink(
 /// When it cannot be written.
 pub fn putty_session(home: &Path, name: &str, settings: &[(&str, &str)]) {
     let folder = home.join("sessions");
-    let text: String = settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+    let mut text = String::new();
+    for (key, value) in settings {
+        let _ = writeln!(text, "{key}={value}");
+    }
     fs::create_dir_all(&folder)
         .and_then(|()| fs::write(folder.join(name), text))
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));

@@ -1,6 +1,7 @@
 //! Key pairs and certificates, all made by the machine's own `ssh-keygen`, so
 //! that our reading of the formats is not checked against our writing.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -60,6 +61,17 @@ pub fn public_line(holder: Holder, kind: &str) -> String {
 pub fn public_words(holder: Holder, kind: &str) -> String {
     let line = public_line(holder, kind);
     line.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Lines for known_hosts: the host's keys of these kinds at a port of
+/// 127.0.0.1.
+pub fn known_hosts<K: AsRef<str>>(port: u16, kinds: &[K]) -> String {
+    let mut lines = String::new();
+    for kind in kinds {
+        let words = public_words(Holder::Host, kind.as_ref());
+        let _ = writeln!(lines, "[127.0.0.1]:{port} {words}");
+    }
+    lines
 }
 
 /// Signs a copy of `holder`'s key in `folder` with the ed25519 authority, and

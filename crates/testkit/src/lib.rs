@@ -25,6 +25,7 @@ pub mod program;
 pub mod python;
 pub mod relay;
 pub mod ssh;
+pub mod targets;
 
 pub use process::{Finished, Running};
 pub use program::Implementation;

@@ -1,7 +1,7 @@
 //! Programs with a deadline: none outlives its test, none is waited for
 //! forever.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -120,7 +120,7 @@ pub fn line_of(command: &Command) -> String {
         line.push(' ');
         let argument = argument.to_string_lossy();
         if argument.is_empty() || argument.contains(char::is_whitespace) {
-            line.push_str(&format!("{argument:?}"));
+            let _ = write!(line, "{argument:?}");
         } else {
             line.push_str(&argument);
         }

@@ -56,15 +56,13 @@ pub fn client(
     options: &[(&str, &str)],
     command: &str,
 ) -> Result<Command, String> {
-    let known_hosts = server.folder().join("python_known_hosts");
-    std::fs::write(&known_hosts, server.known_hosts()).map_err(|error| error.to_string())?;
     let mut run = Command::new(interpreter()?);
     run.arg(library.script("client"))
         .args(["--port", &server.port.to_string(), "--user", &server.user])
         .arg("--key")
         .arg(key_files::private(Holder::User, user_kind))
         .arg("--known-hosts")
-        .arg(known_hosts)
+        .arg(server.folder().join("known_hosts"))
         .env_remove("SSH_AUTH_SOCK");
     for (name, value) in options {
         run.arg(format!("--{name}")).arg(value);
@@ -126,11 +124,6 @@ impl PythonServer {
 
     /// Lines for known_hosts.
     pub fn known_hosts(&self) -> String {
-        let mut lines = String::new();
-        for kind in &self.kinds {
-            let words = key_files::public_words(Holder::Host, kind);
-            lines.push_str(&format!("[127.0.0.1]:{} {words}\n", self.port));
-        }
-        lines
+        key_files::known_hosts(self.port, &self.kinds)
     }
 }

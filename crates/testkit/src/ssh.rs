@@ -96,11 +96,13 @@ impl Server {
             let port = free_port();
             match self.start_at(port) {
                 Ok(process) => {
+                    let known_hosts = key_files::known_hosts(port, &self.host_keys);
+                    write(&self.folder.path().join("known_hosts"), &known_hosts);
                     return StartedServer {
                         port,
                         user: current_user(),
                         process,
-                        host_keys: self.host_keys,
+                        known_hosts,
                         folder: self.folder,
                     };
                 }
@@ -133,6 +135,11 @@ impl Server {
         lines.push("PermitRootLogin yes".into());
         lines.push("PidFile none".into());
         lines.push("MaxStartups 1000".into());
+        // bash reads ~/.bashrc when its parent is sshd and it is the first
+        // shell; what somebody has in there may take long and print things.
+        if !lines.iter().any(|line| line.starts_with("SetEnv")) {
+            lines.push("SetEnv SHLVL=2".into());
+        }
         // Stock's DEBUG levels write into the terminals of sessions.
         lines.push("LogLevel VERBOSE".into());
         let config = folder.join("sshd_config");
@@ -157,19 +164,16 @@ pub struct StartedServer {
     pub user: String,
     /// The listening process.
     pub process: Running,
-    host_keys: Vec<String>,
+    known_hosts: String,
     folder: TempDir,
 }
 
 impl StartedServer {
     /// Lines for known_hosts, with the right name and every host key.
+    ///
+    /// The file `known_hosts` in its folder has them too.
     pub fn known_hosts(&self) -> String {
-        let mut lines = String::new();
-        for kind in &self.host_keys {
-            let words = key_files::public_words(Holder::Host, kind);
-            lines.push_str(&format!("[127.0.0.1]:{} {words}\n", self.port));
-        }
-        lines
+        self.known_hosts.clone()
     }
 
     /// Its folder.

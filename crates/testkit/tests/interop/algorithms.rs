@@ -1,6 +1,8 @@
 //! One login for every algorithm that both sides list, with each pair of
 //! client and server.
 
+use std::fmt::Write;
+
 use keyway_testkit::Implementation::{self, OpenSsh, Ours};
 use keyway_testkit::key_files::{self, Holder};
 use keyway_testkit::parallel::for_each;
@@ -29,7 +31,10 @@ fn generous(pair: (Implementation, Implementation)) -> Server {
 /// Logs in with `options` and has 300,000 bytes echoed, so that many packets
 /// of several sizes go both ways.
 fn echo(client: Implementation, server: &StartedServer, options: &[String]) -> Result<(), String> {
-    let text: String = (0..30_000).map(|n| format!("{n:09}\n")).collect();
+    let mut text = String::new();
+    for number in 0..30_000 {
+        let _ = writeln!(text, "{number:09}");
+    }
     let mut command = Client::new(client, server).command("cat; exit 3");
     for option in options {
         command = command.option(option);

@@ -43,11 +43,11 @@ fn ends_are_independent() {
         let server = Server::new(pair.1).start();
         let run = Client::new(pair.0, &server)
             .command("cat >/dev/null; sleep 0.2; echo after")
-            .run_with(&[7; 100_000]);
+            .run_with(&vec![7; 100_000]);
         check(&run, 0, "after\n");
         let run = Client::new(pair.0, &server)
             .command("exec <&-; echo unread; exit 5")
-            .run_with(&[7; 3_000_000]);
+            .run_with(&vec![7; 3_000_000]);
         check(&run, 5, "unread\n");
         // `yes | head`: the reader goes first, the writer must end too.
         let run = Client::new(pair.0, &server).command("yes | head -n 3").run();
@@ -58,8 +58,10 @@ fn ends_are_independent() {
 #[test]
 fn environment() {
     for pair in PAIRS {
-        let server =
-            Server::new(pair.1).config("AcceptEnv TEST_*").config("SetEnv FROM_SERVER=1").start();
+        let server = Server::new(pair.1)
+            .config("AcceptEnv TEST_*")
+            .config("SetEnv FROM_SERVER=1 SHLVL=2")
+            .start();
         let run = Client::new(pair.0, &server)
             .option("SendEnv=TEST_* REFUSED")
             .env("TEST_ONE", "first one")
