@@ -5,10 +5,10 @@
 
 use std::time::Instant;
 
+use keys::{KeyKind, PrivateKey};
 use keyway_proto::{
     AuthAnswer, AuthAttempt, ChannelOpen, ClientConnection, Config, Event, ServerConnection, Stream,
 };
-use keys::{KeyKind, PrivateKey};
 
 const BYTES: u64 = 4 << 30;
 
@@ -81,10 +81,13 @@ fn deliver_to_server(
         while let Some(event) = server.poll_event(now) {
             match event {
                 Event::SignExchange(ask) => {
-                    let signature = host_key.sign(ask.algorithm(), ask.data()).expect("a signature");
+                    let signature =
+                        host_key.sign(ask.algorithm(), ask.data()).expect("a signature");
                     server.answer_sign(ask, Some(signature)).expect("an answer");
                 }
-                Event::Authenticate(_) => server.answer_auth(AuthAnswer::Accept).expect("an answer"),
+                Event::Authenticate(_) => {
+                    server.answer_auth(AuthAnswer::Accept).expect("an answer")
+                }
                 Event::ChannelAsked(ask) => {
                     server.accept_channel(ask).expect("a channel");
                 }

@@ -51,16 +51,15 @@ impl<R: Role> Connection<R> {
     /// Gives the remote the channel it asked for.
     ///
     /// # Errors
-    /// [`Misuse`] with too many channels.
+    /// [`Misuse`] when it was answered already.
     pub fn accept_channel(&mut self, ask: ChannelAsk) -> Result<ChannelId, Error> {
-        let mut channel = Channel::asked(self.config.window_bytes);
+        let id = ask.id;
+        let channel = self.answered(id)?;
         channel.opened(ask.remote, ask.window, ask.packet);
-        let initial_window_size = channel.local_window.size();
-        let id = self.channels.add(channel).ok_or(Misuse::TooLarge("the number of channels"))?;
         let payload = message::OpenConfirmation {
             recipient_channel: ask.remote,
             sender_channel: id.0,
-            initial_window_size,
+            initial_window_size: channel.local_window.size(),
             maximum_packet_size: limits::CHANNEL_PACKET_BYTES,
         }
         .encode();
@@ -71,14 +70,26 @@ impl<R: Role> Connection<R> {
     /// Does not.
     ///
     /// # Errors
-    /// Only when the connection cannot send.
+    /// [`Misuse`] when it was answered already.
     pub fn refuse_channel(
         &mut self,
         ask: ChannelAsk,
         reason: OpenFailure,
         description: &str,
     ) -> Result<(), Error> {
+        self.answered(ask.id)?;
+        self.channels.remove(ask.id);
         self.send_message(&message::encode_open_failure(ask.remote, reason, description))
+    }
+
+    fn answered(&mut self, id: ChannelId) -> Result<&mut Channel, Error> {
+        let channel = self.channels.ours(id)?;
+        if !std::mem::take(&mut channel.proposed) {
+            return Err(Misuse::OutOfTurn("an answer about a channel").into());
+        }
+        // A message that came too early for it can go on.
+        self.unpark();
+        self.channels.ours(id)
     }
 
     /// Sends a channel request. With `want_reply`, [`Event::ChannelAnswered`]
@@ -282,13 +293,13 @@ impl<R: Role> Connection<R> {
     /// # Errors
     /// Only when the connection cannot send.
     pub fn consumed(&mut self, channel: ChannelId, bytes: usize) -> Result<(), Error> {
-        let (now, round_trip) = (self.now, self.statistics.round_trip);
+        let now = self.now;
         let spare = self.channels.spare_window();
         let Ok(state) = self.channels.ours(channel) else { return Ok(()) };
         if state.received_eof || state.sent_close {
             return Ok(());
         }
-        let Some(add) = state.local_window.consumed(bytes, now, round_trip, spare) else {
+        let Some(add) = state.local_window.consumed(bytes, now, spare) else {
             return Ok(());
         };
         let payload = message::encode_window_adjust(state.remote, add);
@@ -392,9 +403,6 @@ impl<R: Role> Connection<R> {
 
     fn handle_open(&mut self, payload: &[u8]) -> Result<(), Error> {
         let open = message::Open::decode(payload)?;
-        if self.channels.len() >= limits::CHANNELS {
-            return Err(Misbehaved::TooManyChannels.into());
-        }
         if let ChannelOpen::Other { .. } = open.kind {
             let payload = message::encode_open_failure(
                 open.sender_channel,
@@ -403,7 +411,11 @@ impl<R: Role> Connection<R> {
             );
             return self.send_message(&payload);
         }
+        let mut channel = Channel::asked(self.config.window_bytes);
+        channel.proposed = true;
+        let id = self.channels.add(channel).ok_or(Misbehaved::TooManyChannels)?;
         self.events.push_back(Event::ChannelAsked(ChannelAsk {
+            id,
             open: open.kind,
             remote: open.sender_channel,
             window: open.initial_window_size,
@@ -416,7 +428,7 @@ impl<R: Role> Connection<R> {
         let confirmed = message::OpenConfirmation::decode(payload)?;
         let number = confirmed.recipient_channel;
         let state = self.channels.theirs(number)?;
-        if state.open {
+        if state.open || state.proposed {
             return Err(Misbehaved::UnknownChannel(number).into());
         }
         let guessed = std::mem::take(&mut state.early).then_some(state.remote);
@@ -435,7 +447,8 @@ impl<R: Role> Connection<R> {
 
     fn handle_open_failure(&mut self, payload: &[u8]) -> Result<(), Error> {
         let (number, reason, description) = message::decode_open_failure(payload)?;
-        if self.channels.theirs(number)?.open {
+        let state = self.channels.theirs(number)?;
+        if state.open || state.proposed {
             return Err(Misbehaved::UnknownChannel(number).into());
         }
         let channel = ChannelId(number);

@@ -61,6 +61,10 @@ pub struct Connection<R: Role> {
     pub(crate) events: VecDeque<Event<'static>>,
     /// A question is open that the input has to wait for.
     pub(crate) waiting: bool,
+    /// A message for a channel that the application has not answered about.
+    parked: Option<Zeroizing<Vec<u8>>>,
+    /// Such a message may be handled now.
+    unparked: bool,
     end_of_input: bool,
     ended: bool,
     pub(crate) statistics: Statistics,
@@ -131,6 +135,8 @@ impl<R: Role> Connection<R> {
             globals: Globals::default(),
             events: VecDeque::new(),
             waiting: false,
+            parked: None,
+            unparked: false,
             end_of_input: false,
             ended: false,
             statistics: Statistics::default(),
@@ -306,6 +312,11 @@ impl<R: Role> Connection<R> {
         if self.phase == Phase::Ident {
             return self.step_ident();
         }
+        if std::mem::take(&mut self.unparked)
+            && let Some(payload) = self.parked.take()
+        {
+            return self.step_parked(&payload);
+        }
         let before = self.input.len();
         let Some((mut range, sequence_number)) = self.receiver.next(&mut self.input)? else {
             return Ok(Step::Nothing);
@@ -332,10 +343,18 @@ impl<R: Role> Connection<R> {
         // An expanded payload may be empty; a packet's own was checked.
         let number = *payload.first().ok_or(Misbehaved::EmptyPayload)?;
         if self.phase == Phase::Connection
+            && (table::CHANNEL_OPEN_CONFIRMATION..=table::CHANNEL_FAILURE).contains(&number)
+            && self.channels.is_proposed(payload)
+        {
+            self.parked = Some(Zeroizing::new(payload.to_vec()));
+            self.waiting = true;
+            return Ok(Step::Done);
+        }
+        if self.phase == Phase::Connection
             && matches!(number, table::CHANNEL_DATA | table::CHANNEL_EXTENDED_DATA)
             && matches!(self.kex, Kex::Idle | Kex::AwaitKexInit(_))
         {
-            let data = self.channels.received_data(payload)?;
+            let data = self.channels.received_data(payload, self.now)?;
             self.rekey_if_due()?;
             return Ok(match data {
                 None => Step::Done,
@@ -350,6 +369,29 @@ impl<R: Role> Connection<R> {
         let payload = Zeroizing::new(payload.to_vec());
         self.handle_message(number, &payload, sequence_number)?;
         Ok(Step::Done)
+    }
+
+    /// A message that had to wait for an answer about its channel.
+    fn step_parked(&mut self, payload: &[u8]) -> Result<Step, Error> {
+        if !matches!(payload.first(), Some(&(table::CHANNEL_DATA | table::CHANNEL_EXTENDED_DATA))) {
+            self.handle_connection(payload)?;
+            return Ok(Step::Done);
+        }
+        let Some((channel, stream, length)) = self.channels.received_data(payload, self.now)?
+        else {
+            return Ok(Step::Done);
+        };
+        self.expanded.clear();
+        self.expanded.extend_from_slice(&payload[payload.len() - length..]);
+        Ok(Step::Data { channel, stream, range: 0..length, expanded: true })
+    }
+
+    /// The application has answered about a channel.
+    pub(crate) fn unpark(&mut self) {
+        if self.parked.is_some() {
+            self.unparked = true;
+            self.waiting = false;
+        }
     }
 
     fn step_ident(&mut self) -> Result<Step, Error> {

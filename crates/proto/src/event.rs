@@ -223,6 +223,7 @@ impl SignAsk {
 /// The remote wants a channel.
 #[derive(Debug)]
 pub struct ChannelAsk {
+    pub(crate) id: ChannelId,
     pub(crate) open: ChannelOpen,
     pub(crate) remote: u32,
     pub(crate) window: u32,

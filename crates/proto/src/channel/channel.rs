@@ -1,5 +1,7 @@
 //! The channels of a connection and what state each is in.
 
+use std::time::Instant;
+
 use crate::channel::window::{LocalWindow, RemoteWindow};
 use crate::error::{Error, Misbehaved, Misuse};
 use crate::event::{ChannelId, Stream};
@@ -12,6 +14,8 @@ pub struct Channel {
     pub remote: u32,
     /// Whether both ends know it. Requests may be sent before, data not.
     pub open: bool,
+    /// The remote asked for it and the application has not answered.
+    pub proposed: bool,
     /// Opened before authentication finished.
     pub early: bool,
     /// What the remote may send.
@@ -38,6 +42,7 @@ impl Channel {
         Self {
             remote: 0,
             open: false,
+            proposed: false,
             early: false,
             local_window: LocalWindow::new(window),
             remote_window: RemoteWindow::default(),
@@ -114,6 +119,16 @@ impl Channels {
             .ok_or_else(|| Misbehaved::UnknownChannel(number).into())
     }
 
+    /// Whether a message for this channel came before the application has
+    /// said whether there is to be one: a client that opens its channel early
+    /// sends the requests right behind it.
+    pub fn is_proposed(&self, payload: &[u8]) -> bool {
+        let mut reader = wire::Reader::new(payload.get(1..).unwrap_or_default());
+        let number = reader.u32().ok();
+        let channel = number.and_then(|number| self.get(ChannelId(number)));
+        channel.is_some_and(|channel| channel.proposed)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.count
@@ -131,6 +146,7 @@ impl Channels {
     pub fn received_data(
         &mut self,
         payload: &[u8],
+        now: Instant,
     ) -> Result<Option<(ChannelId, Stream, usize)>, Error> {
         let message = payload.first().copied().unwrap_or_default();
         let malformed = |error| Error::from(Misbehaved::Malformed { message, error });
@@ -154,7 +170,7 @@ impl Channels {
         if data.len() > limits::CHANNEL_PACKET_BYTES as usize {
             return Err(Misbehaved::ChannelPacketTooLarge.into());
         }
-        channel.local_window.received(data.len())?;
+        channel.local_window.received(data.len(), now)?;
         // After our CLOSE, and for streams that RFC 4254 does not define,
         // data are dropped; the latter still use up the window.
         if channel.sent_close || data.is_empty() {

@@ -5,7 +5,17 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Misbehaved};
 use crate::limits;
 
+/// A stall shorter than this is a scheduler's, not a link's.
+const SHORTEST_STALL: Duration = Duration::from_millis(1);
+
 /// What we let the remote send on a channel.
+///
+/// A window that is too small for its link shows by stalls: all that the
+/// remote knew it may send has come, and then nothing comes until our adjust
+/// has travelled there and the next byte back. The window doubles while such
+/// stalls take up more than an eighth of the time. On a short link there are
+/// none, and the window stays small, which also suits remotes that buffer as
+/// much as the window allows.
 #[derive(Debug)]
 pub struct LocalWindow {
     /// What the window is when all has been consumed.
@@ -15,14 +25,28 @@ pub struct LocalWindow {
     /// What was consumed and not yet given back.
     consumed: u32,
     fixed: bool,
-    last_adjust: Option<Instant>,
+    /// What was left when the last adjust went out, less what came since.
+    before_adjust: Option<u32>,
+    /// When that reached zero.
+    waiting_since: Option<Instant>,
+    stalled: Duration,
+    last_judged: Option<Instant>,
 }
 
 impl LocalWindow {
     /// A window of a fixed size, or one that grows.
     pub fn new(fixed: Option<u32>) -> Self {
         let size = fixed.unwrap_or(limits::WINDOW_START_BYTES);
-        Self { size, left: size, consumed: 0, fixed: fixed.is_some(), last_adjust: None }
+        Self {
+            size,
+            left: size,
+            consumed: 0,
+            fixed: fixed.is_some(),
+            before_adjust: None,
+            waiting_since: None,
+            stalled: Duration::ZERO,
+            last_judged: None,
+        }
     }
 
     /// The window's size.
@@ -34,24 +58,25 @@ impl LocalWindow {
     ///
     /// # Errors
     /// [`Misbehaved::WindowExceeded`].
-    pub fn received(&mut self, bytes: usize) -> Result<(), Error> {
+    pub fn received(&mut self, bytes: usize, now: Instant) -> Result<(), Error> {
         let left = (self.left as usize).checked_sub(bytes).ok_or(Misbehaved::WindowExceeded)?;
         self.left = left as u32;
+        if let Some(since) = self.waiting_since.take() {
+            self.stalled += now.saturating_duration_since(since);
+        }
+        if let Some(before) = self.before_adjust {
+            let rest = before.saturating_sub(bytes as u32);
+            self.before_adjust = (rest > 0).then_some(rest);
+            if before as usize == bytes {
+                self.waiting_since = Some(now);
+            }
+        }
         Ok(())
     }
 
     /// The application consumed `bytes`: how much to let the remote send on
-    /// top, if it is worth a message.
-    ///
-    /// Half a window that was used up in less than two round trips means that
-    /// the sender waits for us: the window doubles, as far as `spare` allows.
-    pub fn consumed(
-        &mut self,
-        bytes: usize,
-        now: Instant,
-        round_trip: Option<Duration>,
-        spare: u64,
-    ) -> Option<u32> {
+    /// top, if it is worth a message. The window grows by at most `spare`.
+    pub fn consumed(&mut self, bytes: usize, now: Instant, spare: u64) -> Option<u32> {
         let outstanding = self.size - self.left.min(self.size);
         self.consumed = self.consumed.saturating_add(bytes as u32).min(outstanding);
         if self.consumed < self.size / 2 {
@@ -59,20 +84,28 @@ impl LocalWindow {
         }
         let mut add = self.consumed;
         self.consumed = 0;
-        if !self.fixed {
-            let quick = match (self.last_adjust, round_trip) {
-                (Some(last), Some(trip)) => now.saturating_duration_since(last) < trip * 2,
-                _ => false,
-            };
+        if self.must_grow(now) {
             let larger = self.size.saturating_mul(2).min(limits::WINDOW_CAP_BYTES);
-            if quick && larger > self.size && u64::from(larger - self.size) <= spare {
+            if u64::from(larger - self.size) <= spare {
                 add += larger - self.size;
                 self.size = larger;
             }
         }
-        self.last_adjust = Some(now);
+        // Only what the remote surely knew of can be seen to run out.
+        if self.before_adjust.is_none() && self.left > 0 {
+            self.before_adjust = Some(self.left);
+        } else if self.left == 0 && self.waiting_since.is_none() {
+            self.waiting_since = Some(now);
+        }
         self.left += add;
         Some(add)
+    }
+
+    fn must_grow(&mut self, now: Instant) -> bool {
+        let stalled = std::mem::take(&mut self.stalled);
+        let judged = self.last_judged.replace(now);
+        let elapsed = judged.map_or(Duration::MAX, |last| now.saturating_duration_since(last));
+        !self.fixed && stalled >= SHORTEST_STALL && stalled >= elapsed / 8
     }
 }
 
@@ -115,8 +148,9 @@ mod tests {
     #[test]
     fn window_exceeded() {
         let mut window = LocalWindow::new(Some(100));
-        window.received(100).unwrap();
-        assert_eq!(window.received(1), Err(Error::Misbehaved(Misbehaved::WindowExceeded)));
+        let now = Instant::now();
+        window.received(100, now).unwrap();
+        assert_eq!(window.received(1, now), Err(Error::Misbehaved(Misbehaved::WindowExceeded)));
     }
 
     #[test]
@@ -127,25 +161,44 @@ mod tests {
 
     #[test]
     fn a_window_grows_only_for_a_sender_that_waits() {
-        let start = Instant::now();
-        let trip = Some(Duration::from_millis(100));
+        let mut now = Instant::now();
         let half = limits::WINDOW_START_BYTES as usize / 2;
         let mut window = LocalWindow::new(None);
-        window.received(half * 2).unwrap();
-        assert_eq!(window.consumed(half, start, trip, u64::MAX), Some(half as u32));
-        let later = start + Duration::from_secs(1);
-        assert_eq!(window.consumed(half, later, trip, u64::MAX), Some(half as u32));
-        window.received(half).unwrap();
-        let soon = later + Duration::from_millis(120);
-        assert_eq!(window.consumed(half, soon, trip, u64::MAX), Some(3 * half as u32));
+        // A short link: the next half comes before the last one is used up.
+        for _ in 0..4 {
+            window.received(half / 2, now).unwrap();
+            now += Duration::from_millis(10);
+            window.received(half / 2, now).unwrap();
+            assert_eq!(window.consumed(half, now, u64::MAX), Some(half as u32));
+        }
+        // A long one: all of it comes at once, then nothing for a round trip.
+        window.received(half, now).unwrap();
+        assert_eq!(window.consumed(half, now, u64::MAX), Some(half as u32));
+        now += Duration::from_millis(100);
+        window.received(half, now).unwrap();
+        assert_eq!(window.consumed(half, now, u64::MAX), Some(3 * half as u32));
         assert_eq!(window.size(), limits::WINDOW_START_BYTES * 2);
     }
 
     #[test]
+    fn a_window_grows_no_further_than_there_is_to_spare() {
+        let mut now = Instant::now();
+        let mut window = LocalWindow::new(None);
+        for _ in 0..10 {
+            let half = window.size() as usize / 2;
+            window.received(half, now).unwrap();
+            window.consumed(half, now, 0);
+            now += Duration::from_millis(100);
+        }
+        assert_eq!(window.size(), limits::WINDOW_START_BYTES);
+    }
+
+    #[test]
     fn consuming_more_than_came_opens_nothing() {
+        let now = Instant::now();
         let mut window = LocalWindow::new(Some(100));
-        window.received(60).unwrap();
-        assert_eq!(window.consumed(1000, Instant::now(), None, 0), Some(60));
+        window.received(60, now).unwrap();
+        assert_eq!(window.consumed(1000, now, 0), Some(60));
         assert_eq!(window.left, 100);
     }
 }

@@ -105,7 +105,6 @@ fn a_window_grows_over_a_long_link() {
     let client = Config { guess_kex: false, ..Config::client() };
     let mut pair = Pair::with(client, Config::server()).log_in();
     let channel = pair.open();
-    pair.server.statistics.round_trip = Some(Duration::from_millis(100));
     let mut per_trip = Vec::new();
     for _ in 0..12 {
         let before = pair.server_seen.data.len();
@@ -128,4 +127,31 @@ fn a_window_grows_over_a_long_link() {
         pair.run();
     }
     assert!(per_trip.last() > Some(&25_000_000), "{per_trip:?}");
+}
+
+/// A client that pipelines sends requests before it knows that the channel is.
+#[test]
+fn what_comes_for_a_proposed_channel_waits_for_the_answer() {
+    let mut pair = Pair::authenticated();
+    let open = crate::message::connection::Open {
+        kind: ChannelOpen::Session,
+        sender_channel: 0,
+        initial_window_size: 1000,
+        maximum_packet_size: 1000,
+    };
+    let mut bytes = Vec::new();
+    pair.client.open_channel(ChannelOpen::Session).unwrap();
+    bytes.extend(take(&mut pair.client));
+    let request = ChannelRequest::Exec { command: b"true".to_vec() };
+    let request = crate::message::connection::encode_request(0, &request, true);
+    pair.client.send_now(&request).unwrap();
+    pair.client.send_now(&open.encode()).unwrap();
+    bytes.extend(take(&mut pair.client));
+    give(&mut pair.server, &bytes);
+    let Some(Event::ChannelAsked(first)) = pair.server.poll_event(pair.now) else { panic!() };
+    assert!(pair.server.poll_event(pair.now).is_none());
+    let channel = pair.server.accept_channel(first).unwrap();
+    let next = pair.server.poll_event(pair.now);
+    assert!(matches!(next, Some(Event::ChannelRequested { channel: of, .. }) if of == channel));
+    assert!(matches!(pair.server.poll_event(pair.now), Some(Event::ChannelAsked(_))));
 }
