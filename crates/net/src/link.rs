@@ -149,6 +149,15 @@ impl<R: Role> Link<R> {
         }
     }
 
+    /// What is queued for the channel's outputs is the last of it: for a
+    /// channel that is attached after the remote's EOF.
+    pub fn end_output(&mut self, channel: ChannelId) {
+        if let Some(attached) = self.channels.get_mut(&channel) {
+            attached.handle_eof();
+            self.activate(channel);
+        }
+    }
+
     /// From now on, an input that has nothing has ended: for a pty whose shell
     /// is gone while others still hold it.
     pub fn end_input_when_empty(&mut self, channel: ChannelId) {

@@ -343,6 +343,7 @@ impl Application<Server> for Gate {
             Event::ChannelRefused { channel, .. } | Event::ChannelClosed { channel } => {
                 self.channel_gone(link, channel);
             }
+            Event::Eof { channel } => self.early_end(channel),
             Event::NewKeys { first: true } => {
                 if let Some(ident) = link.connection().remote_ident() {
                     log::debug!("Remote protocol version: {ident}");
@@ -352,9 +353,8 @@ impl Application<Server> for Gate {
         }
     }
 
-    fn data(&mut self, link: &mut Link<Server>, channel: ChannelId, _stream: Stream, data: &[u8]) {
-        // Before anything runs there is nobody to read it, and after it nobody will.
-        let _ = link.connection_mut().consumed(channel, data.len());
+    fn data(&mut self, link: &mut Link<Server>, channel: ChannelId, stream: Stream, data: &[u8]) {
+        self.early_data(link, channel, stream, data);
     }
 
     fn endpoint(&mut self, link: &mut Link<Server>, channel: ChannelId, event: EndpointEvent) {

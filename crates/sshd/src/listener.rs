@@ -59,6 +59,7 @@ struct Monitor {
     source: Option<IpAddr>,
     /// While nobody is authenticated.
     starting: Option<Channel>,
+    authenticated: bool,
     since: Instant,
     child: std::process::Child,
 }
@@ -193,8 +194,12 @@ impl<'a> Listener<'a> {
         let Some(channel) = &monitor.starting else { return };
         match channel.try_receive::<MonitorNews>() {
             Ok(None) => {}
+            Ok(Some((MonitorNews::Authenticated, _))) => {
+                monitor.authenticated = true;
+                monitor.starting = None;
+            }
             // When it is gone its exit status will tell how.
-            Ok(Some((MonitorNews::Authenticated, _))) | Err(_) => monitor.starting = None,
+            Err(_) => monitor.starting = None,
         }
     }
 
@@ -273,11 +278,11 @@ impl<'a> Listener<'a> {
                     return None;
                 }
             };
-            let Some(mut monitor) = self.monitors.remove(&Pid::as_raw(Some(pid))) else { continue };
+            let pid = Pid::as_raw(Some(pid));
             // The news may still be on its way when the monitor is gone already.
-            let news = monitor.starting.take().map(|channel| channel.try_receive::<MonitorNews>());
-            let authenticated =
-                matches!(news, None | Some(Ok(Some((MonitorNews::Authenticated, _)))));
+            self.hear(pid);
+            let Some(monitor) = self.monitors.remove(&pid) else { continue };
+            let authenticated = monitor.authenticated;
             let code = status.exit_status();
             if let (Some(offence), Some(source)) = (exit::offence(code, authenticated), monitor.source) {
                 self.penalise(source, offence);
@@ -439,7 +444,7 @@ impl<'a> Listener<'a> {
         };
         // A failure is that of a monitor which has ended already; its status is reaped.
         let sent = channel.send(&start, &[self.generation.sealed.as_fd(), socket.as_fd()]);
-        let monitor = Monitor { source, starting: Some(channel), since: Instant::now(), child };
+        let monitor = Monitor { source, starting: Some(channel), authenticated: false, since: Instant::now(), child };
         self.monitors.insert(monitor.child.id() as i32, monitor);
         sent
     }

@@ -396,6 +396,7 @@ fn serve(flags: Flags, detached: bool, arguments: &[OsString]) -> i32 {
     if !stays {
         return detach(arguments);
     }
+    crate::sys::descriptors::close_on_exec_from(3);
     // Before anything else uses standard input.
     let parent = if detached { spawn::parent_channel().ok() } else { None };
     let setup = match Setup::new(flags) {

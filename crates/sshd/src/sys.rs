@@ -1,5 +1,6 @@
 //! System calls that the safe libraries do not offer, each behind a safe function.
 //!
+//! - [`descriptors`]: those that nobody here opened
 //! - [`memory`]: giving free memory back
 //! - [`names`]: accounts and groups as the name service knows them, the shadow file
 //! - [`process`]: identities, namespaces, what a child does between fork and exec
@@ -17,6 +18,7 @@
     reason = "the widths of C's types differ between systems"
 )]
 
+pub mod descriptors;
 pub mod library;
 pub mod memory;
 pub mod names;

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use net::{Endpoint, EndpointEvent, Endpoints, Link};
 use proto::{
-    ChannelAsk, ChannelId, ChannelOpen, ChannelRequest, GlobalRequest, OpenFailure, Server,
+    ChannelAsk, ChannelId, ChannelOpen, ChannelRequest, GlobalRequest, OpenFailure, Server, Stream,
 };
 use wire::Writer;
 
@@ -21,6 +21,12 @@ pub(super) struct Local {
     number: Option<u32>,
     /// Requests that are to be answered, in order.
     asked: VecDeque<Asked>,
+    /// Data that came before there was anybody to read it; the window bounds it, as it
+    /// does not count as consumed.
+    early: Vec<u8>,
+    /// And the client had no more of it.
+    early_end: bool,
+    attached: bool,
     terminal: bool,
     exited: bool,
     input_ended: bool,
@@ -29,7 +35,17 @@ pub(super) struct Local {
 
 impl Local {
     fn new(number: Option<u32>) -> Self {
-        Local { number, asked: VecDeque::new(), terminal: false, exited: false, input_ended: false, closing: false }
+        Local {
+            number,
+            asked: VecDeque::new(),
+            early: Vec::new(),
+            early_end: false,
+            attached: false,
+            terminal: false,
+            exited: false,
+            input_ended: false,
+            closing: false,
+        }
     }
 }
 
@@ -301,7 +317,41 @@ impl Gate {
             return self.fail(link, &"descriptors are missing");
         };
         if let Err(error) = link.attach(channel, endpoints) {
-            self.fail(link, &error);
+            return self.fail(link, &error);
+        }
+        let Some(local) = self.locals.get_mut(&channel) else { return };
+        local.attached = true;
+        let early = std::mem::take(&mut local.early);
+        if !early.is_empty() {
+            link.queue_output(channel, Stream::Data, &early);
+        }
+        if local.early_end {
+            link.end_output(channel);
+        }
+    }
+
+    /// Data for a channel that nobody reads: not yet, or no longer.
+    pub(super) fn early_data(
+        &mut self,
+        link: &mut Link<Server>,
+        channel: ChannelId,
+        stream: Stream,
+        data: &[u8],
+    ) {
+        match self.locals.get_mut(&channel) {
+            Some(local) if !local.attached && stream == Stream::Data => {
+                local.early.extend_from_slice(data);
+            }
+            _ => {
+                let _ = link.connection_mut().consumed(channel, data.len());
+            }
+        }
+    }
+
+    /// EOF, which the driver passes on itself when somebody reads.
+    pub(super) fn early_end(&mut self, channel: ChannelId) {
+        if let Some(local) = self.locals.get_mut(&channel) {
+            local.early_end = !local.attached;
         }
     }
 

@@ -1,0 +1,209 @@
+//! Connections and sockets for the client.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::Test;
+use super::support::{Folder, Server, connect, free_port, outcome};
+
+pub const TESTS: &[Test] = &[
+    ("connect_through", connect_through),
+    ("forbidden_connections", forbidden_connections),
+    ("local_forward", local_forward),
+    ("remote_forward", remote_forward),
+    ("agent_forward", agent_forward),
+    ("no_agent", no_agent),
+    ("unix_socket", unix_socket),
+    ("jump", jump),
+];
+
+/// A port where everybody is told something.
+fn speaker(text: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(4) {
+            let _ = stream.unwrap().write_all(text.as_bytes());
+        }
+    });
+    port
+}
+
+fn through(server: &Server, port: u16) -> super::support::Outcome {
+    let place = format!("127.0.0.1:{port}");
+    outcome(server.folder.ssh(&["-W", &place, &server.folder.target()]))
+}
+
+fn connect_through() {
+    let server = Server::start("");
+    assert_eq!(through(&server, speaker("hello")).out, "hello");
+    let nobody = through(&server, free_port());
+    assert!(nobody.out.is_empty() && nobody.status != Some(0), "{}", nobody.err);
+}
+
+fn forbidden_connections() {
+    let port = speaker("hello");
+    let server = Server::start("AllowTcpForwarding no");
+    let seen = through(&server, port);
+    assert!(seen.err.contains("administratively prohibited"), "{}", seen.err);
+    server.folder.wait_for("but the request was denied.");
+    assert_eq!(through(&Server::start("DisableForwarding yes"), port).out, "");
+    let server = Server::start(&format!("PermitOpen 127.0.0.1:{port}"));
+    assert_eq!(through(&server, port).out, "hello");
+    assert_eq!(through(&server, speaker("other")).out, "");
+    server.folder.authorize("permitopen=\"127.0.0.1:1\"", "user");
+    assert_eq!(through(&server, port).out, "");
+    server.folder.authorize("restrict", "user");
+    assert_eq!(through(&server, port).out, "");
+}
+
+fn local_forward() {
+    let server = Server::start("");
+    let (here, there) = (free_port(), speaker("through the tunnel"));
+    let forward = format!("127.0.0.1:{here}:localhost:{there}");
+    let mut ssh = server
+        .folder
+        .ssh(&["-N", "-o", "ExitOnForwardFailure=yes", "-L", &forward, &server.folder.target()])
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    let mut stream = loop {
+        match std::net::TcpStream::connect(("127.0.0.1", here)) {
+            Ok(stream) => break stream,
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "through the tunnel");
+    ssh.kill().unwrap();
+    ssh.wait().unwrap();
+}
+
+fn remote_forward() {
+    let server = Server::start("");
+    let (there, here) = (free_port(), speaker("from the client"));
+    let forward = format!("{there}:127.0.0.1:{here}");
+    let options = ["-o", "ExitOnForwardFailure=yes", "-R", &forward];
+    let mut arguments = options.to_vec();
+    let target = server.folder.target();
+    arguments.extend([target.as_str(), "echo ready; sleep 20"]);
+    let mut ssh = server.folder.ssh(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut byte = [0];
+    ssh.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+    let mut text = String::new();
+    connect(there).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "from the client");
+    ssh.kill().unwrap();
+    ssh.wait().unwrap();
+    // A port of the server's choice is told to the client.
+    let seen = server.login_with(
+        &["-R", &format!("0:127.0.0.1:{here}")],
+        "true",
+    );
+    assert!(seen.err.contains("Allocated port "), "{}", seen.err);
+    let forbidden = Server::start("AllowTcpForwarding local");
+    let seen = forbidden.login_with(&options, "true");
+    assert_eq!(seen.status, Some(255), "{}", seen.err);
+}
+
+/// An agent with the user's key. Ends with the value.
+struct Agent {
+    socket: String,
+    process: std::process::Child,
+}
+
+impl Agent {
+    fn start(folder: &Folder) -> Agent {
+        let socket = folder.show("agent");
+        let process =
+            Command::new("ssh-agent").args(["-D", "-a", &socket]).stdout(Stdio::null()).spawn();
+        let agent = Agent { socket, process: process.unwrap() };
+        while !folder.path("agent").exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let added = Command::new("ssh-add")
+            .args(["-q", &folder.show("user")])
+            .env("SSH_AUTH_SOCK", &agent.socket)
+            .status();
+        assert!(added.unwrap().success());
+        agent
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn agent_forward() {
+    let server = Server::start("");
+    let agent = Agent::start(&server.folder);
+    let target = server.folder.target();
+    let command = "ssh-add -l; ssh-add -L | wc -l; stat -c %a $(dirname $SSH_AUTH_SOCK); echo $SSH_AUTH_SOCK";
+    let mut ssh = server.folder.ssh(&["-A", &target, command]);
+    ssh.env("SSH_AUTH_SOCK", &agent.socket);
+    let seen = outcome(ssh);
+    let lines: Vec<&str> = seen.out.lines().collect();
+    assert!(lines[0].contains("SHA256:"), "{} {}", seen.out, seen.err);
+    assert_eq!(lines[1..3], ["1", "700"]);
+    let socket = std::path::Path::new(lines[3]).to_owned();
+    let until = Instant::now() + Duration::from_secs(20);
+    while socket.exists() {
+        assert!(Instant::now() < until, "the socket stays");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn no_agent() {
+    let server = Server::start("AllowAgentForwarding no");
+    let agent = Agent::start(&server.folder);
+    let target = server.folder.target();
+    let mut ssh = server.folder.ssh(&["-A", &target, "echo \"[$SSH_AUTH_SOCK]\""]);
+    ssh.env("SSH_AUTH_SOCK", &agent.socket);
+    assert_eq!(outcome(ssh).out, "[]\n");
+}
+
+fn unix_socket() {
+    let server = Server::start("");
+    let path = server.folder.path("there");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || {
+        let _ = listener.accept().unwrap().0.write_all(b"by path");
+    });
+    let (here, there) = (free_port(), server.folder.show("there"));
+    let forward = format!("127.0.0.1:{here}:{there}");
+    let target = server.folder.target();
+    let mut ssh = server.folder.ssh(&["-N", "-L", &forward, &target]).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    let mut stream = loop {
+        match std::net::TcpStream::connect(("127.0.0.1", here)) {
+            Ok(stream) => break stream,
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "by path");
+    ssh.kill().unwrap();
+    ssh.wait().unwrap();
+}
+
+fn jump() {
+    // The second login goes through the first one's connection, as `-J` does it.
+    let server = Server::start("");
+    let folder = &server.folder;
+    let proxy = format!(
+        "ProxyCommand=ssh -F none -i {} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -p {} -W 127.0.0.1:%p {}",
+        folder.show("user"),
+        folder.port,
+        folder.target()
+    );
+    assert_eq!(server.login_with(&["-o", &proxy], "echo twice").out, "twice\n");
+}

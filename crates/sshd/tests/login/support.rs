@@ -1,0 +1,286 @@
+//! A server of our own in a folder of its own, and ways to log in to it.
+
+use std::fmt::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The folder of one test: keys, configuration, log.
+pub struct Folder {
+    folder: tempfile::TempDir,
+    pub port: u16,
+    pub user: String,
+}
+
+/// A running server. Ends with the value.
+pub struct Server {
+    pub folder: Folder,
+    process: Child,
+}
+
+/// What a login came to.
+pub struct Outcome {
+    pub status: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Folder {
+    pub fn new() -> Folder {
+        let folder = tempfile::tempdir().unwrap();
+        let this = Folder { port: free_port(), user: own_name(), folder };
+        this.keygen("host");
+        this.keygen("user");
+        this.authorize("", "user");
+        let key = std::fs::read_to_string(this.path("host.pub")).unwrap();
+        std::fs::write(this.path("known"), format!("[127.0.0.1]:{} {key}", this.port)).unwrap();
+        this
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn show(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// Makes a key pair.
+    pub fn keygen(&self, name: &str) {
+        self.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", name]);
+    }
+
+    /// Lets a key in, with options.
+    pub fn authorize(&self, options: &str, key: &str) {
+        let public = std::fs::read_to_string(self.path(&format!("{key}.pub"))).unwrap();
+        std::fs::write(self.path("authorized"), format!("{options} {public}").trim_start()).unwrap();
+    }
+
+    /// Runs a program in the folder, which must succeed.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> String {
+        let output =
+            Command::new(program).args(arguments).current_dir(self.folder.path()).output().unwrap();
+        assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Writes the configuration: what every test needs, with `more` before it.
+    pub fn configure(&self, more: &str) {
+        let mut text = format!("{more}\n");
+        // A Match block has to be the last thing.
+        let (global, matched) = text.split_once("Match ").map_or((text.as_str(), None), |(g, m)| (g, Some(m)));
+        let mut all = global.to_owned();
+        writeln!(all, "Port {}\nListenAddress 127.0.0.1", self.port).unwrap();
+        for (keyword, name) in
+            [("HostKey", "host"), ("PidFile", "pid"), ("AuthorizedKeysFile", "authorized")]
+        {
+            writeln!(all, "{keyword} {}", self.show(name)).unwrap();
+        }
+        all.push_str("StrictModes no\nLogLevel VERBOSE\nPerSourcePenalties no\nPrintMotd no\n");
+        if let Some(matched) = matched {
+            write!(all, "Match {matched}").unwrap();
+        }
+        text = all;
+        std::fs::write(self.path("config"), text).unwrap();
+    }
+
+    /// The server program: this one, by another name.
+    pub fn sshd(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        use std::os::unix::process::CommandExt;
+        command.arg0("sshd").args(arguments).current_dir(self.folder.path());
+        command
+    }
+
+    /// A client of this folder's server.
+    pub fn ssh(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("ssh");
+        command.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"]);
+        let known = format!("UserKnownHostsFile={}", self.show("known"));
+        command.args(["-o", &known, "-o", "UpdateHostKeys=no"]);
+        command.args(["-p", &self.port.to_string(), "-i", &self.show("user")]);
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    pub fn target(&self) -> String {
+        format!("{}@127.0.0.1", self.user)
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Waits for a line in the log.
+    pub fn wait_for(&self, text: &str) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !self.log().contains(text) {
+            assert!(Instant::now() < until, "{text:?} is not in the log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Server {
+    /// Starts a server with this much more in its configuration.
+    pub fn start(more: &str) -> Server {
+        let folder = Folder::new();
+        folder.configure(more);
+        Server::start_in(folder, &[], &[])
+    }
+
+    pub fn start_in(folder: Folder, arguments: &[&str], environment: &[(&str, &str)]) -> Server {
+        let mut all = vec!["-D", "-f", "config", "-E", "log"];
+        all.extend(arguments);
+        let mut command = folder.sshd(&all);
+        command.envs(environment.iter().copied()).stdin(Stdio::null());
+        let process = command.spawn().unwrap();
+        let server = Server { folder, process };
+        server.folder.wait_for("Server listening on");
+        server
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the listener to end.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.process.wait().unwrap().code()
+    }
+
+    /// Logs in and runs a command.
+    pub fn login(&self, command: &str) -> Outcome {
+        self.login_with(&[], command)
+    }
+
+    pub fn login_with(&self, options: &[&str], command: &str) -> Outcome {
+        let target = self.folder.target();
+        let mut arguments = options.to_vec();
+        arguments.extend([target.as_str(), command]);
+        outcome(self.folder.ssh(&arguments))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.pid().to_string()).stderr(Stdio::null()).status();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log ---\n{}", self.folder.log());
+        }
+    }
+}
+
+/// Runs a command to its end, but not for ever.
+pub fn outcome(mut command: Command) -> Outcome {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id().to_string();
+    let (done, finished) = std::sync::mpsc::channel::<()>();
+    let guard = std::thread::spawn(move || {
+        if finished.recv_timeout(Duration::from_secs(60)).is_err() {
+            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        }
+    });
+    drop(child.stdin.take());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let _ = done.send(());
+    guard.join().unwrap();
+    Outcome {
+        status: status.code(),
+        out: String::from_utf8_lossy(&stdout).into_owned(),
+        err: String::from_utf8_lossy(&stderr).into_owned(),
+    }
+}
+
+/// Asserts that a login was refused.
+#[track_caller]
+pub fn assert_refused(outcome: &Outcome) {
+    assert_eq!(outcome.status, Some(255), "{} {}", outcome.out, outcome.err);
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+pub fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn own_name() -> String {
+    let output = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A user of the system for one test. Goes with the value.
+pub struct SystemUser {
+    pub name: String,
+}
+
+impl SystemUser {
+    /// With this password; nothing when this process may not make users.
+    pub fn new(password: &str) -> Option<SystemUser> {
+        if !is_root() || !Path::new("/usr/sbin/useradd").exists() {
+            println!("(not root, or no useradd: left out)");
+            return None;
+        }
+        let name = format!("kw{}x{}", std::process::id() % 100_000, free_port());
+        let made = Command::new("/usr/sbin/useradd").args(["-m", "-s", "/bin/sh", &name]).status();
+        assert!(made.unwrap().success());
+        let user = SystemUser { name };
+        let mut child =
+            Command::new("/usr/sbin/chpasswd").stdin(Stdio::piped()).spawn().unwrap();
+        use std::io::Write;
+        let line = format!("{}:{password}\n", user.name);
+        child.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+        Some(user)
+    }
+
+    /// A login by password, typed by a program.
+    pub fn login(&self, folder: &Folder, method: &str, password: &str, command: &str) -> Outcome {
+        let asker = folder.path("asker");
+        std::fs::write(&asker, format!("#!/bin/sh\necho '{password}'\n")).unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&asker, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let target = format!("{}@127.0.0.1", self.name);
+        let preferred = format!("PreferredAuthentications={method}");
+        let mut ssh = folder.ssh(&["-o", "NumberOfPasswordPrompts=1", "-o", &preferred, &target, command]);
+        // The first of two values counts.
+        let arguments: Vec<_> = ssh.get_args().map(ToOwned::to_owned).collect();
+        let mut again = Command::new("setsid");
+        again.args(["ssh", "-o", "BatchMode=no"]).args(arguments);
+        again.current_dir(folder.path(".")).stdin(Stdio::null());
+        again.envs([("SSH_ASKPASS_REQUIRE", "force")]).env("SSH_ASKPASS", asker);
+        ssh = again;
+        outcome(ssh)
+    }
+}
+
+impl Drop for SystemUser {
+    fn drop(&mut self) {
+        // Its processes may take a moment to end.
+        for _ in 0..20 {
+            let gone = Command::new("/usr/sbin/userdel")
+                .args(["-r", &self.name])
+                .stderr(Stdio::null())
+                .status();
+            if gone.is_ok_and(|status| status.success()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
