@@ -8,6 +8,9 @@ use crate::limits;
 /// A stall shorter than this is a scheduler's, not a link's.
 const SHORTEST_STALL: Duration = Duration::from_millis(1);
 
+/// Two stalls in three periods: one alone may be a busy machine's.
+const STALLS: u8 = 3;
+
 /// What we let the remote send on a channel.
 ///
 /// A window that is too small for its link shows by stalls: all that the
@@ -30,6 +33,8 @@ pub struct LocalWindow {
     /// When that reached zero.
     waiting_since: Option<Instant>,
     stalled: Duration,
+    /// Two up for a period with a stall, one down for a period without.
+    stalls: u8,
     last_judged: Option<Instant>,
 }
 
@@ -45,6 +50,7 @@ impl LocalWindow {
             before_adjust: None,
             waiting_since: None,
             stalled: Duration::ZERO,
+            stalls: 0,
             last_judged: None,
         }
     }
@@ -105,7 +111,12 @@ impl LocalWindow {
         let stalled = std::mem::take(&mut self.stalled);
         let judged = self.last_judged.replace(now);
         let elapsed = judged.map_or(Duration::MAX, |last| now.saturating_duration_since(last));
-        !self.fixed && stalled >= SHORTEST_STALL && stalled >= elapsed / 8
+        if stalled >= SHORTEST_STALL && stalled >= elapsed / 8 {
+            self.stalls = (self.stalls + 2).min(STALLS + 1);
+        } else {
+            self.stalls = self.stalls.saturating_sub(1);
+        }
+        !self.fixed && self.stalls >= STALLS
     }
 }
 
@@ -172,11 +183,11 @@ mod tests {
             assert_eq!(window.consumed(half, now, u64::MAX), Some(half as u32));
         }
         // A long one: all of it comes at once, then nothing for a round trip.
-        window.received(half, now).unwrap();
-        assert_eq!(window.consumed(half, now, u64::MAX), Some(half as u32));
-        now += Duration::from_millis(100);
-        window.received(half, now).unwrap();
-        assert_eq!(window.consumed(half, now, u64::MAX), Some(3 * half as u32));
+        for expected in [half, half, 3 * half] {
+            window.received(half, now).unwrap();
+            assert_eq!(window.consumed(half, now, u64::MAX), Some(expected as u32));
+            now += Duration::from_millis(100);
+        }
         assert_eq!(window.size(), limits::WINDOW_START_BYTES * 2);
     }
 
