@@ -20,11 +20,11 @@ fi
 export RUSTC_BOOTSTRAP=1
 targets=(${TARGETS:-$(cargo fuzz list)})
 cargo fuzz build || exit 1
+cargo run --quiet -p keyway-testkit --example fuzz_seeds -- fuzz/corpus || exit 1
 failed=()
+# The corpus is kept, so each run goes on from the last.
 for target in "${targets[@]}"; do
   echo "fuzz: $target for $seconds s"
-  # Inputs that were interesting before are kept, so each run goes on from the last.
-  mkdir -p "fuzz/corpus/$target"
   if ! cargo fuzz run "$target" -- -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
       -max_len=8192 -verbosity=0 -print_final_stats=1 >"target/fuzz-$target.log" 2>&1; then
     failed+=("$target")
