@@ -34,6 +34,8 @@ impl<R: Role> Connection<R> {
         if let Some(guess) = early {
             channel.early = true;
             channel.remote = guess;
+        } else {
+            channel.greeted = Some(self.now);
         }
         let initial_window_size = channel.local_window.size();
         let id = self.channels.add(channel).ok_or(Misuse::TooLarge("the number of channels"))?;
@@ -54,7 +56,10 @@ impl<R: Role> Connection<R> {
     /// [`Misuse`] when it was answered already.
     pub fn accept_channel(&mut self, ask: ChannelAsk) -> Result<ChannelId, Error> {
         let id = ask.id;
+        // Requests that are here already say nothing of the way there and back.
+        let greeted = (!self.has_parked()).then_some(self.now);
         let channel = self.answered(id)?;
+        channel.greeted = greeted;
         channel.opened(ask.remote, ask.window, ask.packet);
         let payload = message::OpenConfirmation {
             recipient_channel: ask.remote,
@@ -293,13 +298,13 @@ impl<R: Role> Connection<R> {
     /// # Errors
     /// Only when the connection cannot send.
     pub fn consumed(&mut self, channel: ChannelId, bytes: usize) -> Result<(), Error> {
-        let now = self.now;
+        let (now, round_trip) = (self.now, self.statistics.round_trip);
         let spare = self.channels.spare_window();
         let Ok(state) = self.channels.ours(channel) else { return Ok(()) };
         if state.received_eof || state.sent_close {
             return Ok(());
         }
-        let Some(add) = state.local_window.consumed(bytes, now, spare) else {
+        let Some(add) = state.local_window.consumed(bytes, now, round_trip, spare) else {
             return Ok(());
         };
         let payload = message::encode_window_adjust(state.remote, add);
@@ -432,11 +437,13 @@ impl<R: Role> Connection<R> {
             return Err(Misbehaved::UnknownChannel(number).into());
         }
         let guessed = std::mem::take(&mut state.early).then_some(state.remote);
+        let greeted = state.greeted.take();
         state.opened(
             confirmed.sender_channel,
             confirmed.initial_window_size,
             confirmed.maximum_packet_size,
         );
+        self.sample_round_trip(greeted);
         let channel = ChannelId(number);
         if let Some(guess) = guessed {
             R::opened_early(self, channel, guess, confirmed.sender_channel)?;
@@ -472,6 +479,8 @@ impl<R: Role> Connection<R> {
 
     fn handle_request(&mut self, payload: &[u8]) -> Result<(), Error> {
         let (number, request, want_reply) = message::decode_request(payload)?;
+        let greeted = self.opened(number)?.greeted.take();
+        self.sample_round_trip(greeted);
         let state = self.opened(number)?;
         if state.sent_close {
             return Ok(());

@@ -386,6 +386,11 @@ impl<R: Role> Connection<R> {
         Ok(Step::Data { channel, stream, range: 0..length, expanded: true })
     }
 
+    /// Whether a message waits for an answer about its channel.
+    pub(crate) fn has_parked(&self) -> bool {
+        self.parked.is_some()
+    }
+
     /// The application has answered about a channel.
     pub(crate) fn unpark(&mut self) {
         if self.parked.is_some() {

@@ -30,6 +30,8 @@ pub struct Channel {
     pub sent_close: bool,
     /// EOF came.
     pub received_eof: bool,
+    /// When we opened or confirmed it, until the remote's first word about it.
+    pub greeted: Option<Instant>,
     /// Our requests that await an answer.
     pub asked: usize,
     /// The remote's requests that await an answer.
@@ -50,6 +52,7 @@ impl Channel {
             sent_eof: false,
             sent_close: false,
             received_eof: false,
+            greeted: None,
             asked: 0,
             unanswered: 0,
         }

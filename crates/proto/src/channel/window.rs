@@ -16,9 +16,9 @@ const STALLS: u8 = 3;
 /// A window that is too small for its link shows by stalls: all that the
 /// remote knew it may send has come, and then nothing comes until our adjust
 /// has travelled there and the next byte back. The window doubles while such
-/// stalls take up more than an eighth of the time. On a short link there are
-/// none, and the window stays small, which also suits remotes that buffer as
-/// much as the window allows.
+/// stalls take up more than an eighth of the time, and while it is not far
+/// beyond bandwidth x delay: on a short link stalls are the scheduler's, and
+/// a larger window would only be buffered by the remote.
 #[derive(Debug)]
 pub struct LocalWindow {
     /// What the window is when all has been consumed.
@@ -82,7 +82,13 @@ impl LocalWindow {
 
     /// The application consumed `bytes`: how much to let the remote send on
     /// top, if it is worth a message. The window grows by at most `spare`.
-    pub fn consumed(&mut self, bytes: usize, now: Instant, spare: u64) -> Option<u32> {
+    pub fn consumed(
+        &mut self,
+        bytes: usize,
+        now: Instant,
+        round_trip: Option<Duration>,
+        spare: u64,
+    ) -> Option<u32> {
         let outstanding = self.size - self.left.min(self.size);
         self.consumed = self.consumed.saturating_add(bytes as u32).min(outstanding);
         if self.consumed < self.size / 2 {
@@ -90,7 +96,7 @@ impl LocalWindow {
         }
         let mut add = self.consumed;
         self.consumed = 0;
-        if self.must_grow(now) {
+        if self.must_grow(add, now, round_trip) {
             let larger = self.size.saturating_mul(2).min(limits::WINDOW_CAP_BYTES);
             if u64::from(larger - self.size) <= spare {
                 add += larger - self.size;
@@ -107,7 +113,7 @@ impl LocalWindow {
         Some(add)
     }
 
-    fn must_grow(&mut self, now: Instant) -> bool {
+    fn must_grow(&mut self, bytes: u32, now: Instant, round_trip: Option<Duration>) -> bool {
         let stalled = std::mem::take(&mut self.stalled);
         let judged = self.last_judged.replace(now);
         let elapsed = judged.map_or(Duration::MAX, |last| now.saturating_duration_since(last));
@@ -116,7 +122,12 @@ impl LocalWindow {
         } else {
             self.stalls = self.stalls.saturating_sub(1);
         }
-        !self.fixed && self.stalls >= STALLS
+        // A period is half a window, so on a link that it limits the rate
+        // x delay is half of it; twice that is margin.
+        let Some(round_trip) = round_trip else { return false };
+        let rate = f64::from(bytes) / elapsed.as_secs_f64().max(1e-6);
+        let useful = 4.0 * rate * round_trip.as_secs_f64();
+        !self.fixed && self.stalls >= STALLS && f64::from(self.size) <= useful
     }
 }
 
@@ -174,21 +185,36 @@ mod tests {
     fn a_window_grows_only_for_a_sender_that_waits() {
         let mut now = Instant::now();
         let half = limits::WINDOW_START_BYTES as usize / 2;
+        let trip = Some(Duration::from_millis(100));
         let mut window = LocalWindow::new(None);
         // A short link: the next half comes before the last one is used up.
         for _ in 0..4 {
             window.received(half / 2, now).unwrap();
             now += Duration::from_millis(10);
             window.received(half / 2, now).unwrap();
-            assert_eq!(window.consumed(half, now, u64::MAX), Some(half as u32));
+            assert_eq!(window.consumed(half, now, trip, u64::MAX), Some(half as u32));
         }
         // A long one: all of it comes at once, then nothing for a round trip.
         for expected in [half, half, 3 * half] {
             window.received(half, now).unwrap();
-            assert_eq!(window.consumed(half, now, u64::MAX), Some(expected as u32));
+            assert_eq!(window.consumed(half, now, trip, u64::MAX), Some(expected as u32));
             now += Duration::from_millis(100);
         }
         assert_eq!(window.size(), limits::WINDOW_START_BYTES * 2);
+    }
+
+    #[test]
+    fn stalls_of_a_busy_machine_do_not_make_a_window_grow() {
+        let mut now = Instant::now();
+        let half = limits::WINDOW_START_BYTES as usize / 2;
+        let mut window = LocalWindow::new(None);
+        for _ in 0..20 {
+            window.received(half, now).unwrap();
+            let trip = Some(Duration::from_micros(300));
+            window.consumed(half, now, trip, u64::MAX);
+            now += Duration::from_millis(4);
+        }
+        assert_eq!(window.size(), limits::WINDOW_START_BYTES);
     }
 
     #[test]
@@ -198,7 +224,7 @@ mod tests {
         for _ in 0..10 {
             let half = window.size() as usize / 2;
             window.received(half, now).unwrap();
-            window.consumed(half, now, 0);
+            window.consumed(half, now, Some(Duration::from_millis(100)), 0);
             now += Duration::from_millis(100);
         }
         assert_eq!(window.size(), limits::WINDOW_START_BYTES);
@@ -209,7 +235,7 @@ mod tests {
         let now = Instant::now();
         let mut window = LocalWindow::new(Some(100));
         window.received(60, now).unwrap();
-        assert_eq!(window.consumed(1000, now, 0), Some(60));
+        assert_eq!(window.consumed(1000, now, None, 0), Some(60));
         assert_eq!(window.left, 100);
     }
 }

@@ -105,6 +105,7 @@ fn a_window_grows_over_a_long_link() {
     let client = Config { guess_kex: false, ..Config::client() };
     let mut pair = Pair::with(client, Config::server()).log_in();
     let channel = pair.open();
+    pair.server.statistics.round_trip = Some(Duration::from_millis(100));
     let mut per_trip = Vec::new();
     for _ in 0..12 {
         let before = pair.server_seen.data.len();
