@@ -135,7 +135,7 @@ impl Flags {
             b'h' => self.options.push(format!("HostKey {}", quoted(&text()?))),
             b'c' => self.options.push(format!("HostCertificate {}", quoted(&text()?))),
             b'C' => {
-                for part in text()?.split(',') {
+                for part in text()?.split(',').filter(|part| !part.is_empty()) {
                     let (keyword, value) = part
                         .split_once('=')
                         .map_or((part, ""), |(keyword, value)| (keyword, value));
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_taken_apart() {
-        let flags = parse(&["-T", "-C", "user=me,host=h,addr=::1,lport=22"]).unwrap();
+        let flags = parse(&["-T", "-C", "user=me,host=h,addr=::1,lport=22,"]).unwrap();
         assert_eq!(flags.task, Task::Dump);
         assert_eq!(flags.connection_part("addr"), Some("::1"));
         assert_eq!(flags.connection_part("laddr"), None);

@@ -252,10 +252,11 @@ impl<'a> Listener<'a> {
                     let open = std::mem::take(&mut self.sockets);
                     self.sockets = sockets::bind(&self.generation.settings, open);
                 }
+                // Written again in any case: scripts take it for the sign that this is done.
                 if self.pid_file != self.generation.settings.pid_file.value {
                     self.remove_pid_file();
-                    self.write_pid_file();
                 }
+                self.write_pid_file();
             }
             Err(error) => {
                 for line in error.lines() {

@@ -27,7 +27,7 @@ const REFUSAL_TIME: Duration = Duration::from_millis(5);
 /// No longer name is looked up; Linux allows 32 bytes.
 const USER_BYTES: usize = 256;
 /// A banner file may have this much.
-const BANNER_BYTES: u64 = 64 * 1024;
+const BANNER_BYTES: u64 = 120 * 1024;
 
 /// The methods that we have, in the order in which they are offered.
 const METHODS: [&str; 3] = ["publickey", "password", "keyboard-interactive"];
@@ -368,7 +368,9 @@ impl Authentication {
             host_bound,
         };
         let judged = publickey::judge(&question, facts, &self.account, self.valid, &self.settings);
-        if self.used_keys.iter().any(|used| used == blob) {
+        // A certificate does not make another key of it.
+        let plain = judged.plain_key;
+        if self.used_keys.contains(&plain) {
             log::info!("publickey: this key was used for this login already");
             return (judged.description, Outcome::Bad);
         }
@@ -376,7 +378,7 @@ impl Authentication {
             None => Outcome::Bad,
             Some(_) if signature.is_none() => Outcome::Going(Verdict::PublicKeyOk),
             Some(options) => {
-                self.candidate = Some(blob.to_vec());
+                self.candidate = Some(plain);
                 self.options.restrict(options);
                 Outcome::Good
             }

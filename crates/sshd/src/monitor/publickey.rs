@@ -41,6 +41,8 @@ pub(super) struct KeyQuestion<'a> {
 pub(super) struct Judged {
     /// The key, for the log.
     pub(super) description: String,
+    /// The blob of the key without a certificate.
+    pub(super) plain_key: Vec<u8>,
     /// The restrictions that come with it, when it lets the user in.
     pub(super) allowed: Option<LoginOptions>,
 }
@@ -61,29 +63,35 @@ pub(super) fn judge(
     valid: bool,
     settings: &ServerSettings,
 ) -> Judged {
-    let refused = |description: String| Judged { description, allowed: None };
+    let judged = |description: String, plain_key: &[u8], allowed| Judged {
+        description,
+        plain_key: plain_key.to_vec(),
+        allowed,
+    };
     let key = match acceptable(question, settings) {
         Ok(key) => key,
         Err(reason) => {
             log::info!(target: crate::VERBOSE, "{reason} [preauth]");
-            return refused(String::new());
+            return judged(String::new(), &[], None);
         }
     };
-    let description = describe(&key, settings);
+    let plain = key.plain();
+    let judged = |allowed| judged(describe(&key, settings), plain.blob(), allowed);
     let found = find(&key, facts, account, settings);
-    let Some(grant) = found.filter(|_| valid) else { return refused(description) };
+    let Some(grant) = found.filter(|_| valid) else { return judged(None) };
     let Some(signature) = question.signature else {
-        return Judged { description, allowed: Some(grant.options) };
+        return judged(Some(grant.options));
     };
     if facts.session_id.is_empty() || signature.len() > BLOB_BYTES {
-        return refused(description);
+        return judged(None);
     }
     let data = signed_data(question, facts);
     match key.verify(question.algorithm, &data, signature, &grant.verify) {
-        Ok(_) => Judged { description, allowed: Some(grant.options) },
+        Ok(_) => judged(Some(grant.options)),
         Err(error) => {
-            log::info!("signature of {description} for {}: {error}", printable(question.user, 100));
-            refused(description)
+            let key = describe(&key, settings);
+            log::info!("signature of {key} for {}: {error}", printable(question.user, 100));
+            judged(None)
         }
     }
 }
