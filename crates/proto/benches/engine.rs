@@ -3,6 +3,8 @@
 //! `cargo bench -p keyway-proto` prints seconds per GiB for each cipher; the
 //! cipher's own work, both ways, stands beside it.
 
+#![expect(clippy::expect_used, clippy::cast_precision_loss, reason = "a program that only measures")]
+
 use std::time::Instant;
 
 use keys::{KeyKind, PrivateKey};
