@@ -3,7 +3,11 @@
 //! `cargo bench -p keyway-proto` prints seconds per GiB for each cipher; the
 //! cipher's own work, both ways, stands beside it.
 
-#![expect(clippy::expect_used, clippy::cast_precision_loss, reason = "a program that only measures")]
+#![expect(
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    reason = "a program that only measures"
+)]
 
 use std::time::Instant;
 
@@ -88,7 +92,7 @@ fn deliver_to_server(
                     server.answer_sign(ask, Some(signature)).expect("an answer");
                 }
                 Event::Authenticate(_) => {
-                    server.answer_auth(AuthAnswer::Accept).expect("an answer")
+                    server.answer_auth(AuthAnswer::Accept).expect("an answer");
                 }
                 Event::ChannelAsked(ask) => {
                     server.accept_channel(ask).expect("a channel");
