@@ -54,7 +54,7 @@ fn create_beside(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     loop {
         let mut random = [0; 6];
         crypto::random::fill(&mut random);
-        let suffix: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let suffix = crate::text::hex(&random);
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{suffix}"));
         let beside = PathBuf::from(name);

@@ -119,21 +119,21 @@ mod tests {
         line.split(' ').map(OsString::from).collect()
     }
 
-    fn found(letter: char, value: &str) -> Option<Found> {
-        Some(Found { letter, value: value.into() })
+    fn found(letter: char, value: &str) -> Found {
+        Found { letter, value: value.into() }
     }
 
     #[test]
     fn combined_attached_and_separate() {
         let words = words("-vNp22 -o A=b host -t");
         let mut options = Getopt::new(&words, "vNp:o:t");
-        assert_eq!(options.next(), Ok(found('v', "")));
-        assert_eq!(options.next(), Ok(found('N', "")));
-        assert_eq!(options.next(), Ok(found('p', "22")));
-        assert_eq!(options.next(), Ok(found('o', "A=b")));
+        assert_eq!(options.next(), Ok(Some(found('v', ""))));
+        assert_eq!(options.next(), Ok(Some(found('N', ""))));
+        assert_eq!(options.next(), Ok(Some(found('p', "22"))));
+        assert_eq!(options.next(), Ok(Some(found('o', "A=b"))));
         assert_eq!(options.next(), Ok(None));
         assert_eq!(options.take_word(), Some(OsStr::new("host")));
-        assert_eq!(options.next(), Ok(found('t', "")));
+        assert_eq!(options.next(), Ok(Some(found('t', ""))));
         assert_eq!(options.rest().len(), 0);
     }
 

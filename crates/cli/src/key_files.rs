@@ -10,7 +10,8 @@ use std::path::Path;
 pub fn too_open(path: &Path) -> Option<String> {
     let metadata = fs::metadata(path).ok()?;
     let mode = metadata.mode() & 0o777;
-    if metadata.uid() != rustix::process::getuid().as_raw() || mode & 0o077 == 0 {
+    let is_private = mode & !0o700 == 0;
+    if metadata.uid() != rustix::process::getuid().as_raw() || is_private {
         return None;
     }
     let path = crate::ui::clean::visible(&path.display().to_string());

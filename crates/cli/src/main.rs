@@ -16,6 +16,7 @@ mod ui;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -64,7 +65,8 @@ fn main() -> ExitCode {
 fn overview() -> String {
     let mut text = format!("{VERSION}: SSH tools in one program\n\nusage: keyway TOOL [...]\n\n");
     for tool in tools::TOOLS {
-        text.push_str(&format!("    {:<12} {}\n", tool.name, tool.summary));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "    {:<12} {}", tool.name, tool.summary);
     }
     text.push_str("    links DIR    make a link in DIR for every tool\n");
     text

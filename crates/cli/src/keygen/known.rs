@@ -28,7 +28,8 @@ pub fn find(options: &Options, host: &str) -> Result<ExitCode, Failure> {
         }
         if options.fingerprint {
             let fingerprint = entry.key.fingerprint(options.hash);
-            println!("{} {} {fingerprint}", clean::visible(host), entry.key.type_label());
+            let line = format!("{host} {} {fingerprint} {}", entry.key.type_label(), entry.comment);
+            println!("{}", clean::visible(line.trim_end()));
             if options.verbose > 0 {
                 println!("{}", entry.key.randomart(options.hash));
             }

@@ -3,7 +3,7 @@
 //! Most flags are another way of writing a keyword, so they become configuration lines; what
 //! no keyword can say stays here.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
@@ -106,7 +106,7 @@ pub enum Error {
 pub fn parse(words: &[OsString]) -> Result<Request, Error> {
     let mut reader = Reader::default();
     let mut options = Getopt::new(words, LETTERS);
-    let mut destination: Option<&OsStr> = None;
+    let mut destination = None;
     loop {
         while let Some(found) = options.next()? {
             if let Some(request) = reader.take(found.letter, found.value)? {
@@ -117,15 +117,12 @@ pub fn parse(words: &[OsString]) -> Result<Request, Error> {
         if destination.is_some() || options.at_option() {
             break;
         }
-        destination = options.take_word();
-        if destination.is_none() {
-            break;
-        }
+        let Some(word) = options.take_word() else { break };
+        let word = word.to_str().ok_or_else(bad_hostname)?;
+        destination = Some(reader.destination(word)?);
     }
-    let Some(destination) = destination else { return Err(Error::Usage) };
-    let destination = destination.to_str().ok_or_else(bad_hostname)?;
-    let destination = destination::parse(destination).map_err(Error::Bad)?;
-    reader.finish(destination, options.rest())
+    let destination = destination.ok_or(Error::Usage)?;
+    Ok(reader.finish(destination, options.rest()))
 }
 
 fn bad_hostname() -> Error {
@@ -203,13 +200,19 @@ impl Reader {
         Ok(None)
     }
 
-    fn finish(mut self, to: Destination, command: &[OsString]) -> Result<Request, Error> {
+    /// The user and port in a destination count from where it stands.
+    fn destination(&mut self, word: &str) -> Result<Destination, Error> {
+        let to = destination::parse(word).map_err(Error::Bad)?;
         if let Some(user) = &to.user {
             self.first_wins.push(Setting::Flag("User", user.clone()));
         }
         if let Some(port) = to.port {
             self.first_wins.push(Setting::Flag("Port", port.to_string()));
         }
+        Ok(to)
+    }
+
+    fn finish(mut self, to: Destination, command: &[OsString]) -> Request {
         let mut joined = Vec::new();
         for (index, word) in command.iter().enumerate() {
             if index > 0 {
@@ -219,10 +222,16 @@ impl Reader {
         }
         self.last_wins.reverse();
         self.last_wins.append(&mut self.first_wins);
+        if self.arguments.stdio_forward.is_some() {
+            // Weaker than what was asked for explicitly.
+            for keyword in ["ExitOnForwardFailure", "ClearAllForwardings"] {
+                self.last_wins.push(Setting::Flag(keyword, "yes".to_owned()));
+            }
+        }
         self.arguments.settings = self.last_wins;
         self.arguments.command = joined;
         self.arguments.destination = to;
-        Ok(Request::Run(Box::new(self.arguments)))
+        Request::Run(Box::new(self.arguments))
     }
 
     fn flag(&mut self, keyword: &'static str, value: &str) {
@@ -391,8 +400,8 @@ mod tests {
                 flag("RequestTTY", "no"),
                 flag("SessionType", "none"),
                 flag("Port", "22"),
-                Setting::Line("A=b".to_owned()),
                 flag("User", "me"),
+                Setting::Line("A=b".to_owned()),
             ]
         );
     }

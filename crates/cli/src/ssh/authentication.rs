@@ -269,13 +269,11 @@ impl Authentication {
                 Method::Password => self.try_password(link),
                 Method::KeyboardInteractive => self.try_interactive(link),
             };
-            match sent {
-                Some(step) => return step,
-                None => {
-                    debug2!("we did not send a packet, disable method");
-                    self.exhausted.push(method);
-                }
+            if let Some(step) = sent {
+                return step;
             }
+            debug2!("we did not send a packet, disable method");
+            self.exhausted.push(method);
         }
     }
 
@@ -523,7 +521,7 @@ impl Authentication {
             } else if self.identities.list.is_empty() {
                 lines.push("keys: none to offer, neither in files nor in an agent".to_owned());
             }
-            lines.extend(self.identities.list.iter().filter_map(fate_line));
+            lines.extend(self.identities.list.iter().map(fate_line));
         }
         for (method, note) in [
             (Method::KeyboardInteractive, self.interactive_note),
@@ -560,13 +558,13 @@ impl Authentication {
     }
 }
 
-/// What to say of one key; keys that are simply not there are not worth a line.
-fn fate_line(identity: &Identity) -> Option<String> {
+/// What to say of one key.
+fn fate_line(identity: &Identity) -> String {
     let what = identity.describe_shortly();
     match &identity.fate {
-        Fate::Refused => Some(format!("{what}: offered, refused by the server")),
-        Fate::Skipped(why) => Some(format!("{what}: not used, {why}")),
-        Fate::Accepted => Some(format!("{what}: accepted, but the server wants more")),
-        Fate::Untried => Some(format!("{what}: not offered")),
+        Fate::Refused => format!("{what}: offered, refused by the server"),
+        Fate::Skipped(why) => format!("{what}: not used, {why}"),
+        Fate::Accepted => format!("{what}: accepted, but the server wants more"),
+        Fate::Untried => format!("{what}: not offered"),
     }
 }

@@ -18,9 +18,6 @@ use super::session::Session;
 use crate::messages::{self, Level, debug, debug2, fatal, say};
 use crate::ui::clean;
 
-/// Longest banner that is shown, as OpenSSH's.
-const BANNER_BYTES_MAX: usize = 65536;
-
 /// The parts of one login and session.
 pub struct Login {
     /// The settings.
@@ -43,6 +40,8 @@ pub struct Login {
     pub connect_deadline: Option<Instant>,
     /// Leave the terminal once the user is in.
     pub to_background: bool,
+    /// Keys to take out of known_hosts once the new ones are proved.
+    pub obsolete_host_keys: Vec<keys::PublicKey>,
     /// How far it got.
     pub stage: Stage,
 }
@@ -110,7 +109,10 @@ impl Application<Client> for Login {
             Event::Banner { message } => show_banner(&message),
             Event::Authenticated => self.authenticated(link),
             Event::HostKeys(keys) => self.host_keys_announced(link, &keys),
-            Event::HostKeysProved(keys) => self.host_keys.add_proved(&keys),
+            Event::HostKeysProved(keys) => {
+                let obsolete = std::mem::take(&mut self.obsolete_host_keys);
+                self.host_keys.update(&keys, &obsolete);
+            }
             Event::ChannelAsked(ask) => self.session.asked(link, ask),
             Event::ChannelOpened { channel } => self.session.opened(link, channel),
             Event::ChannelRefused { channel, reason, description } => {
@@ -253,14 +255,13 @@ impl Login {
             return;
         };
         let mut remembered = plan::worth_remembering(&self.config, ident, proposal);
-        match self.authentication.key_used() {
-            Some((key, sign)) => (remembered.key, remembered.sign) = (Some(key), Some(sign)),
-            // A password this time does not mean that the key has gone bad.
-            None => {
-                let before = memory.remembered.take().unwrap_or_default();
-                (remembered.key, remembered.sign) = (before.key, before.sign);
-            }
-        }
+        // A password this time does not mean that the key has gone bad.
+        let before = memory.remembered.clone().unwrap_or_default();
+        let used = self.authentication.key_used();
+        (remembered.key, remembered.sign) = match used {
+            Some((key, algorithm)) => (Some(key), Some(algorithm)),
+            None => (before.key, before.sign),
+        };
         remembered.early = memory::takes_early_channels(ident);
         memory.store(remembered);
     }
@@ -268,10 +269,16 @@ impl Login {
     fn host_keys_announced(&mut self, link: &mut Link<Client>, keys: &[keys::PublicKey]) {
         debug!("client_input_hostkeys: {} keys from server", keys.len());
         let wanted = self.host_keys.keys_to_prove(keys);
+        let obsolete = self.host_keys.keys_to_forget(keys);
+        if wanted.is_empty() && !obsolete.is_empty() {
+            self.host_keys.update(&[], &obsolete);
+            return;
+        }
         if wanted.is_empty() {
             debug!("client_input_hostkeys: no new or deprecated keys from server");
             return;
         }
+        self.obsolete_host_keys = obsolete;
         debug!("client_input_hostkeys: asking for proof of {} keys", wanted.len());
         // Refused only when the connection ended meanwhile.
         let _ = link.connection_mut().request_host_key_proofs(wanted);
@@ -283,10 +290,6 @@ fn show_banner(message: &str) {
     if messages::level() < Level::Info {
         return;
     }
-    let mut end = message.len().min(BANNER_BYTES_MAX);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
     // Nobody is left to be told when it cannot be shown.
-    let _ = io::stderr().write_all(clean::visible_lines(&message[..end]).as_bytes());
+    let _ = io::stderr().write_all(clean::visible_lines(message).as_bytes());
 }

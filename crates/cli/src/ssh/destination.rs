@@ -135,16 +135,16 @@ pub fn host_and_port(text: &str) -> Option<(String, u16)> {
 mod tests {
     use super::*;
 
-    fn to(user: Option<&str>, host: &str, port: Option<u16>) -> Result<Destination, String> {
-        Ok(Destination { user: user.map(str::to_owned), host: host.to_owned(), port })
+    fn to(user: Option<&str>, host: &str, port: Option<u16>) -> Destination {
+        Destination { user: user.map(str::to_owned), host: host.to_owned(), port }
     }
 
     #[test]
     fn plain() {
-        assert_eq!(parse("host"), to(None, "host", None));
-        assert_eq!(parse("me@host"), to(Some("me"), "host", None));
-        assert_eq!(parse("me@corp@host"), to(Some("me@corp"), "host", None));
-        assert_eq!(parse("::1"), to(None, "::1", None));
+        assert_eq!(parse("host"), Ok(to(None, "host", None)));
+        assert_eq!(parse("me@host"), Ok(to(Some("me"), "host", None)));
+        assert_eq!(parse("me@corp@host"), Ok(to(Some("me@corp"), "host", None)));
+        assert_eq!(parse("::1"), Ok(to(None, "::1", None)));
         assert!(parse("-oProxyCommand=x").is_err());
         assert!(parse("`id`").is_err());
         assert!(parse("$(id)@h").is_err());
@@ -152,9 +152,9 @@ mod tests {
 
     #[test]
     fn uris() {
-        assert_eq!(parse("ssh://me@host:2222"), to(Some("me"), "host", Some(2222)));
-        assert_eq!(parse("ssh://host/"), to(None, "host", None));
-        assert_eq!(parse("ssh://m%65@[::1]:22/"), to(Some("me"), "::1", Some(22)));
+        assert_eq!(parse("ssh://me@host:2222"), Ok(to(Some("me"), "host", Some(2222))));
+        assert_eq!(parse("ssh://host/"), Ok(to(None, "host", None)));
+        assert_eq!(parse("ssh://m%65@[::1]:22/"), Ok(to(Some("me"), "::1", Some(22))));
         assert!(parse("ssh://host/path").is_err());
         assert!(parse("ssh://@host").is_err());
         assert!(parse("ssh://host:0").is_err());

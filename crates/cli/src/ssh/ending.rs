@@ -58,6 +58,17 @@ fn explain(login: &Login, why: &Error, transport_error: Option<&io::Error>) {
             info!("ssh: what answers there is not an SSH server; is the port right?");
         }
         Error::Misbehaved(rule @ Misbehaved::ProtocolVersion(_)) => fatal!("{rule}"),
+        Error::Misbehaved(Misbehaved::CorruptedMac) => {
+            error!("Corrupted MAC on input.");
+            fatal!(
+                "ssh_dispatch_run_fatal: Connection to {peer}: message authentication code \
+                 incorrect"
+            );
+        }
+        Error::Misbehaved(rule @ (Misbehaved::PacketLength(_) | Misbehaved::PaddingLength)) => {
+            error!("{rule}");
+            fatal!("ssh_dispatch_run_fatal: Connection to {peer}: Connection corrupted");
+        }
         Error::Misbehaved(rule) => {
             fatal!("ssh_dispatch_run_fatal: Connection to {peer}: {rule}");
         }

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use config::{ClientConfig, FingerprintHash as HashChoice, StrictHostKeyChecking, YesNoAsk};
-use keys::known_hosts::{Entry, HostName, KnownHosts, Marker, Verdict, new_lines};
+use keys::known_hosts::{Entry, HostName, KnownHosts, Marker, Verdict, new_lines, remove_keys};
 use keys::{CertificateKind, FingerprintHash, PublicKey};
 
 use crate::files;
@@ -75,7 +76,7 @@ impl HostKeys {
                 }
             }
         }
-        HostKeys {
+        let mut host_keys = HostKeys {
             config,
             name,
             principal,
@@ -85,6 +86,55 @@ impl HostKeys {
             written: Vec::new(),
             is_in_user_file: false,
             is_trusted: false,
+        };
+        // Failing is only decisive when the key itself is looked up.
+        host_keys.ask_command("ORDER", None);
+        host_keys
+    }
+
+    /// Adds what `KnownHostsCommand` prints, if there is one; false when it fails.
+    fn ask_command(&mut self, why: &str, key: Option<&PublicKey>) -> bool {
+        let Some(command) = self.config.known_hosts_command.as_deref() else { return true };
+        let none = || "NONE".to_owned();
+        let line = key.map(|key| key.plain().to_line(""));
+        let encoded = line.as_deref().and_then(|line| line.split(' ').nth(1)).map(str::to_owned);
+        let tokens = self
+            .config
+            .tokens()
+            .clone()
+            .with('H', self.name.as_str())
+            .with('I', why)
+            .with('t', key.map_or_else(none, |key| key.algorithm().to_owned()))
+            .with('K', encoded.unwrap_or_else(none))
+            .with('f', key.map_or_else(none, |key| key.fingerprint(self.hash())));
+        let variable = |name: &str| std::env::var(name).ok();
+        let command = match tokens.expand_with_environment(command, &variable) {
+            Ok(command) => command,
+            Err(problem) => {
+                error!("KnownHostsCommand: {problem}");
+                return false;
+            }
+        };
+        let output = Command::new("/bin/sh")
+            .arg("-c")
+            .arg(&command)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output();
+        match output {
+            Ok(output) if output.status.success() => {
+                let source = format!("KnownHostsCommand-{why}");
+                self.known.add(&String::from_utf8_lossy(&output.stdout), &source);
+                true
+            }
+            Ok(output) => {
+                error!("KnownHostsCommand failed: {}", output.status);
+                false
+            }
+            Err(source) => {
+                error!("KnownHostsCommand failed: {}", reason(&source));
+                false
+            }
         }
     }
 
@@ -141,6 +191,9 @@ impl HostKeys {
         if self.is_excused() {
             debug!("Forcing accepting of host key for loopback/localhost.");
             return Decision::Accept;
+        }
+        if !self.ask_command("HOSTNAME", Some(key)) {
+            return Decision::Refuse;
         }
         if key.certificate().is_some() {
             if let Some(decision) = self.check_certificate(key) {
@@ -224,12 +277,7 @@ impl HostKeys {
             );
         }
         self.is_trusted = true;
-        self.is_in_user_file = what == "key"
-            && self
-                .config
-                .user_known_hosts_files
-                .iter()
-                .any(|path| path.display().to_string() == *entry.source);
+        self.is_in_user_file = what == "key" && self.is_users(entry);
     }
 
     /// First contact.
@@ -294,13 +342,13 @@ impl HostKeys {
             let _ = write!(text, "\n{}", key.randomart(self.hash()));
         }
         text.push('\n');
-        text.push_str(&self.other_names(known, key));
+        text.push_str(&Self::other_names(known, key));
         text.push_str("\nAre you sure you want to continue connecting (yes/no/[fingerprint])? ");
         text
     }
 
     /// The other names that the files have for this very key.
-    fn other_names(&self, known: &KnownHosts, key: &PublicKey) -> String {
+    fn other_names(known: &KnownHosts, key: &PublicKey) -> String {
         let others: Vec<&Entry> = known
             .entries()
             .iter()
@@ -344,7 +392,7 @@ impl HostKeys {
             info!("Warning: Permanently added '{name}' ({label}) to the list of known hosts.");
             return;
         }
-        match self.append(file, &[key.clone()]) {
+        match self.append(file, std::slice::from_ref(key)) {
             Ok(()) => {
                 info!("Warning: Permanently added '{name}' ({label}) to the list of known hosts.");
                 self.is_trusted = true;
@@ -443,10 +491,6 @@ impl HostKeys {
         if *self.config.update_host_keys == YesNoAsk::No || !self.is_in_user_file {
             return Vec::new();
         }
-        let is_used = |key: &PublicKey| {
-            let mut names = key.signature_algorithms().iter();
-            names.any(|name| self.config.host_key_algorithms.iter().any(|used| used == name))
-        };
         let is_new = |key: &PublicKey| {
             if self.written.contains(key) {
                 return false;
@@ -457,34 +501,87 @@ impl HostKeys {
         };
         announced
             .iter()
-            .filter(|key| key.certificate().is_none() && is_used(key) && is_new(key))
+            .filter(|key| key.certificate().is_none() && self.is_used(key) && is_new(key))
             .cloned()
             .collect()
     }
 
-    /// Writes keys the server has proved.
-    pub fn add_proved(&mut self, proved: &[PublicKey]) {
+    /// The keys of this host in the user's files that the server no longer has.
+    ///
+    /// None where a line is shared with other names or a CA speaks for the host: then the user has
+    /// arranged something that is not ours to change.
+    pub fn keys_to_forget(&self, announced: &[PublicKey]) -> Vec<PublicKey> {
+        if *self.config.update_host_keys == YesNoAsk::No || !self.is_in_user_file {
+            return Vec::new();
+        }
+        let is_alone = |entry: &Entry| {
+            entry.marker.is_none() && (entry.is_hashed() || entry.names == self.name.as_str())
+        };
+        let entries: Vec<&Entry> =
+            self.known.lookup(&self.name).filter(|entry| self.is_users(entry)).collect();
+        if !entries.iter().all(|entry| is_alone(entry)) {
+            debug!("hostkeys_find: host key found matching a different name/address");
+            return Vec::new();
+        }
+        entries
+            .iter()
+            .map(|entry| entry.key.clone())
+            .filter(|key| !(announced.contains(key) && self.is_used(key)))
+            .collect()
+    }
+
+    /// Whether the configuration would take this type of key.
+    fn is_used(&self, key: &PublicKey) -> bool {
+        let mut names = key.signature_algorithms().iter();
+        names.any(|name| self.config.host_key_algorithms.iter().any(|used| used == name))
+    }
+
+    /// Writes keys the server has proved, and takes out those it no longer has.
+    pub fn update(&mut self, proved: &[PublicKey], obsolete: &[PublicKey]) {
         // Asked again, because the answer comes from the server.
         let new = self.keys_to_prove(proved);
-        let Some(file) = self.first_user_file().map(PathBuf::from) else { return };
-        if new.is_empty() {
+        if new.is_empty() && obsolete.is_empty() {
             return;
         }
         let asks = *self.config.update_host_keys == YesNoAsk::Ask;
         let level = if asks { Level::Info } else { Level::Verbose };
-        for key in &new {
-            let fingerprint = key.fingerprint(self.hash());
-            say(level, format_args!("Learned new hostkey: {} {fingerprint}", type_label(key)));
+        for (what, keys) in [("Learned new", new.as_slice()), ("Deprecating obsolete", obsolete)] {
+            for key in keys {
+                let fingerprint = key.fingerprint(self.hash());
+                say(level, format_args!("{what} hostkey: {} {fingerprint}", type_label(key)));
+            }
         }
         if asks && !prompt::confirm("Accept updated hostkeys? (yes/no): ", None) {
             return;
         }
-        match self.append(&file, &new) {
+        let written = self.forget(obsolete).and_then(|()| match self.first_user_file() {
+            Some(file) if !new.is_empty() => self.append(file, &new),
+            _ => Ok(()),
+        });
+        match written {
             Ok(()) => self.written.extend(new),
-            Err(source) => {
-                error!("hostfile_replace_entries: {}: {}", file.display(), reason(&source));
+            Err(source) => error!("hostfile_replace_entries: {}", reason(&source)),
+        }
+    }
+
+    fn forget(&self, obsolete: &[PublicKey]) -> std::io::Result<()> {
+        if obsolete.is_empty() {
+            return Ok(());
+        }
+        for file in self.config.user_known_hosts_files.iter().filter(|file| file.is_file()) {
+            let bytes = files::read_limited(file, FILE_BYTES_MAX)?;
+            let Ok(text) = String::from_utf8(bytes) else { continue };
+            let edit = remove_keys(&text, &self.name, obsolete);
+            if !edit.lines.is_empty() {
+                files::replace(file, edit.text.as_bytes(), 0o600)?;
             }
         }
+        Ok(())
+    }
+
+    fn is_users(&self, entry: &Entry) -> bool {
+        let mut files = self.config.user_known_hosts_files.iter();
+        files.any(|path| path.display().to_string() == *entry.source)
     }
 
     fn hash(&self) -> FingerprintHash {

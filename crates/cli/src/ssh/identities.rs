@@ -71,12 +71,14 @@ impl Identities {
         for (name, explicit) in identity_files {
             push_file(&mut from_files, name, *explicit);
         }
+        // Certificates that are named have been made for this; they come before everything.
+        let mut list = Vec::new();
         for name in certificate_files {
-            push_certificate(&mut from_files, Path::new(name), None, true);
+            push_certificate(&mut list, Path::new(name), None, true);
         }
-        let mut agent = agent_socket.and_then(|socket| connect(socket));
+        let mut agent = agent_socket.and_then(connect);
         let in_agent = agent.as_mut().map(agent_keys).unwrap_or_default();
-        let list = in_order(from_files, in_agent, *config.identities_only);
+        list.extend(in_order(from_files, in_agent, *config.identities_only));
         let mut identities = Identities {
             list,
             agent,
@@ -242,7 +244,7 @@ impl Identity {
         let mut text = self.name.clone();
         if let Some(public) = &self.public {
             let fingerprint = public.fingerprint(FingerprintHash::Sha256);
-            text.push_str(&format!(" {} {fingerprint}", public.type_label()));
+            text.extend([" ", public.type_label(), " ", &fingerprint]);
         }
         if self.explicit {
             text.push_str(" explicit");

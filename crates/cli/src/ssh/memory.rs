@@ -18,6 +18,7 @@ use crypto::hash::{HashAlgorithm, hmac};
 
 use crate::files;
 use crate::messages::debug;
+use crate::text::hex;
 
 /// Hosts remembered; the one longest unused is forgotten first.
 const HOSTS_MAX: usize = 1000;
@@ -104,7 +105,7 @@ impl Memory {
             text.push('\n');
         }
         let name = if self.hash_names { hashed(&self.name) } else { self.name.clone() };
-        text.push_str(&format!("{name}{}\n", remembered.fields()));
+        text.extend([name.as_str(), &remembered.fields(), "\n"]);
         Some(text)
     }
 
@@ -148,7 +149,7 @@ impl Remembered {
                 && value.len() <= 256
                 && value.bytes().all(|byte| byte.is_ascii_graphic())
             {
-                text.push_str(&format!(" {name}={value}"));
+                text.extend([" ", name, "=", value]);
             }
         }
         if self.early {
@@ -185,10 +186,6 @@ fn digest(salt: &str, name: &str) -> String {
     hex(hmac(HashAlgorithm::Sha256, salt.as_bytes(), &[name.as_bytes()]).as_ref())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,7 +218,7 @@ mod tests {
 
     #[test]
     fn bounded_and_clean() {
-        let many: String = (0..2000).map(|n| format!("you@h{n} early\n")).collect();
+        let many = "you@elsewhere early\n".repeat(2000);
         let text = memory(&many, false)
             .text(&Remembered { ident: Some("two words\n".to_owned()), ..Remembered::default() });
         let text = text.unwrap();

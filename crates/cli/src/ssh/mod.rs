@@ -39,7 +39,7 @@ use self::host_keys::HostKeys;
 use self::identities::Identities;
 use self::memory::Memory;
 use self::session::{Plan, Purpose, Session};
-use crate::messages::{self, Level, debug, error, fatal, info};
+use crate::messages::{self, Level, debug, error, fatal};
 use crate::sys;
 
 /// The exit status of every failure that is not the remote command's.
@@ -76,19 +76,15 @@ pub fn main(words: &[OsString]) -> ExitCode {
 }
 
 fn print_query(what: &str) -> ExitCode {
-    match query::answer(what) {
-        Some(names) => {
-            sys::default_sigpipe();
-            for name in names {
-                println!("{name}");
-            }
-            ExitCode::SUCCESS
-        }
-        None => {
-            eprintln!("Unsupported query \"{}\"", crate::ui::clean::visible(what));
-            ExitCode::from(FAILED)
-        }
+    let Some(names) = query::answer(what) else {
+        eprintln!("Unsupported query \"{}\"", crate::ui::clean::visible(what));
+        return ExitCode::from(FAILED);
+    };
+    sys::default_sigpipe();
+    for name in names {
+        println!("{name}");
     }
+    ExitCode::SUCCESS
 }
 
 fn run(arguments: &Arguments) -> Result<u8, String> {
@@ -181,6 +177,7 @@ fn connect(
         is_early,
         connect_deadline: config.connect_timeout.map(|timeout| started + timeout),
         to_background: *config.fork_after_authentication,
+        obsolete_host_keys: Vec::new(),
         stage: Stage::Connected,
         config,
     };
@@ -262,9 +259,6 @@ fn mention_notes(config: &ClientConfig) -> Result<(), String> {
     }
     if count > 0 && *config.exit_on_forward_failure {
         return Err("ssh: ExitOnForwardFailure is set, and there are forwards".to_owned());
-    }
-    if config.known_hosts_command.is_some() {
-        info!("KnownHostsCommand is not in this version of Keyway; the files alone are asked");
     }
     Ok(())
 }

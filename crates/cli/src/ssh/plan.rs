@@ -14,15 +14,15 @@ pub fn engine_config(
     remembered: Option<&Remembered>,
 ) -> Config {
     let mut engine = Config::client();
-    engine.software_version = crate::VERSION.to_owned();
+    crate::VERSION.clone_into(&mut engine.software_version);
     if let Some(addendum) = config.version_addendum.as_deref().filter(|text| !text.is_empty()) {
         engine.software_version.push(' ');
         engine.software_version.push_str(addendum);
     }
-    engine.kex_algorithms = config.kex_algorithms.value.clone();
+    engine.kex_algorithms.clone_from(&config.kex_algorithms);
     engine.host_key_algorithms = host_keys.ordered_algorithms();
-    engine.ciphers = config.ciphers.value.clone();
-    engine.macs = config.macs.value.clone();
+    engine.ciphers.clone_from(&config.ciphers);
+    engine.macs.clone_from(&config.macs);
     engine.compression = if *config.compression { Compression::Yes } else { Compression::No };
     engine.rekey_bytes = config.rekey_limit.bytes;
     engine.rekey_after = config.rekey_limit.interval;

@@ -664,10 +664,11 @@ fn shown(text: &str) {
 
 fn pty_request() -> ChannelRequest {
     let size = terminal::own_window_size();
-    let modes = rustix::termios::tcgetattr(io::stdin())
-        .map(|modes| net::terminal_modes::encode(&modes))
+    let modes = match rustix::termios::tcgetattr(io::stdin()) {
+        Ok(modes) => net::terminal_modes::encode(&modes),
         // Only TTY_OP_END: no modes are known.
-        .unwrap_or_else(|_| vec![0]);
+        Err(_) => vec![0],
+    };
     ChannelRequest::PtyReq {
         term: std::env::var("TERM").unwrap_or_default(),
         columns: size.ws_col.into(),
@@ -681,23 +682,20 @@ fn pty_request() -> ChannelRequest {
 /// What `~I` prints.
 fn information(link: &Link<Client>, c: char) -> String {
     let connection = link.connection();
-    let mut text = format!("{c}I\r\n");
+    let mut lines = vec![format!("{c}I")];
     if let Some(ident) = connection.remote_ident() {
-        text.push_str(&format!("  server version: {}\r\n", crate::ui::clean::visible(ident)));
+        lines.push(format!("  server version: {}", crate::ui::clean::visible(ident)));
     }
     if let Some(chosen) = connection.negotiated() {
-        text.push_str(&format!("  kexalgorithm {}\r\n", chosen.kex));
-        text.push_str(&format!("  hostkeyalgorithm {}\r\n", chosen.host_key));
-        text.push_str(&format!("  cipher {}\r\n", chosen.client_to_server.cipher));
+        lines.push(format!("  kexalgorithm {}", chosen.kex));
+        lines.push(format!("  hostkeyalgorithm {}", chosen.host_key));
+        lines.push(format!("  cipher {}", chosen.client_to_server.cipher));
     }
     let counted = connection.statistics();
-    text.push_str(&format!(
-        "  traffic {}/{} in, {}/{} out (bytes/packets)\r\n  rekeys {}\r\n",
-        counted.received_bytes,
-        counted.received_packets,
-        counted.sent_bytes,
-        counted.sent_packets,
-        counted.key_exchanges.saturating_sub(1),
+    lines.push(format!(
+        "  traffic {}/{} in, {}/{} out (bytes/packets)",
+        counted.received_bytes, counted.received_packets, counted.sent_bytes, counted.sent_packets
     ));
-    text
+    lines.push(format!("  rekeys {}", counted.key_exchanges.saturating_sub(1)));
+    lines.join("\r\n") + "\r\n"
 }

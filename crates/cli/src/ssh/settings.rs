@@ -47,8 +47,7 @@ impl Surroundings for Machine {
     }
 
     fn sha1_hex(&self, bytes: &[u8]) -> String {
-        let digest = HashAlgorithm::Sha1.digest(&[bytes]);
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::text::hex(HashAlgorithm::Sha1.digest(&[bytes]).as_ref())
     }
 
     fn canonical_name(&self, host: &str) -> Option<String> {

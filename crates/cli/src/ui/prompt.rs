@@ -96,22 +96,21 @@ fn ask_on(
     question: &str,
     echo: bool,
 ) -> io::Result<Option<Zeroizing<String>>> {
-    let question = super::clean::visible_lines(question);
-    terminal.write_all(format!("\r{question}").as_bytes())?;
+    let question = format!("\r{}", super::clean::visible_lines(question));
     if echo {
+        terminal.write_all(question.as_bytes())?;
         return read_shown(terminal);
     }
     loop {
-        let typed = read_hidden(terminal)?;
+        let typed = read_hidden(terminal, &question)?;
         terminal.write_all(b"\n")?;
         match typed {
             Typed::Line(line) => return Ok(Some(line)),
             Typed::End => return Ok(None),
             // The terminal is as it was; now the signal does what the user set it to do.
+            // Stopped and continued, it asks again.
             Typed::Signal(signal) => kill_process(getpid(), signal)?,
         }
-        // Stopped and continued: ask again.
-        terminal.write_all(question.as_bytes())?;
     }
 }
 
@@ -136,11 +135,11 @@ enum Typed {
     Signal(Signal),
 }
 
-/// Reads a line without showing it.
+/// Asks and reads a line without showing it.
 ///
 /// The keys that make signals are read as keys, so that the terminal's echo is always put back
 /// before the signal takes effect.
-fn read_hidden(mut terminal: &File) -> io::Result<Typed> {
+fn read_hidden(mut terminal: &File, question: &str) -> io::Result<Typed> {
     let before = tcgetattr(terminal)?;
     let mut hidden = before.clone();
     hidden.local_modes -= LocalModes::ECHO
@@ -151,7 +150,9 @@ fn read_hidden(mut terminal: &File) -> io::Result<Typed> {
     hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
     hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
     // Flush: what was typed before the question was not meant as its answer.
+    // The question comes after: who answers fast must not see or lose the answer.
     tcsetattr(terminal, OptionalActions::Flush, &hidden)?;
+    terminal.write_all(question.as_bytes())?;
     let key = |index| before.special_codes[index];
     let mut line = Zeroizing::new(Vec::with_capacity(LINE_BYTES));
     let mut byte = Zeroizing::new([0_u8]);
@@ -167,11 +168,8 @@ fn read_hidden(mut terminal: &File) -> io::Result<Typed> {
             b if b == key(SpecialCodeIndex::VINTR) => break Ok(Typed::Signal(Signal::INT)),
             b if b == key(SpecialCodeIndex::VQUIT) => break Ok(Typed::Signal(Signal::QUIT)),
             b if b == key(SpecialCodeIndex::VSUSP) => break Ok(Typed::Signal(Signal::TSTP)),
-            b if b == key(SpecialCodeIndex::VEOF) => {
-                if line.is_empty() {
-                    break Ok(Typed::End);
-                }
-            }
+            b if b == key(SpecialCodeIndex::VEOF) && line.is_empty() => break Ok(Typed::End),
+            b if b == key(SpecialCodeIndex::VEOF) => {}
             b if b == key(SpecialCodeIndex::VERASE) || b == 0x08 || b == 0x7f => {
                 erase_character(&mut line);
             }

@@ -1,0 +1,124 @@
+//! What needs no server: version, queries, configuration, refusals, links.
+
+use std::fs;
+use std::process::Command;
+
+use keyway_testkit::process::{DEADLINE, run};
+
+use crate::keyway;
+
+fn ssh(words: &[&str]) -> keyway_testkit::Finished {
+    run(keyway("ssh").args(words), b"", DEADLINE)
+}
+
+#[test]
+fn version_and_usage() {
+    let version = ssh(&["-V"]);
+    assert_eq!(version.code(), Some(0), "{version}");
+    assert!(version.stderr.starts_with("Keyway_"), "{version}");
+    let usage = ssh(&[]);
+    assert_eq!(usage.code(), Some(255));
+    assert!(usage.stderr.starts_with("usage: ssh "), "{usage}");
+}
+
+#[test]
+fn queries() {
+    for (what, name) in [
+        ("cipher", "chacha20-poly1305@openssh.com"),
+        ("cipher-auth", "aes256-gcm@openssh.com"),
+        ("mac", "hmac-sha2-256-etm@openssh.com"),
+        ("kex", "mlkem768x25519-sha256"),
+        ("key", "ssh-ed25519"),
+        ("key-plain", "ssh-rsa"),
+        ("sig", "rsa-sha2-512"),
+        ("HostKeyAlgorithms", "ssh-ed25519-cert-v01@openssh.com"),
+        ("protocol-version", "2"),
+    ] {
+        let answer = ssh(&["-Q", what]);
+        assert!(answer.success() && answer.text().lines().any(|line| line == name), "{answer}");
+    }
+    assert_eq!(ssh(&["-Q", "nonsense"]).code(), Some(255));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let mut shell = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_keyway");
+    shell.args(["-c", &format!("'{program}' ssh -Q help | true; '{program}' ssh -G h | true")]);
+    let finished = run(&mut shell, b"", DEADLINE);
+    assert_eq!(finished.stderr, "", "{finished}");
+}
+
+#[test]
+fn printed_configuration() {
+    let printed = ssh(&["-G", "-F", "none", "-p", "2222", "me@example.org"]);
+    let text = printed.text();
+    for line in ["host example.org", "user me", "port 2222"] {
+        assert!(text.lines().any(|one| one == line), "{printed}");
+    }
+}
+
+#[test]
+fn the_first_user_wins() {
+    for (words, user) in [
+        (["-l", "a", "b@h", "-o", "user=c"], "user a"),
+        (["b@h", "-o", "user=c", "-l", "a"], "user b"),
+        (["-o", "user=c", "b@h", "-l", "a"], "user c"),
+    ] {
+        let mut all = vec!["-G", "-F", "none"];
+        all.extend(words);
+        let printed = ssh(&all);
+        assert!(printed.text().lines().any(|line| line == user), "{printed}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_said_by_name() {
+    for (words, said) in [
+        (["-L", "1:h:2", "h"], "option -L (port forwarding)"),
+        (["-S", "path", "h"], "option -S (connection sharing)"),
+        (["-c", "rot13", "h"], "Unknown cipher type 'rot13'"),
+        (["-p", "x", "h"], "Bad port 'x'"),
+        (["-o", "Nonsense=1", "h"], "Bad configuration option: nonsense"),
+    ] {
+        let refused = ssh(&words);
+        assert_eq!(refused.code(), Some(255), "{refused}");
+        assert!(refused.stderr.contains(said), "{refused}");
+    }
+    let tool = run(&mut keyway("frobnicate"), b"", DEADLINE);
+    assert_eq!(tool.code(), Some(2), "{tool}");
+    assert!(tool.stderr.contains("no tool \"frobnicate\""), "{tool}");
+}
+
+#[test]
+fn connections_that_fail() {
+    let refused = ssh(&["-F", "none", "-p", "1", "127.0.0.1", "true"]);
+    assert_eq!(refused.code(), Some(255));
+    assert_eq!(
+        refused.stderr, "ssh: connect to host 127.0.0.1 port 1: Connection refused\r\n",
+        "{refused}"
+    );
+    let unknown = ssh(&["-F", "none", "nowhere.invalid", "true"]);
+    assert!(
+        unknown.stderr.starts_with("ssh: Could not resolve hostname nowhere.invalid: "),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn links_are_made_and_work() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let made = run(keyway("links").arg(folder.path()), b"", DEADLINE);
+    assert!(made.success(), "{made}");
+    let link = folder.path().join("ssh");
+    assert!(link.is_symlink());
+    let version = run(Command::new(&link).arg("-V"), b"", DEADLINE);
+    assert!(version.stderr.starts_with("Keyway_"), "{version}");
+
+    // Again is fine; what is not ours is left alone.
+    assert!(run(keyway("links").arg(folder.path()), b"", DEADLINE).success());
+    fs::remove_file(&link).expect("remove");
+    fs::write(&link, "somebody's own").expect("write");
+    assert!(!run(keyway("links").arg(folder.path()), b"", DEADLINE).success());
+    assert_eq!(fs::read_to_string(&link).expect("read"), "somebody's own");
+}
