@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use proto::{ChannelId, ChannelRequest, Connection, Role, Stream};
+use proto::{ChannelId, ChannelRequest, Connection, Data, Role, Stream};
 
 use crate::descriptor::{Descriptor, Read};
 use crate::endpoint::{Endpoint, Endpoints};
@@ -135,7 +135,12 @@ impl Attached {
     }
 
     /// Takes received data; returns how much of it was written for good.
-    pub(crate) fn accept(&mut self, reactor: &mut Reactor, stream: Stream, data: &[u8]) -> usize {
+    pub(crate) fn accept(
+        &mut self,
+        reactor: &mut Reactor,
+        stream: Stream,
+        data: Data<'_>,
+    ) -> usize {
         self.output(stream).accept(reactor, data)
     }
 

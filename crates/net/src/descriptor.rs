@@ -1,4 +1,4 @@
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -159,12 +159,16 @@ impl Descriptor {
     ///
     /// # Errors
     /// What `write` says, but `AGAIN`, which is the second value: full.
-    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(usize, bool), Errno> {
+    pub(crate) fn write(&self, mut pieces: &mut [IoSlice<'_>]) -> Result<(usize, bool), Errno> {
         let mut written = 0;
-        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-            match rustix::io::write(&self.fd, rest) {
+        IoSlice::advance_slices(&mut pieces, 0);
+        while !pieces.is_empty() {
+            match rustix::io::writev(&self.fd, pieces) {
                 Ok(0) | Err(Errno::AGAIN) => return Ok((written, true)),
-                Ok(count) => written += count,
+                Ok(count) => {
+                    written += count;
+                    IoSlice::advance_slices(&mut pieces, count);
+                }
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error),
             }

@@ -10,7 +10,7 @@ use crate::channel::channel::Channels;
 use crate::channels::Globals;
 use crate::config::Config;
 use crate::error::{DisconnectReason, Error, Misbehaved, Misuse};
-use crate::event::{ChannelId, Event, Stream};
+use crate::event::{ChannelId, Data, Event, Stream};
 use crate::kex::negotiate::{self, Negotiated, choose, guess_is_right};
 use crate::kex::{Exchange, Kex, NextKeys, SentKexInit};
 use crate::limits;
@@ -41,6 +41,10 @@ pub struct Connection<R: Role> {
     decompressor: Option<Decompressor>,
     /// The payload that was expanded last.
     expanded: Vec<u8>,
+    /// Where the data of the last event lie.
+    run: Vec<Range<usize>>,
+    /// What the packet behind them broke; told after them.
+    deferred: Option<Error>,
     sent_usage: Usage,
     received_usage: Usage,
     limit: Option<Limit>,
@@ -94,8 +98,8 @@ enum Step {
     Nothing,
     /// Something was handled.
     Done,
-    /// Channel data, in the input buffer or expanded.
-    Data { channel: ChannelId, stream: Stream, range: Range<usize>, expanded: bool },
+    /// Channel data at the places of `run`, in the input buffer or expanded.
+    Data { channel: ChannelId, stream: Stream, expanded: bool },
 }
 
 impl<R: Role> Connection<R> {
@@ -116,6 +120,8 @@ impl<R: Role> Connection<R> {
             compressor: None,
             decompressor: None,
             expanded: Vec::new(),
+            run: Vec::new(),
+            deferred: None,
             sent_usage: Usage::default(),
             received_usage: Usage::default(),
             limit: None,
@@ -191,9 +197,9 @@ impl<R: Role> Connection<R> {
             }
             match self.step() {
                 Ok(Step::Done) => {}
-                Ok(Step::Data { channel, stream, range, expanded }) => {
-                    let data =
-                        if expanded { &self.expanded[range] } else { self.input.taken(range) };
+                Ok(Step::Data { channel, stream, expanded }) => {
+                    let buffer = if expanded { &self.expanded } else { self.input.bytes() };
+                    let data = Data { buffer, ranges: &self.run };
                     return Some(Event::Data { channel, stream, data });
                 }
                 Ok(Step::Nothing) => {
@@ -244,6 +250,7 @@ impl<R: Role> Connection<R> {
         self.input.release();
         self.output.release();
         self.expanded = Vec::new();
+        self.run = Vec::new();
         self.events.shrink_to_fit();
         self.held.shrink_to_fit();
     }
@@ -317,14 +324,12 @@ impl<R: Role> Connection<R> {
         {
             return self.step_parked(&payload);
         }
-        let before = self.input.len();
-        let Some((mut range, sequence_number)) = self.receiver.next(&mut self.input)? else {
+        if let Some(error) = self.deferred.take() {
+            return Err(error);
+        }
+        let Some((mut range, sequence_number)) = self.take_packet()? else {
             return Ok(Step::Nothing);
         };
-        let size = before - self.input.len();
-        self.statistics.received_bytes += size as u64;
-        self.statistics.received_packets += 1;
-        self.received_usage.count(size);
         if self.strict && self.phase == Phase::FirstKex && sequence_number == u32::MAX {
             return Err(Misbehaved::SequenceWrapped.into());
         }
@@ -355,20 +360,58 @@ impl<R: Role> Connection<R> {
             && matches!(self.kex, Kex::Idle | Kex::AwaitKexInit(_))
         {
             let data = self.channels.received_data(payload, self.now)?;
+            let Some((channel, stream, length)) = data else {
+                self.rekey_if_due()?;
+                return Ok(Step::Done);
+            };
+            self.run.clear();
+            self.run.push(range.end - length..range.end);
+            if !expanded {
+                // An error here belongs behind the data that came before it.
+                self.deferred = self.extend_run(number).err();
+            }
             self.rekey_if_due()?;
-            return Ok(match data {
-                None => Step::Done,
-                Some((channel, stream, length)) => {
-                    let range = range.end - length..range.end;
-                    Step::Data { channel, stream, range, expanded }
-                }
-            });
+            return Ok(Step::Data { channel, stream, expanded });
         }
         // Everything else is small and rare; a copy frees the buffer. Some of
         // it is a password.
         let payload = Zeroizing::new(payload.to_vec());
         self.handle_message(number, &payload, sequence_number)?;
         Ok(Step::Done)
+    }
+
+    fn take_packet(&mut self) -> Result<Option<(Range<usize>, u32)>, Error> {
+        let before = self.input.len();
+        let taken = self.receiver.next(&mut self.input)?;
+        if taken.is_some() {
+            let size = before - self.input.len();
+            self.statistics.received_bytes += size as u64;
+            self.statistics.received_packets += 1;
+            self.received_usage.count(size);
+        }
+        Ok(taken)
+    }
+
+    /// Adds the packets behind the last one that carry on its stream.
+    fn extend_run(&mut self, number: u8) -> Result<(), Error> {
+        // Number, channel and, where there is one, the kind of extended data.
+        let same = if number == table::CHANNEL_DATA { 5 } else { 9 };
+        let Some(first) = self.run.first() else { return Ok(()) };
+        let head_start = first.start - 4 - same;
+        let mut head = [0; 9];
+        head[..same].copy_from_slice(self.input.taken(head_start..head_start + same));
+        while self.run.len() < limits::RUN_PACKETS {
+            let next = self.receiver.peek(&mut self.input)?;
+            if !next.is_some_and(|payload| payload.starts_with(&head[..same])) {
+                return Ok(());
+            }
+            let Some((range, _)) = self.take_packet()? else { return Ok(()) };
+            let payload = self.input.taken(range.clone());
+            if let Some((_, _, length)) = self.channels.received_data(payload, self.now)? {
+                self.run.push(range.end - length..range.end);
+            }
+        }
+        Ok(())
     }
 
     /// A message that had to wait for an answer about its channel.
@@ -383,7 +426,9 @@ impl<R: Role> Connection<R> {
         };
         self.expanded.clear();
         self.expanded.extend_from_slice(&payload[payload.len() - length..]);
-        Ok(Step::Data { channel, stream, range: 0..length, expanded: true })
+        self.run.clear();
+        self.run.push(0..length);
+        Ok(Step::Data { channel, stream, expanded: true })
     }
 
     /// Whether a message waits for an answer about its channel.

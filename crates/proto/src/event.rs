@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use keys::PublicKey;
 use zeroize::Zeroizing;
 
@@ -106,7 +108,7 @@ pub enum Event<'a> {
         /// Which stream of it.
         stream: Stream,
         /// In the connection's input buffer.
-        data: &'a [u8],
+        data: Data<'a>,
     },
     /// The remote sends no more data.
     Eof {
@@ -157,6 +159,37 @@ pub enum Event<'a> {
     /// The connection is over. Send what [`crate::Connection::poll_transmit`]
     /// still has, then close the transport.
     Ended(Error),
+}
+
+/// The data of one packet, or of several that came one behind the other for
+/// the same stream.
+#[derive(Debug, Clone, Copy)]
+pub struct Data<'a> {
+    pub(crate) buffer: &'a [u8],
+    pub(crate) ranges: &'a [Range<usize>],
+}
+
+impl<'a> Data<'a> {
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.ranges.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    /// Whether there are none, which no event has.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes, one slice a packet, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let buffer = self.buffer;
+        self.ranges.iter().map(move |range| &buffer[range.clone()])
+    }
+
+    /// The bytes, copied together.
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.pieces().collect::<Vec<_>>().concat()
+    }
 }
 
 /// A question of keyboard-interactive.

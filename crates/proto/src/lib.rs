@@ -44,8 +44,8 @@ pub use config::{Compression, Config, GroupSource};
 pub use connection::{Connection, Statistics};
 pub use error::{DisconnectReason, Error, Incompatible, Misbehaved, Misuse, Timer};
 pub use event::{
-    AuthAnswer, AuthAttempt, AuthMethod, AuthRequest, ChannelAsk, ChannelId, Event, HostKeyAsk,
-    Prompt, SignAsk, Signed, Stream,
+    AuthAnswer, AuthAttempt, AuthMethod, AuthRequest, ChannelAsk, ChannelId, Data, Event,
+    HostKeyAsk, Prompt, SignAsk, Signed, Stream,
 };
 pub use kex::negotiate::{Negotiated, NegotiatedDirection};
 pub use message::kex::Proposal;

@@ -8,6 +8,10 @@ pub const PACKET_BYTES: usize = 256 * 1024;
 /// packet vanishes beside its bytes, small enough for every peer's limit.
 pub const CHANNEL_PACKET_BYTES: u32 = 32 * 1024;
 
+/// Packets of one channel whose data are handed over together, so that one
+/// `writev` takes them all.
+pub const RUN_PACKETS: usize = 16;
+
 /// The longest line in the identification exchange. RFC 4253 §4.2 says 255
 /// for the ident; servers put longer lines before it.
 pub const IDENT_LINE_BYTES: usize = 8192;

@@ -1,8 +1,10 @@
 //! One direction of a channel: a descriptor, and what waits for it.
 
-use std::io::IoSliceMut;
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+
+use proto::Data;
 
 use crate::descriptor::{Descriptor, Read};
 use crate::limits;
@@ -55,8 +57,12 @@ impl File {
     }
 
     /// The count written, or that writing is over.
-    pub(crate) fn write(&mut self, reactor: &mut Reactor, bytes: &[u8]) -> Result<usize, Broken> {
-        match self.descriptor.write(bytes) {
+    pub(crate) fn write(
+        &mut self,
+        reactor: &mut Reactor,
+        pieces: &mut [IoSlice<'_>],
+    ) -> Result<usize, Broken> {
+        match self.descriptor.write(pieces) {
             Ok((count, full)) => {
                 if full {
                     reactor.not_writable(self.slot);
@@ -110,7 +116,7 @@ pub(crate) struct Output {
 
 impl Output {
     /// Takes received data; returns how much of it was written for good.
-    pub(crate) fn accept(&mut self, reactor: &mut Reactor, data: &[u8]) -> usize {
+    pub(crate) fn accept(&mut self, reactor: &mut Reactor, data: Data<'_>) -> usize {
         let mut done = 0;
         let small = data.len() < limits::GATHER_BELOW_BYTES;
         if !self.spill.is_empty() && (!small || self.spill.len() > limits::GATHER_BYTES) {
@@ -118,11 +124,17 @@ impl Output {
         }
         let Some(file) = &mut self.file else { return done + data.len() };
         if small || !self.spill.is_empty() || !reactor.ready(file.slot).writable {
-            self.spill.push(data);
+            data.pieces().for_each(|piece| self.spill.push(piece));
             return done;
         }
-        if let Ok(count) = file.write(reactor, data) {
-            self.spill.push(data.get(count..).unwrap_or_default());
+        let mut pieces: Vec<IoSlice<'_>> = data.pieces().map(IoSlice::new).collect();
+        if let Ok(count) = file.write(reactor, &mut pieces) {
+            let mut written = count;
+            for piece in data.pieces() {
+                let of_piece = written.min(piece.len());
+                self.spill.push(&piece[of_piece..]);
+                written -= of_piece;
+            }
             return done + count;
         }
         self.fail(reactor);
@@ -135,7 +147,7 @@ impl Output {
         if self.spill.is_empty() || !reactor.ready(file.slot).writable {
             return 0;
         }
-        if let Ok(count) = file.write(reactor, self.spill.bytes()) {
+        if let Ok(count) = file.write(reactor, &mut [IoSlice::new(self.spill.bytes())]) {
             self.spill.take(count);
             return count;
         }

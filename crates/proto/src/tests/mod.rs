@@ -306,10 +306,11 @@ fn judge(user_key: &PrivateKey, method: &AuthMethod) -> AuthAnswer {
     }
 }
 
-fn keep(seen: &mut Seen, stream: Stream, data: &[u8]) {
+fn keep(seen: &mut Seen, stream: Stream, data: crate::Data<'_>) {
+    let data = data.to_vec();
     match stream {
-        Stream::Data => seen.data.extend_from_slice(data),
-        Stream::Stderr => seen.stderr.extend_from_slice(data),
+        Stream::Data => seen.data.extend_from_slice(&data),
+        Stream::Stderr => seen.stderr.extend_from_slice(&data),
     }
 }
 

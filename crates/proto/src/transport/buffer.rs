@@ -77,6 +77,11 @@ impl Input {
         &self.bytes[range]
     }
 
+    /// The whole buffer, in which taken ranges lie.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Gives the memory back if nothing is in it.
     pub fn release(&mut self) {
         if self.start == self.end {

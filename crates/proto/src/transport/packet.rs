@@ -19,12 +19,27 @@ pub struct Receiver {
     pub sequence_number: u32,
     /// The whole length of the packet that is arriving, once known.
     arriving: Option<usize>,
+    /// The next packet is opened already.
+    opened: Option<Opened>,
+}
+
+/// A packet that was opened and still lies at the front of the input.
+#[derive(Clone, Copy)]
+struct Opened {
+    whole: usize,
+    payload_end: usize,
+    sequence_number: u32,
 }
 
 impl Receiver {
     /// Without encryption.
     pub fn clear() -> Self {
-        Self { opener: crypto::cipher::clear_opener(), sequence_number: 0, arriving: None }
+        Self {
+            opener: crypto::cipher::clear_opener(),
+            sequence_number: 0,
+            arriving: None,
+            opened: None,
+        }
     }
 
     /// Takes new keys into use.
@@ -40,18 +55,45 @@ impl Receiver {
         self.arriving.unwrap_or_else(|| self.opener.head_len())
     }
 
-    /// Opens the next packet if all of it is there: where its payload lies,
+    /// Takes the next packet if all of it is there: where its payload lies,
     /// and its sequence number.
     ///
     /// # Errors
     /// When the length, padding or MAC is wrong.
     pub fn next(&mut self, input: &mut Input) -> Result<Option<(Range<usize>, u32)>, Error> {
+        if !self.open(input)? {
+            return Ok(None);
+        }
+        Ok(self.opened.take().map(|opened| {
+            let taken = input.take(opened.whole);
+            let payload = taken.start + HEADER_BYTES..taken.start + opened.payload_end;
+            (payload, opened.sequence_number)
+        }))
+    }
+
+    /// The payload that [`Self::next`] would give, left where it is.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn peek<'a>(&mut self, input: &'a mut Input) -> Result<Option<&'a [u8]>, Error> {
+        if !self.open(input)? {
+            return Ok(None);
+        }
+        let end = self.opened.map_or(HEADER_BYTES, |opened| opened.payload_end);
+        Ok(input.unread().get(HEADER_BYTES..end))
+    }
+
+    /// Opens the packet at the front, once; whether all of it is there.
+    fn open(&mut self, input: &mut Input) -> Result<bool, Error> {
+        if self.opened.is_some() {
+            return Ok(true);
+        }
         let whole = if let Some(whole) = self.arriving {
             whole
         } else {
             let head_len = self.opener.head_len();
             if input.len() < head_len {
-                return Ok(None);
+                return Ok(false);
             }
             let head = &mut input.unread()[..head_len];
             let length = self
@@ -63,7 +105,7 @@ impl Receiver {
             whole
         };
         if input.len() < whole {
-            return Ok(None);
+            return Ok(false);
         }
         let packet = &mut input.unread()[..whole];
         self.opener.open(self.sequence_number, packet).map_err(|_| Misbehaved::CorruptedMac)?;
@@ -79,8 +121,8 @@ impl Receiver {
         if payload_end == HEADER_BYTES {
             return Err(Misbehaved::EmptyPayload.into());
         }
-        let taken = input.take(whole);
-        Ok(Some((taken.start + HEADER_BYTES..taken.start + payload_end, sequence_number)))
+        self.opened = Some(Opened { whole, payload_end, sequence_number });
+        Ok(true)
     }
 
     /// The whole length of a packet of this `packet_length`, checked before

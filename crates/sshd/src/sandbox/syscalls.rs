@@ -70,7 +70,7 @@ pub static SYSCALLS: &[Row] = &[
     (libc::SYS_getpeername, Allow, "kind of a passed descriptor"),
     (libc::SYS_getsockopt, AllowIf(SOCKET_OPTIONS_READ), "SO_ERROR, buffer sizes, TCP_INFO"),
     (libc::SYS_setsockopt, AllowIf(SOCKET_OPTIONS_WRITTEN), "IPQoS, TCP_NODELAY, buffer sizes"),
-    (libc::SYS_fcntl, AllowIf(FCNTL), "non-blocking mode, clones"),
+    (libc::SYS_fcntl, AllowIf(FCNTL), "non-blocking mode, clones, larger pipes"),
     (libc::SYS_ioctl, AllowIf(IOCTL), "window size, what is waiting to be read"),
     // Waiting.
     (libc::SYS_epoll_create1, Allow, "readiness loop"),
@@ -173,7 +173,7 @@ macro_rules! requests {
 }
 
 // Without F_SETOWN and F_SETSIG, by which the kernel would send signals for the process.
-static FCNTL: &[&[Condition]] = requests![F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC];
+static FCNTL: &[&[Condition]] = requests![F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC, F_SETPIPE_SZ];
 // Without TIOCSTI, which types into a terminal, and TIOCSCTTY.
 static NO_NEW_PRIVS: &[&[Condition]] = &[&[Is(0, libc::PR_SET_NO_NEW_PRIVS as u32)]];
 static IOCTL: &[&[Condition]] =
