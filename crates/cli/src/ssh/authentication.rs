@@ -1,18 +1,19 @@
 //! Proving who the user is: which method next, and what is asked of whom.
 
+mod account;
+mod asking;
+
 use std::rc::Rc;
 
 use config::{ClientConfig, PubkeyAuthentication};
 use keys::{FingerprintHash, PublicKey};
 use net::Link;
-use proto::{AuthAttempt, Client, Prompt, SignAsk};
+use proto::{AuthAttempt, Client, SignAsk};
 use zeroize::Zeroizing;
 
-use super::identities::{Fate, Identities, Identity};
+use super::identities::{Fate, Identities};
 use super::memory::Remembered;
-use crate::messages::{Level, debug, debug2, error, info, say};
-use crate::ui::clean;
-use crate::ui::prompt::{self, Place};
+use crate::messages::{Level, debug, debug2, error, say};
 
 /// The order when nobody chose another; what is not built here is passed over.
 const DEFAULT_ORDER: [&str; 3] = ["publickey", "keyboard-interactive", "password"];
@@ -386,96 +387,6 @@ impl Authentication {
         self.send(link, AuthAttempt::PublicKey { algorithm, key })
     }
 
-    fn try_password(&mut self, link: &mut Link<Client>) -> Option<Step> {
-        if self.passwords_sent >= *self.config.number_of_password_prompts {
-            return None;
-        }
-        if self.passwords_sent > 0 {
-            error!("Permission denied, please try again.");
-        }
-        self.passwords_sent += 1;
-        let question = format!("{}@{}'s password: ", self.user, self.shown_host());
-        let password = prompt::secret(&question, Place::Terminal);
-        if password.is_none() {
-            self.password_note = Some("there was nobody to ask");
-        }
-        let password = password.unwrap_or_default();
-        self.old_password = Some(password.clone());
-        self.current = Attempt::Password;
-        Some(self.send(link, AuthAttempt::Password { password, new_password: None }))
-    }
-
-    /// The password was right but has expired. RFC 4252 §8.
-    pub fn change_password(&mut self, link: &mut Link<Client>, text: &str) -> Step {
-        if !text.is_empty() {
-            info!("{}", clean::visible_lines(text));
-        }
-        let who = format!("{}@{}", self.user, self.shown_host());
-        let old = match self.old_password.take() {
-            Some(old) if !old.is_empty() => old,
-            _ => prompt::secret(&format!("Enter {who}'s old password: "), Place::Terminal)
-                .unwrap_or_default(),
-        };
-        loop {
-            let new = prompt::secret(&format!("Enter {who}'s new password: "), Place::Terminal);
-            let Some(new) = new.filter(|new| !new.is_empty()) else { return Step::GiveUp };
-            let again = prompt::secret(&format!("Retype {who}'s new password: "), Place::Terminal);
-            if again.as_ref().is_some_and(|again| **again == *new) {
-                self.current = Attempt::Password;
-                let attempt = AuthAttempt::Password { password: old, new_password: Some(new) };
-                return self.send(link, attempt);
-            }
-            info!("Mismatch; try again, EOF to quit.");
-        }
-    }
-
-    fn try_interactive(&mut self, link: &mut Link<Client>) -> Option<Step> {
-        if self.interactive_started >= *self.config.number_of_password_prompts {
-            return None;
-        }
-        // A server that says no without a question would do so again.
-        if self.interactive_started > 0 && !self.interactive_asked {
-            return None;
-        }
-        self.interactive_started += 1;
-        let submethods = self.config.kbd_interactive_devices.clone().value.unwrap_or_default();
-        self.current = Attempt::KeyboardInteractive;
-        Some(self.send(link, AuthAttempt::KeyboardInteractive { submethods }))
-    }
-
-    /// The server's questions. RFC 4256 §3.2.
-    pub fn answer(
-        &mut self,
-        link: &mut Link<Client>,
-        name: &str,
-        instruction: &str,
-        prompts: &[Prompt],
-    ) {
-        self.interactive_asked = true;
-        for text in [name, instruction] {
-            if !text.is_empty() {
-                info!("{}", clean::visible_lines(text));
-            }
-        }
-        let mut answers = Vec::with_capacity(prompts.len());
-        for one in prompts {
-            let question = format!(
-                "({}@{}) {}",
-                self.user,
-                self.shown_host(),
-                clean::visible_lines(&one.text)
-            );
-            let answer = if one.echo {
-                prompt::line(&question, Place::Terminal)
-            } else {
-                prompt::secret(&question, Place::Terminal)
-            };
-            answers.push(answer.unwrap_or_default());
-        }
-        // As for signatures: an error here is the connection's end.
-        let _ = link.connection_mut().answer_info(answers);
-    }
-
     fn send(&mut self, link: &mut Link<Client>, attempt: AuthAttempt) -> Step {
         match link.connection_mut().authenticate(&self.user, attempt) {
             Ok(()) => Step::Sent,
@@ -498,73 +409,5 @@ impl Authentication {
 
     fn shown_host(&self) -> &str {
         self.config.host_key_alias.as_deref().unwrap_or(&self.host)
-    }
-
-    /// Why nothing worked, and OpenSSH's own last line.
-    pub fn report_denial(&self) {
-        for line in self.account() {
-            info!("ssh: {line}");
-        }
-        let (user, host) = (&self.user, self.shown_host());
-        say(
-            Level::Fatal,
-            format_args!("{user}@{host}: Permission denied ({}).", self.offered_methods.join(",")),
-        );
-    }
-
-    /// What was tried, a line each.
-    fn account(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        if self.offers("publickey") {
-            if !self.is_enabled(Method::PublicKey) {
-                lines.push("keys: not tried, PubkeyAuthentication is no".to_owned());
-            } else if self.identities.list.is_empty() {
-                lines.push("keys: none to offer, neither in files nor in an agent".to_owned());
-            }
-            lines.extend(self.identities.list.iter().map(fate_line));
-        }
-        for (method, note) in [
-            (Method::KeyboardInteractive, self.interactive_note),
-            (Method::Password, self.password_note),
-        ] {
-            if !self.offers(method.name()) {
-                continue;
-            }
-            let name = method.name();
-            match (note, self.is_enabled(method)) {
-                (Some(note), _) => lines.push(format!("{name}: {note}")),
-                (None, false) if self.distrusted => {
-                    lines.push(format!("{name}: not tried, the host key changed"));
-                }
-                (None, false) if *self.config.batch_mode => {
-                    lines.push(format!("{name}: not tried, BatchMode forbids asking"));
-                }
-                (None, false) => {
-                    lines.push(format!("{name}: not tried, switched off in the configuration"));
-                }
-                (None, true) => lines.push(format!("{name}: not tried")),
-            }
-        }
-        for method in &self.offered_methods {
-            if Method::from_name(method).is_none() {
-                lines.push(format!("{method}: not in this version of Keyway"));
-            }
-        }
-        lines
-    }
-
-    fn offers(&self, method: &str) -> bool {
-        self.offered_methods.iter().any(|one| one == method)
-    }
-}
-
-/// What to say of one key.
-fn fate_line(identity: &Identity) -> String {
-    let what = identity.describe_shortly();
-    match &identity.fate {
-        Fate::Refused => format!("{what}: offered, refused by the server"),
-        Fate::Skipped(why) => format!("{what}: not used, {why}"),
-        Fate::Accepted => format!("{what}: accepted, but the server wants more"),
-        Fate::Untried => format!("{what}: not offered"),
     }
 }

@@ -1,5 +1,7 @@
 //! Where to: `[user@]host` or `ssh://[user@]host[:port]`.
 
+use config::tokens;
+
 /// A destination as the user gave it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Destination {
@@ -89,15 +91,10 @@ fn percent_decoded(text: &str) -> Option<String> {
 /// # Errors
 /// OpenSSH's words for it.
 pub fn check_user(user: &str) -> Result<(), String> {
-    let bad = user.starts_with('-')
-        || user.ends_with('\\')
-        || user.chars().any(|c| c.is_control() || "'`\";&<>|(){}".contains(c))
-        // A backslash before a space would escape the next word.
-        || user.contains("\\ ");
-    if bad {
-        return Err("remote username contains invalid characters".to_owned());
+    if tokens::valid_user_name(user) {
+        return Ok(());
     }
-    Ok(())
+    Err("remote username contains invalid characters".to_owned())
 }
 
 /// Refuses host names that a shell could misread: `ProxyCommand` puts them on its command line.
@@ -105,15 +102,10 @@ pub fn check_user(user: &str) -> Result<(), String> {
 /// # Errors
 /// OpenSSH's words for it.
 pub fn check_host(host: &str) -> Result<(), String> {
-    let bad = host.is_empty()
-        || host.starts_with('-')
-        || host
-            .chars()
-            .any(|c| c.is_control() || c.is_whitespace() || "'`\"$\\;&<>|(){},".contains(c));
-    if bad {
-        return Err("hostname contains invalid characters".to_owned());
+    if tokens::valid_host_name(host) {
+        return Ok(());
     }
-    Ok(())
+    Err("hostname contains invalid characters".to_owned())
 }
 
 /// Splits `host:port` (or `[v6]:port`), both needed, as `-W` takes it.

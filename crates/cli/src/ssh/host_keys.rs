@@ -1,28 +1,25 @@
 //! Is it the host it says it is? known_hosts, the question at first contact, and the alarms.
 
-use std::fmt::Write as _;
+mod alarms;
+mod contact;
+mod update;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use config::{ClientConfig, FingerprintHash as HashChoice, StrictHostKeyChecking, YesNoAsk};
-use keys::known_hosts::{Entry, HostName, KnownHosts, Marker, Verdict, new_lines, remove_keys};
+use config::{ClientConfig, FingerprintHash as HashChoice};
+use keys::known_hosts::{Entry, HostName, KnownHosts, Marker, Verdict, new_lines};
 use keys::{CertificateKind, FingerprintHash, PublicKey};
 
 use crate::files;
-use crate::messages::{Level, debug, error, info, say};
+use crate::messages::{debug, error, info};
 use crate::text::reason;
-use crate::ui::prompt;
 
 /// Largest known_hosts file that is read.
 const FILE_BYTES_MAX: u64 = 256 << 20;
-
-/// Other names of a key that the question lists.
-const OTHER_NAMES_MAX: usize = 8;
-
-const BAR: &str = "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@";
 
 /// What to do with a host key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,132 +277,6 @@ impl HostKeys {
         self.is_in_user_file = what == "key" && self.is_users(entry);
     }
 
-    /// First contact.
-    fn meet(&mut self, known: &KnownHosts, key: &PublicKey, others: &[&Entry]) -> Decision {
-        let (name, label) = (self.name.to_string(), type_label(key));
-        match *self.config.strict_host_key_checking {
-            StrictHostKeyChecking::Yes => {
-                error!(
-                    "No {label} host key is known for {name} and you have requested strict \
-                     checking."
-                );
-                info!(
-                    "ssh: to accept it, compare this fingerprint with one you trust and add the \
-                     key to {}: {}",
-                    self.user_file_shown(),
-                    key.fingerprint(self.hash())
-                );
-                return Decision::Refuse;
-            }
-            StrictHostKeyChecking::Ask => {
-                for entry in others {
-                    self.mention_other(entry);
-                }
-                let fingerprint = key.fingerprint(self.hash());
-                let question = self.question(known, key, &fingerprint, !others.is_empty());
-                if *self.config.batch_mode || !prompt::confirm(&question, Some(&fingerprint)) {
-                    return Decision::Refuse;
-                }
-            }
-            StrictHostKeyChecking::Off | StrictHostKeyChecking::AcceptNew => {
-                for entry in others {
-                    self.mention_other(entry);
-                }
-            }
-        }
-        self.remember(key);
-        Decision::Accept
-    }
-
-    fn question(
-        &self,
-        known: &KnownHosts,
-        key: &PublicKey,
-        fingerprint: &str,
-        has_other_types: bool,
-    ) -> String {
-        let (name, label) = (&self.name, type_label(key));
-        let address = match self.address {
-            Some(address) => HostName::new(&address.ip().to_string(), self.port).to_string(),
-            None => "<no hostip for proxy command>".to_owned(),
-        };
-        let mut text =
-            format!("The authenticity of host '{name} ({address})' can't be established");
-        text.push_str(if has_other_types {
-            "\nbut keys of different type are already known for this host."
-        } else {
-            "."
-        });
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\n{label} key fingerprint is {fingerprint}.");
-        if *self.config.visual_host_key {
-            let _ = write!(text, "\n{}", key.randomart(self.hash()));
-        }
-        text.push('\n');
-        text.push_str(&Self::other_names(known, key));
-        text.push_str("\nAre you sure you want to continue connecting (yes/no/[fingerprint])? ");
-        text
-    }
-
-    /// The other names that the files have for this very key.
-    fn other_names(known: &KnownHosts, key: &PublicKey) -> String {
-        let others: Vec<&Entry> = known
-            .entries()
-            .iter()
-            .filter(|entry| entry.marker.is_none() && entry.key == *key)
-            .collect();
-        if others.is_empty() {
-            return "This key is not known by any other names.".to_owned();
-        }
-        let mut text = "This host key is known by the following other names/addresses:".to_owned();
-        for entry in others.iter().take(OTHER_NAMES_MAX) {
-            let names = if entry.is_hashed() { "[hashed name]" } else { &entry.names };
-            let _ = write!(text, "\n    {}:{}: {names}", entry.source, entry.line);
-        }
-        if others.len() > OTHER_NAMES_MAX {
-            let more = others.len() - OTHER_NAMES_MAX;
-            let _ = write!(text, "\n    ({more} additional names omitted)");
-        }
-        text
-    }
-
-    fn mention_other(&self, entry: &Entry) {
-        let (label, name) = (type_label(&entry.key), &self.name);
-        info!(
-            "WARNING: {label} key found for host {name}\nin {}:{}\n{label} key fingerprint {}.",
-            entry.source,
-            entry.line,
-            entry.key.fingerprint(self.hash())
-        );
-        if *self.config.visual_host_key {
-            info!("{}", entry.key.randomart(self.hash()));
-        }
-    }
-
-    /// Writes a key that is trusted from now on.
-    fn remember(&mut self, key: &PublicKey) {
-        let name = self.name.clone();
-        let label = type_label(key);
-        let Some(file) = self.config.user_known_hosts_files.first() else { return };
-        if is_nothing(file) {
-            // A null device takes everything; the message is what scripts know.
-            info!("Warning: Permanently added '{name}' ({label}) to the list of known hosts.");
-            return;
-        }
-        match self.append(file, std::slice::from_ref(key)) {
-            Ok(()) => {
-                info!("Warning: Permanently added '{name}' ({label}) to the list of known hosts.");
-                self.is_trusted = true;
-                self.is_in_user_file = true;
-                self.written.push(key.clone());
-            }
-            Err(source) => {
-                debug!("{}: {}", file.display(), reason(&source));
-                info!("Failed to add the host to the list of known hosts ({}).", file.display());
-            }
-        }
-    }
-
     fn append(&self, file: &Path, keys: &[PublicKey]) -> std::io::Result<()> {
         if files::make_private_folder(file)?
             && let Some(folder) = file.parent()
@@ -420,164 +291,7 @@ impl HostKeys {
         files::append_lines(file, &lines)
     }
 
-    fn alarm_changed(&mut self, key: &PublicKey, entries: &[&Entry]) -> Decision {
-        let (name, label) = (self.name.to_string(), type_label(key));
-        say_alarm("   WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     ");
-        error!("IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!");
-        error!("Someone could be eavesdropping on you right now (man-in-the-middle attack)!");
-        error!("It is also possible that a host key has just been changed.");
-        error!(
-            "The fingerprint for the {label} key sent by the remote host is\n{}.",
-            key.fingerprint(self.hash())
-        );
-        error!("Please contact your system administrator.");
-        error!("Add correct host key in {} to get rid of this message.", self.user_file_shown());
-        for entry in entries {
-            let offending = type_label(&entry.key);
-            error!("Offending {offending} key in {}:{}", entry.source, entry.line);
-        }
-        if let Some(entry) = entries.first() {
-            error!("  remove with:");
-            error!("  ssh-keygen -f \"{}\" -R \"{name}\"", entry.source);
-        }
-        if *self.config.strict_host_key_checking != StrictHostKeyChecking::Off {
-            error!("Host key for {name} has changed and you have requested strict checking.");
-            return Decision::Refuse;
-        }
-        self.distrust()
-    }
-
-    fn alarm_revoked(&mut self, key: &PublicKey, entry: &Entry) -> Decision {
-        let (name, label) = (self.name.to_string(), type_label(key));
-        say_alarm("      WARNING: REVOKED HOST KEY DETECTED!               ");
-        error!("The {label} host key for {name} is marked as revoked.");
-        error!("This could mean that a stolen key is being used to impersonate this host.");
-        error!("Marked in {}:{}", entry.source, entry.line);
-        if *self.config.strict_host_key_checking != StrictHostKeyChecking::Off {
-            error!(
-                "{label} host key for {name} was revoked and you have requested strict checking."
-            );
-            return Decision::Refuse;
-        }
-        self.distrust()
-    }
-
-    /// What OpenSSH says and does when the user has asked for no checking at all.
-    fn distrust(&mut self) -> Decision {
-        let config = &self.config;
-        let disabled = |what: &str| {
-            error!("{what} is disabled to avoid man-in-the-middle attacks.");
-        };
-        if *config.password_authentication {
-            disabled("Password authentication");
-        }
-        if *config.kbd_interactive_authentication {
-            disabled("Keyboard-interactive authentication");
-        }
-        if *config.forward_agent != config::ForwardAgent::No {
-            disabled("Agent forwarding");
-        }
-        if *config.update_host_keys != YesNoAsk::No {
-            error!("UpdateHostkeys is disabled because the host key is not trusted.");
-        }
-        Decision::AcceptDistrusted
-    }
-
     // ---- keys that the server announces ----
-
-    /// Of the keys the server says it has, those worth a proof: unknown, of a type we use, from a
-    /// host whose key is in the user's own file.
-    pub fn keys_to_prove(&self, announced: &[PublicKey]) -> Vec<PublicKey> {
-        if *self.config.update_host_keys == YesNoAsk::No || !self.is_in_user_file {
-            return Vec::new();
-        }
-        let is_new = |key: &PublicKey| {
-            if self.written.contains(key) {
-                return false;
-            }
-            let mut known = self.known.lookup(&self.name);
-            // A revoked key must not come back this way.
-            !known.any(|entry| entry.key == *key && entry.marker != Some(Marker::CertAuthority))
-        };
-        announced
-            .iter()
-            .filter(|key| key.certificate().is_none() && self.is_used(key) && is_new(key))
-            .cloned()
-            .collect()
-    }
-
-    /// The keys of this host in the user's files that the server no longer has.
-    ///
-    /// None where a line is shared with other names or a CA speaks for the host: then the user has
-    /// arranged something that is not ours to change.
-    pub fn keys_to_forget(&self, announced: &[PublicKey]) -> Vec<PublicKey> {
-        if *self.config.update_host_keys == YesNoAsk::No || !self.is_in_user_file {
-            return Vec::new();
-        }
-        let is_alone = |entry: &Entry| {
-            entry.marker.is_none() && (entry.is_hashed() || entry.names == self.name.as_str())
-        };
-        let entries: Vec<&Entry> =
-            self.known.lookup(&self.name).filter(|entry| self.is_users(entry)).collect();
-        if !entries.iter().all(|entry| is_alone(entry)) {
-            debug!("hostkeys_find: host key found matching a different name/address");
-            return Vec::new();
-        }
-        entries
-            .iter()
-            .map(|entry| entry.key.clone())
-            .filter(|key| !(announced.contains(key) && self.is_used(key)))
-            .collect()
-    }
-
-    /// Whether the configuration would take this type of key.
-    fn is_used(&self, key: &PublicKey) -> bool {
-        let mut names = key.signature_algorithms().iter();
-        names.any(|name| self.config.host_key_algorithms.iter().any(|used| used == name))
-    }
-
-    /// Writes keys the server has proved, and takes out those it no longer has.
-    pub fn update(&mut self, proved: &[PublicKey], obsolete: &[PublicKey]) {
-        // Asked again, because the answer comes from the server.
-        let new = self.keys_to_prove(proved);
-        if new.is_empty() && obsolete.is_empty() {
-            return;
-        }
-        let asks = *self.config.update_host_keys == YesNoAsk::Ask;
-        let level = if asks { Level::Info } else { Level::Verbose };
-        for (what, keys) in [("Learned new", new.as_slice()), ("Deprecating obsolete", obsolete)] {
-            for key in keys {
-                let fingerprint = key.fingerprint(self.hash());
-                say(level, format_args!("{what} hostkey: {} {fingerprint}", type_label(key)));
-            }
-        }
-        if asks && !prompt::confirm("Accept updated hostkeys? (yes/no): ", None) {
-            return;
-        }
-        let written = self.forget(obsolete).and_then(|()| match self.first_user_file() {
-            Some(file) if !new.is_empty() => self.append(file, &new),
-            _ => Ok(()),
-        });
-        match written {
-            Ok(()) => self.written.extend(new),
-            Err(source) => error!("hostfile_replace_entries: {}", reason(&source)),
-        }
-    }
-
-    fn forget(&self, obsolete: &[PublicKey]) -> std::io::Result<()> {
-        if obsolete.is_empty() {
-            return Ok(());
-        }
-        for file in self.config.user_known_hosts_files.iter().filter(|file| file.is_file()) {
-            let bytes = files::read_limited(file, FILE_BYTES_MAX)?;
-            let Ok(text) = String::from_utf8(bytes) else { continue };
-            let edit = remove_keys(&text, &self.name, obsolete);
-            if !edit.lines.is_empty() {
-                files::replace(file, edit.text.as_bytes(), 0o600)?;
-            }
-        }
-        Ok(())
-    }
 
     fn is_users(&self, entry: &Entry) -> bool {
         let mut files = self.config.user_known_hosts_files.iter();
@@ -605,10 +319,4 @@ fn type_label(key: &PublicKey) -> &'static str {
 /// Files that hold nothing.
 fn is_nothing(path: &Path) -> bool {
     path == Path::new("/dev/null") || path.as_os_str().eq_ignore_ascii_case("none")
-}
-
-fn say_alarm(text: &str) {
-    error!("{BAR}");
-    error!("@ {text}@");
-    error!("{BAR}");
 }

@@ -17,6 +17,7 @@ mod identities;
 mod memory;
 pub mod paths;
 mod plan;
+mod purpose;
 mod query;
 mod session;
 mod settings;
@@ -38,7 +39,8 @@ use self::connection::Reached;
 use self::host_keys::HostKeys;
 use self::identities::Identities;
 use self::memory::Memory;
-use self::session::{Plan, Purpose, Session};
+use self::purpose::{Plan, Purpose};
+use self::session::Session;
 use crate::messages::{self, Level, debug, error, fatal};
 use crate::sys;
 

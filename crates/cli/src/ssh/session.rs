@@ -1,14 +1,16 @@
 //! What happens once the user is in: a shell, a command, a subsystem, or standard input and
 //! output connected through the server (`-W`).
 
+mod keyboard;
+mod requests;
+
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::rc::Rc;
 
-use config::{ClientConfig, RequestTty, SessionType, matching};
+use config::ClientConfig;
 use net::signals::{Signal, Signals};
 use net::{Endpoint, EndpointEvent, Endpoints, Interest, KeepAlive, Link, UserToken};
 use proto::{
@@ -16,99 +18,14 @@ use proto::{
     OpenFailure,
 };
 
-use super::args::Arguments;
-use super::escapes::{Action, Escapes};
-use crate::messages::{self, Level, debug, error, fatal, info, say};
+use self::requests::Expected;
+use super::escapes::Escapes;
+use super::purpose::{Plan, Purpose};
+use crate::messages::{Level, debug, error, fatal, info, say};
 use crate::ui::terminal::{self, RawTerminal};
 
 /// The token of the signals' pipe.
 const SIGNALS: UserToken = UserToken(1);
-
-/// What the connection is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Purpose {
-    /// A login shell.
-    Shell,
-    /// A command for the server's shell.
-    Command(Vec<u8>),
-    /// A subsystem.
-    Subsystem(String),
-    /// A TCP connection from the server to there, on standard input and output.
-    Connect(String, u16),
-    /// Nothing: `-N`.
-    Nothing,
-}
-
-/// The plan: made before connecting, because some of it goes out with the first packets.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// What for.
-    pub purpose: Purpose,
-    /// Whether to ask for a terminal.
-    pub terminal: bool,
-    /// Where the forwarded agent listens, if it is to be forwarded.
-    pub agent: Option<PathBuf>,
-}
-
-impl Plan {
-    /// From the command line and the configuration.
-    ///
-    /// # Errors
-    /// Things that exclude each other, in OpenSSH's words.
-    pub fn new(
-        arguments: &Arguments,
-        config: &ClientConfig,
-        agent: Option<PathBuf>,
-    ) -> Result<Plan, String> {
-        let purpose = purpose(arguments, config)?;
-        let stdin_is_terminal = io::stdin().is_terminal();
-        let terminal = match *config.request_tty {
-            RequestTty::No => false,
-            RequestTty::Force => true,
-            asked => {
-                let wanted = asked == RequestTty::Yes || purpose == Purpose::Shell;
-                let possible = stdin_is_terminal && !*config.stdin_null;
-                if wanted && !possible {
-                    info!("Pseudo-terminal will not be allocated because stdin is not a terminal.");
-                }
-                wanted && possible
-            }
-        };
-        let has_session = !matches!(purpose, Purpose::Connect(..) | Purpose::Nothing);
-        Ok(Plan { purpose, terminal: terminal && has_session, agent })
-    }
-}
-
-fn purpose(arguments: &Arguments, config: &ClientConfig) -> Result<Purpose, String> {
-    if let Some((host, port)) = &arguments.stdio_forward {
-        return Ok(Purpose::Connect(host.clone(), *port));
-    }
-    let remote_command = config.remote_command.as_ref();
-    if remote_command.is_some() && !arguments.command.is_empty() {
-        return Err("Cannot execute command-line and remote command.".to_owned());
-    }
-    let command = match remote_command {
-        Some(command) => command.clone().into_bytes(),
-        None => arguments.command.clone(),
-    };
-    Ok(match *config.session_type {
-        SessionType::None => Purpose::Nothing,
-        SessionType::Subsystem if command.is_empty() => {
-            return Err("You must specify a subsystem to invoke.".to_owned());
-        }
-        SessionType::Subsystem => Purpose::Subsystem(String::from_utf8_lossy(&command).into()),
-        SessionType::Default if command.is_empty() => Purpose::Shell,
-        SessionType::Default => Purpose::Command(command),
-    })
-}
-
-/// A request whose answer matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expected {
-    Terminal,
-    /// The program itself, and what it is called in messages.
-    Program(&'static str),
-}
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -309,56 +226,6 @@ impl Session {
         debug!("Entering interactive session.");
     }
 
-    /// Everything between the open channel and the running program.
-    fn send_requests(&mut self, link: &mut Link<Client>, channel: ChannelId) {
-        if !self.is_session() {
-            return;
-        }
-        let mut requests = Vec::new();
-        if self.plan.agent.is_some() {
-            debug!("Requesting authentication agent forwarding.");
-            requests.push((ChannelRequest::AuthAgent, None));
-        }
-        if self.plan.terminal {
-            requests.push((pty_request(), Some(Expected::Terminal)));
-        }
-        for (name, value) in self.environment() {
-            debug!("channel {}: setting env {name} = \"{value}\"", channel.0);
-            requests.push((ChannelRequest::Env { name, value: value.into_bytes() }, None));
-        }
-        let program = match &self.plan.purpose {
-            Purpose::Command(command) => {
-                debug!("Sending command: {}", String::from_utf8_lossy(command));
-                (ChannelRequest::Exec { command: command.clone() }, "exec")
-            }
-            Purpose::Subsystem(name) => {
-                debug!("Sending subsystem: {name}");
-                (ChannelRequest::Subsystem { name: name.clone() }, "subsystem")
-            }
-            _ => (ChannelRequest::Shell, "shell"),
-        };
-        requests.push((program.0, Some(Expected::Program(program.1))));
-        for (request, expected) in requests {
-            self.expected.extend(expected);
-            let sent = link.connection_mut().request(channel, request, expected.is_some());
-            if let Err(problem) = sent {
-                debug!("channel {}: {problem}", channel.0);
-            }
-        }
-    }
-
-    /// The variables that the configuration sends or sets.
-    fn environment(&self) -> Vec<(String, String)> {
-        let is_set = |name: &str| self.config.set_env.iter().any(|one| one.value.0 == name);
-        let is_sent = |name: &str| {
-            self.config.send_env.iter().any(|pattern| matching::pattern(pattern, name))
-        };
-        let sent = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| is_sent(name) && !is_set(name));
-        sent.chain(self.config.set_env.iter().map(|one| one.value.clone())).collect()
-    }
-
     /// The server did not open the channel.
     pub fn refused(
         &mut self,
@@ -377,60 +244,6 @@ impl Session {
             fatal!("stdio forwarding failed");
         }
         self.end(link, 255);
-    }
-
-    /// The server answered one of our requests.
-    pub fn answered(&mut self, link: &mut Link<Client>, channel: ChannelId, success: bool) {
-        if self.channel != Some(channel) {
-            return;
-        }
-        match self.expected.pop_front() {
-            Some(Expected::Terminal) if !success => {
-                self.leave_raw();
-                info!("PTY allocation request failed on channel {}", channel.0);
-            }
-            Some(Expected::Program(name)) if !success => {
-                self.leave_raw();
-                error!("{name} request failed on channel {}", channel.0);
-                self.end(link, 255);
-            }
-            _ => {}
-        }
-    }
-
-    /// The server asks something of a channel.
-    pub fn requested(
-        &mut self,
-        link: &mut Link<Client>,
-        channel: ChannelId,
-        request: &ChannelRequest,
-        want_reply: bool,
-    ) {
-        let mut success = false;
-        if self.channel == Some(channel) {
-            match request {
-                ChannelRequest::ExitStatus(status) => {
-                    debug!("client_input_channel_req: channel {} rtype exit-status", channel.0);
-                    self.exit_status = Some(*status);
-                    success = true;
-                }
-                ChannelRequest::ExitSignal { name, message, .. } => {
-                    debug!(
-                        "client_input_channel_req: channel {} rtype exit-signal {name} {message}",
-                        channel.0
-                    );
-                    success = true;
-                }
-                other => debug!("channel {}: request {}", channel.0, other.name()),
-            }
-        }
-        if want_reply {
-            // A channel that just closed needs no answer.
-            let _ = link.connection_mut().reply(channel, success);
-        }
-        if self.channel == Some(channel) {
-            self.close_when_told(link, channel);
-        }
     }
 
     /// A local end of a channel has nothing more to do.
@@ -540,79 +353,6 @@ impl Session {
         }
     }
 
-    /// Escapes in what was typed.
-    pub fn typed(&mut self, link: &mut Link<Client>, data: &mut Vec<u8>) {
-        let Some(escapes) = &mut self.escapes else { return };
-        let actions = escapes.filter(data);
-        for action in actions {
-            self.act(link, action);
-        }
-    }
-
-    fn act(&mut self, link: &mut Link<Client>, action: Action) {
-        let c = self.escapes.as_ref().map_or('~', Escapes::character);
-        match action {
-            Action::Disconnect => {
-                shown(&format!("{c}.\r\n"));
-                self.end(link, 255);
-            }
-            Action::Suspend => {
-                shown(&format!("{c}^Z [suspend ssh]\r\n"));
-                self.suspend(link);
-            }
-            Action::Break => {
-                shown(&format!("{c}B\r\n"));
-                if let Some(channel) = self.channel {
-                    let request = ChannelRequest::Break { milliseconds: 1000 };
-                    let _ = link.connection_mut().request(channel, request, false);
-                }
-            }
-            Action::Rekey => {
-                if let Err(problem) = link.connection_mut().rekey() {
-                    shown(&format!("{c}R: {problem}\r\n"));
-                }
-            }
-            Action::Louder | Action::Quieter => {
-                let louder = action == Action::Louder;
-                messages::step_level(louder);
-                let letter = if louder { 'v' } else { 'V' };
-                shown(&format!("{c}{letter} [LogLevel {}]\r\n", messages::level().name()));
-            }
-            Action::Help => {
-                if let Some(escapes) = &self.escapes {
-                    shown(&escapes.help());
-                }
-            }
-            Action::Connections => {
-                shown(&format!("{c}#\r\nThe following connections are open:\r\n"));
-                if let Some(channel) = self.channel {
-                    shown(&format!("  #{} client-session\r\n", channel.0));
-                }
-                for channel in &self.others {
-                    shown(&format!("  #{} authentication agent connection\r\n", channel.0));
-                }
-            }
-            Action::Information => shown(&information(link, c)),
-            Action::Lacking('C') => shown(&format!("{c}C\r\ncommandline disabled\r\n")),
-            Action::Lacking(letter) => {
-                shown(&format!("{c}{letter}: not in this version of Keyway\r\n"));
-            }
-        }
-    }
-
-    fn suspend(&mut self, link: &mut Link<Client>) {
-        if let Some(raw) = &mut self.raw_terminal {
-            raw.leave();
-        }
-        // Stops here until the user continues us.
-        let _ =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP);
-        if let Some(raw) = &mut self.raw_terminal {
-            raw.enter();
-        }
-        self.send_window_size(link);
-    }
-
     fn fail(&mut self, link: &mut Link<Client>, problem: &str) {
         self.leave_raw();
         fatal!("ssh: {problem}");
@@ -654,48 +394,4 @@ impl Session {
 
 fn null() -> io::Result<Endpoint> {
     Endpoint::probe(File::options().read(true).write(true).open("/dev/null")?.into())
-}
-
-/// To the user's terminal, which is in raw mode.
-fn shown(text: &str) {
-    // Nobody is left to be told.
-    let _ = io::stderr().write_all(text.as_bytes());
-}
-
-fn pty_request() -> ChannelRequest {
-    let size = terminal::own_window_size();
-    let modes = match rustix::termios::tcgetattr(io::stdin()) {
-        Ok(modes) => net::terminal_modes::encode(&modes),
-        // Only TTY_OP_END: no modes are known.
-        Err(_) => vec![0],
-    };
-    ChannelRequest::PtyReq {
-        term: std::env::var("TERM").unwrap_or_default(),
-        columns: size.ws_col.into(),
-        rows: size.ws_row.into(),
-        width_pixels: size.ws_xpixel.into(),
-        height_pixels: size.ws_ypixel.into(),
-        modes,
-    }
-}
-
-/// What `~I` prints.
-fn information(link: &Link<Client>, c: char) -> String {
-    let connection = link.connection();
-    let mut lines = vec![format!("{c}I")];
-    if let Some(ident) = connection.remote_ident() {
-        lines.push(format!("  server version: {}", crate::ui::clean::visible(ident)));
-    }
-    if let Some(chosen) = connection.negotiated() {
-        lines.push(format!("  kexalgorithm {}", chosen.kex));
-        lines.push(format!("  hostkeyalgorithm {}", chosen.host_key));
-        lines.push(format!("  cipher {}", chosen.client_to_server.cipher));
-    }
-    let counted = connection.statistics();
-    lines.push(format!(
-        "  traffic {}/{} in, {}/{} out (bytes/packets)",
-        counted.received_bytes, counted.received_packets, counted.sent_bytes, counted.sent_packets
-    ));
-    lines.push(format!("  rekeys {}", counted.key_exchanges.saturating_sub(1)));
-    lines.join("\r\n") + "\r\n"
 }

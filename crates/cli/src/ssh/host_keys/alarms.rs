@@ -1,0 +1,81 @@
+//! A key that is not the one it should be.
+
+use config::{StrictHostKeyChecking, YesNoAsk};
+use keys::PublicKey;
+use keys::known_hosts::Entry;
+
+use super::{Decision, HostKeys, type_label};
+use crate::messages::error;
+
+impl HostKeys {
+    pub(super) fn alarm_changed(&mut self, key: &PublicKey, entries: &[&Entry]) -> Decision {
+        let (name, label) = (self.name.to_string(), type_label(key));
+        say_alarm("   WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     ");
+        error!("IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!");
+        error!("Someone could be eavesdropping on you right now (man-in-the-middle attack)!");
+        error!("It is also possible that a host key has just been changed.");
+        error!(
+            "The fingerprint for the {label} key sent by the remote host is\n{}.",
+            key.fingerprint(self.hash())
+        );
+        error!("Please contact your system administrator.");
+        error!("Add correct host key in {} to get rid of this message.", self.user_file_shown());
+        for entry in entries {
+            let offending = type_label(&entry.key);
+            error!("Offending {offending} key in {}:{}", entry.source, entry.line);
+        }
+        if let Some(entry) = entries.first() {
+            error!("  remove with:");
+            error!("  ssh-keygen -f \"{}\" -R \"{name}\"", entry.source);
+        }
+        if *self.config.strict_host_key_checking != StrictHostKeyChecking::Off {
+            error!("Host key for {name} has changed and you have requested strict checking.");
+            return Decision::Refuse;
+        }
+        self.distrust()
+    }
+
+    pub(super) fn alarm_revoked(&mut self, key: &PublicKey, entry: &Entry) -> Decision {
+        let (name, label) = (self.name.to_string(), type_label(key));
+        say_alarm("      WARNING: REVOKED HOST KEY DETECTED!               ");
+        error!("The {label} host key for {name} is marked as revoked.");
+        error!("This could mean that a stolen key is being used to impersonate this host.");
+        error!("Marked in {}:{}", entry.source, entry.line);
+        if *self.config.strict_host_key_checking != StrictHostKeyChecking::Off {
+            error!(
+                "{label} host key for {name} was revoked and you have requested strict checking."
+            );
+            return Decision::Refuse;
+        }
+        self.distrust()
+    }
+
+    /// What OpenSSH says and does when the user has asked for no checking at all.
+    fn distrust(&mut self) -> Decision {
+        let config = &self.config;
+        let disabled = |what: &str| {
+            error!("{what} is disabled to avoid man-in-the-middle attacks.");
+        };
+        if *config.password_authentication {
+            disabled("Password authentication");
+        }
+        if *config.kbd_interactive_authentication {
+            disabled("Keyboard-interactive authentication");
+        }
+        if *config.forward_agent != config::ForwardAgent::No {
+            disabled("Agent forwarding");
+        }
+        if *config.update_host_keys != YesNoAsk::No {
+            error!("UpdateHostkeys is disabled because the host key is not trusted.");
+        }
+        Decision::AcceptDistrusted
+    }
+}
+
+const BAR: &str = "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@";
+
+fn say_alarm(text: &str) {
+    error!("{BAR}");
+    error!("@ {text}@");
+    error!("{BAR}");
+}
