@@ -1,5 +1,6 @@
 """Runs one command through paramiko and ends with its exit code."""
 import argparse
+import os
 import sys
 import threading
 
@@ -71,7 +72,12 @@ def main():
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        code = main()
     except (OSError, EOFError, paramiko.SSHException) as error:
         print(f"paramiko: {type(error).__name__}: {error}", file=sys.stderr)
-        sys.exit(255)
+        code = 255
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A thread may still wait for standard input, which an orderly end of the
+    # interpreter does not survive.
+    os._exit(code)

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -142,6 +143,10 @@ impl Server {
         }
         // Stock's DEBUG levels write into the terminals of sessions.
         lines.push("LogLevel VERBOSE".into());
+        // Tests fail to log in on purpose, all from one address.
+        if has_penalties(self.implementation) {
+            lines.push("PerSourcePenalties no".into());
+        }
         let config = folder.join("sshd_config");
         write(&config, &(lines.join("\n") + "\n"));
 
@@ -154,6 +159,20 @@ impl Server {
         })?;
         Ok(process)
     }
+}
+
+/// Whether this `sshd` punishes addresses that fail: OpenSSH has since 9.8.
+fn has_penalties(implementation: Implementation) -> bool {
+    static OURS: OnceLock<bool> = OnceLock::new();
+    static THEIRS: OnceLock<bool> = OnceLock::new();
+    let known = if implementation == Implementation::Ours { &OURS } else { &THEIRS };
+    *known.get_or_init(|| {
+        let key = key_files::private(Holder::Host, "ssh-ed25519");
+        let mut command = Command::new(implementation.tool("sshd"));
+        command.args(["-T", "-f", "/dev/null", "-o"]).arg(format!("HostKey={}", key.display()));
+        let shown = run(&mut command, b"", DEADLINE);
+        shown.text().to_lowercase().contains("persourcepenalties")
+    })
 }
 
 /// A `sshd` that listens. Ends when dropped.

@@ -3,7 +3,6 @@
 use std::process::Command;
 use std::time::Duration;
 
-use keyway_testkit::Implementation::OpenSsh;
 use keyway_testkit::account::Account;
 use keyway_testkit::key_files::{self, Holder};
 use keyway_testkit::process::{DEADLINE, Running, run};
@@ -13,16 +12,13 @@ use keyway_testkit::{Client, Implementation, Server, StartedServer, not_run};
 
 use crate::{PAIRS, check, check_for};
 
-/// A stock server checks keyboard-interactive through PAM only, which a
-/// machine may not have set up; so it gets its own kind of test.
-fn password_server(implementation: Implementation) -> StartedServer {
-    let mut server = Server::new(implementation)
+/// A server that takes passwords, by PAM or by itself.
+fn password_server(implementation: Implementation, pam: bool) -> StartedServer {
+    Server::new(implementation)
         .config("PasswordAuthentication yes")
-        .config("KbdInteractiveAuthentication yes");
-    if implementation == OpenSsh {
-        server = server.config("UsePAM yes");
-    }
-    server.start()
+        .config("KbdInteractiveAuthentication yes")
+        .config(format!("UsePAM {}", if pam { "yes" } else { "no" }))
+        .start()
 }
 
 fn account(test: &str, tag: &str) -> Option<Account> {
@@ -40,8 +36,8 @@ fn password() {
     let Some(account) = account("password", "pw") else {
         return;
     };
-    for pair in PAIRS {
-        let server = password_server(pair.1);
+    for (pair, pam) in PAIRS.iter().flat_map(|pair| [(pair, false), (pair, true)]) {
+        let server = password_server(pair.1, pam);
         let mut client = Client::to_port(pair.0, server.port, &account.name)
             .known_hosts(&server.known_hosts())
             .option("PreferredAuthentications=password")
@@ -63,7 +59,7 @@ fn keyboard_interactive() {
         return;
     };
     for pair in PAIRS {
-        let server = password_server(pair.1);
+        let server = password_server(pair.1, true);
         let run = Client::to_port(pair.0, server.port, &account.name)
             .known_hosts(&server.known_hosts())
             .option("PreferredAuthentications=keyboard-interactive")
@@ -107,7 +103,7 @@ fn wrong_password() {
         return;
     };
     for pair in PAIRS {
-        let server = password_server(pair.1);
+        let server = password_server(pair.1, false);
         let mut client = Client::to_port(pair.0, server.port, &account.name)
             .known_hosts(&server.known_hosts())
             .option("PreferredAuthentications=password")
