@@ -60,9 +60,13 @@ pub fn section(effort: &Effort) -> String {
 
 /// A client that reaches the server through the delay.
 fn through(pair: Pair, server: &keyway_testkit::StartedServer, delay: &Delay) -> Client {
-    let port = server.port.to_string();
-    let known = server.known_hosts().replace(&port, &delay.port.to_string());
-    Client::to_port(pair.client, delay.port, &server.user).known_hosts(&known)
+    let known = server.known_hosts();
+    let known = known.replace(&server.port.to_string(), &delay.port.to_string());
+    let file = server.folder().join(format!("known_hosts-{}", delay.port));
+    if !file.exists() {
+        std::fs::write(&file, known).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+    Client::to_port(pair.client, delay.port, &server.user).known_hosts_file(&file)
 }
 
 /// How many times a login waits for the other side.

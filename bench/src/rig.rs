@@ -108,7 +108,11 @@ pub fn check(command: &Command, status: std::io::Result<ExitStatus>) {
 
 /// A client's command that prints nothing.
 pub fn client(pair: Pair, server: &StartedServer, options: &[&str], remote: &str) -> Client {
-    let mut client = Client::new(pair.client, server).command(remote);
+    // One file for all of a server's clients, as a user has one: what a client
+    // keeps beside it for the next login counts.
+    let mut client = Client::to_port(pair.client, server.port, &server.user)
+        .known_hosts_file(&server.folder().join("known_hosts"))
+        .command(remote);
     for option in options {
         client = client.option(option);
     }

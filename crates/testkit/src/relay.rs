@@ -2,13 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 #[derive(Default)]
 struct State {
+    to: AtomicU16,
     held: AtomicBool,
     bytes: AtomicU64,
     sockets: Mutex<Vec<TcpStream>>,
@@ -33,11 +34,12 @@ impl Relay {
             .local_addr()
             .unwrap_or_else(|error| panic!("a relay without address: {error}"))
             .port();
-        let state = Arc::new(State::default());
+        let state = Arc::new(State { to: AtomicU16::new(to), ..State::default() });
         let shared = Arc::clone(&state);
         // Ends with the test process; a thread that waits costs nothing.
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                let to = shared.to.load(Ordering::SeqCst);
                 let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else {
                     continue;
                 };
@@ -54,6 +56,11 @@ impl Relay {
             }
         });
         Self { port, state }
+    }
+
+    /// Connects to another port for clients from now on.
+    pub fn redirect(&self, to: u16) {
+        self.state.to.store(to, Ordering::SeqCst);
     }
 
     /// Passes nothing on any more; the connections stay open.

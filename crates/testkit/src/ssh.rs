@@ -253,6 +253,14 @@ impl Client {
         self
     }
 
+    /// A file that outlives this client, with whatever the client keeps beside
+    /// it for the next login.
+    #[must_use]
+    pub fn known_hosts_file(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.known_hosts);
+        self
+    }
+
     /// The known_hosts file as it stands.
     pub fn known_hosts_now(&self) -> String {
         fs::read_to_string(&self.known_hosts).unwrap_or_default()

@@ -18,6 +18,7 @@ mod hostile;
 mod known_hosts;
 mod putty;
 mod python;
+mod remembered;
 mod session;
 
 use keyway_testkit::Finished;

@@ -7,7 +7,7 @@ use keyway_testkit::process::{DEADLINE, run};
 use keyway_testkit::python::{Library, PythonServer, client, interpreter};
 use keyway_testkit::{Client, Server, not_run};
 
-use crate::expect;
+use crate::{check_for, expect};
 
 /// What a library has that our `ssh -Q` lists too: option name, then names.
 const ALGORITHMS: [(Library, &str, &[&str]); 6] = [
@@ -172,6 +172,14 @@ fn their_server(library: Library, implementation: Implementation) {
         }
         expect(&client.run_with(text().as_bytes()), 6, &text())
     });
+    // Again and again from one client, which may remember what was taken.
+    let folder = tempfile::tempdir().unwrap();
+    let known_hosts = folder.path().join("known_hosts");
+    std::fs::write(&known_hosts, server.known_hosts()).unwrap();
+    for turn in 0..3 {
+        let mut client = new().known_hosts_file(&known_hosts).command("cat; exit 6");
+        check_for(&turn, &client.run_with(b"text"), 6, "text");
+    }
     let kinds: Vec<_> = key_files::kinds().collect();
     for_each("user keys", &kinds, |kind| {
         let key = key_files::private(Holder::User, kind);
