@@ -190,11 +190,11 @@ keywords! {
     "PubkeyAcceptedAlgorithms" Anywhere Built "signature algorithms to log in with"
     pubkey_accepted_algorithms: Setting<Vec<String>> =
         One<Algorithms<{ Class::KEYS }>>, Vec::new();
-    "RevokedHostKeys" Anywhere Security "host keys that are never accepted"
+    "RevokedHostKeys" Anywhere Built "host keys that are never accepted"
     revoked_host_keys: Setting<Vec<PathBuf>> = One<PathList>, Vec::new();
     "XAuthLocation" Anywhere Later "the xauth program"
     xauth_location: Setting<PathBuf> = One<FilePath>, PathBuf::from("/usr/bin/xauth");
-    "KnownHostsCommand" Anywhere Later "a command that prints host keys"
+    "KnownHostsCommand" Anywhere Built "a command that prints host keys"
     known_hosts_command: Setting<Option<String>> = One<RestOfLine>, None;
     "Tag" Anywhere Built "a label for Match tagged"
     tag: Setting<Option<String>> = One<OptionalWord>, None;

@@ -213,11 +213,11 @@ fn notes() {
 
 #[test]
 fn less_safe_without() {
-    let config = text(&Memory::default(), "RevokedHostKeys /x\nPermitRemoteOpen any\n").unwrap();
+    let config = text(&Memory::default(), "PermitRemoteOpen none\nRevokedHostKeys /x\n").unwrap();
     let refused: Vec<_> = config.refused.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(refused.len(), 1);
     assert!(
-        refused[0].starts_with(&format!("{USER} line 1: unsupported option \"RevokedHostKeys\""))
+        refused[0].starts_with(&format!("{USER} line 1: unsupported option \"PermitRemoteOpen\""))
     );
     assert!(config.dump().contains("revokedhostkeys /x\n"));
 }

@@ -65,7 +65,6 @@ fn by_tcp(config: &ClientConfig, is_interactive: bool) -> Result<Reached, String
         keep_alive: *config.tcp_keep_alive,
         ..Dial::new(config.host_name.value.clone(), *config.port)
     };
-    debug!("Connecting to {} port {}.", *config.host_name, *config.port);
     let dialed = dial.connect().map_err(|problem| {
         let attempts = problem.attempts();
         if attempts.len() > 1 {
@@ -79,7 +78,7 @@ fn by_tcp(config: &ClientConfig, is_interactive: bool) -> Result<Reached, String
         debug!("{attempt}");
     }
     let address = dialed.address;
-    debug!("Connection established to {} port {}.", address.ip(), address.port());
+    debug!("Connection established.");
     let class = if is_interactive { config.ip_qos.interactive } else { config.ip_qos.bulk };
     if let Some(class) = class
         && let Err(source) = set_type_of_service(&dialed.socket, class)

@@ -185,6 +185,9 @@ impl HostKeys {
     pub fn check(&mut self, key: &PublicKey) -> Decision {
         let fingerprint = key.fingerprint(self.hash());
         debug!("Server host key: {} {fingerprint}", key.algorithm());
+        if self.is_revoked_by_file(key) {
+            return Decision::Refuse;
+        }
         if self.is_excused() {
             debug!("Forcing accepting of host key for loopback/localhost.");
             return Decision::Accept;

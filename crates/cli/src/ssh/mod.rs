@@ -244,8 +244,13 @@ fn forwarded_agent(config: &ClientConfig, own: Option<&PathBuf>) -> Option<PathB
 }
 
 /// Says what of the configuration this version cannot do: with `-v` where it only does less, as an
-/// error where the user would believe to have something they have not.
+/// error where the user would believe to have something they have not. Without what keeps a user
+/// safer it does not go on.
 fn mention_notes(config: &ClientConfig) -> Result<(), String> {
+    if !config.refused.is_empty() {
+        let lines: Vec<&str> = config.refused.iter().map(|one| one.message.as_str()).collect();
+        return Err(lines.join("\n"));
+    }
     for note in &config.notes {
         match note.level {
             NoteLevel::Error => error!("{}", note.message),

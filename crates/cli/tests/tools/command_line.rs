@@ -80,6 +80,7 @@ fn what_is_missing_is_said_by_name() {
         (["-c", "rot13", "h"], "Unknown cipher type 'rot13'"),
         (["-p", "x", "h"], "Bad port 'x'"),
         (["-o", "Nonsense=1", "h"], "Bad configuration option: nonsense"),
+        (["-o", "PermitRemoteOpen=none", "h"], "unsupported option \"PermitRemoteOpen\""),
     ] {
         let refused = ssh(&words);
         assert_eq!(refused.code(), Some(255), "{refused}");

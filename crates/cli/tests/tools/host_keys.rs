@@ -127,3 +127,21 @@ fn other_keys_are_learned_and_old_ones_forgotten() {
     expected.sort_unstable();
     assert_eq!(lines, expected);
 }
+
+#[test]
+fn a_list_of_revoked_keys_is_heeded() {
+    let server = Server::new(OpenSsh).host_keys(&["ssh-ed25519"]).start();
+    let user = User::knowing(&server, &["ssh-ed25519"]);
+    let file = user.path("revoked");
+    let option = format!("RevokedHostKeys={}", file.display());
+    user.write("revoked", &key_files::public_words(Holder::Stranger, "ssh-ed25519"));
+    let finished = user.run(&["-o", &option], "true");
+    assert!(finished.success(), "{finished}");
+    for text in [key_files::public_words(Holder::Host, "ssh-ed25519"), "SSHKRL\n\0...".to_owned()] {
+        user.write("revoked", &text);
+        let finished = user.run(&["-o", &option], "true");
+        assert_eq!(finished.code(), Some(255), "{finished}");
+    }
+    std::fs::remove_file(file).expect("remove");
+    assert_eq!(user.run(&["-o", &option], "true").code(), Some(255));
+}

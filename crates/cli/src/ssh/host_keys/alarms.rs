@@ -5,9 +5,49 @@ use keys::PublicKey;
 use keys::known_hosts::Entry;
 
 use super::{Decision, HostKeys, type_label};
+use crate::files;
 use crate::messages::error;
+use crate::text::reason;
+
+/// Largest file of revoked keys that is read.
+const REVOKED_BYTES_MAX: u64 = 64 << 20;
+
+/// What the binary form of a revocation list begins with.
+const KRL_MAGIC: &[u8] = b"SSHKRL\n\0";
 
 impl HostKeys {
+    /// Whether `RevokedHostKeys` forbids the key. A list that cannot be read forbids every key.
+    pub(super) fn is_revoked_by_file(&self, key: &PublicKey) -> bool {
+        let plain = key.plain();
+        let ca = key.certificate().map(|certificate| &certificate.signature_key);
+        self.config.revoked_host_keys.iter().any(|path| {
+            let (label, shown) = (type_label(key), path.display());
+            let fingerprint = key.fingerprint(self.hash());
+            let bytes = match files::read_limited(path, REVOKED_BYTES_MAX) {
+                Ok(bytes) if !bytes.starts_with(KRL_MAGIC) => bytes,
+                Ok(_) => {
+                    error!("{shown}: binary revocation lists are not in this version of Keyway");
+                    return true;
+                }
+                Err(source) => {
+                    error!(
+                        "Error checking host key {label} {fingerprint} in revoked keys file \
+                         {shown}: {}",
+                        reason(&source)
+                    );
+                    return true;
+                }
+            };
+            let text = String::from_utf8_lossy(&bytes);
+            let mut listed = text.lines().filter_map(|line| PublicKey::from_line(line).ok());
+            let is_revoked = listed.any(|(one, _)| one == plain || Some(&one) == ca);
+            if is_revoked {
+                error!("Host key {label} {fingerprint} revoked by file {shown}");
+            }
+            is_revoked
+        })
+    }
+
     pub(super) fn alarm_changed(&mut self, key: &PublicKey, entries: &[&Entry]) -> Decision {
         let (name, label) = (self.name.to_string(), type_label(key));
         say_alarm("   WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     ");
