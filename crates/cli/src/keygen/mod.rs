@@ -1,8 +1,9 @@
 //! `ssh-keygen`: makes keys and tells about them.
 //!
-//! This version makes keys (`-t`), prints fingerprints (`-l`) and public halves (`-y`), and looks
-//! after known_hosts (`-F`, `-H`, `-R`). Everything else of OpenSSH's is refused by name.
+//! This version makes keys (`-t`), changes passphrase and comment (`-p`, `-c`), prints fingerprints
+//! (`-l`) and public halves (`-y`), and looks after known_hosts (`-F`, `-H`, `-R`). Everything else of OpenSSH's is refused by name.
 
+mod change;
 mod generate;
 mod known;
 mod show;
@@ -24,6 +25,8 @@ const LETTERS: &str = "ABHKLQUXceghiklopquvyC:D:E:F:I:M:N:O:P:R:V:Y:Z:a:b:f:g:m:
 const USAGE: &str = "\
 usage: ssh-keygen [-q] [-a rounds] [-b bits] [-C comment] [-f output_keyfile]
                   [-N new_passphrase] [-t ecdsa | ed25519 | rsa]
+       ssh-keygen -p [-a rounds] [-f keyfile] [-N new_passphrase] [-P old_passphrase]
+       ssh-keygen -c [-a rounds] [-C comment] [-f keyfile] [-P passphrase]
        ssh-keygen -y [-f input_keyfile] [-P passphrase]
        ssh-keygen -l [-v] [-E fingerprint_hash] [-f input_keyfile]
        ssh-keygen -F hostname [-lv] [-f known_hosts_file]
@@ -49,6 +52,8 @@ struct Options {
     find: Option<String>,
     remove: Option<String>,
     hash_names: bool,
+    change_passphrase: bool,
+    change_comment: bool,
 }
 
 /// Why it did not work; printed as it is.
@@ -94,6 +99,15 @@ fn run(options: Options) -> Result<ExitCode, Failure> {
     if options.hash_names {
         return known::hash(&options);
     }
+    if options.change_passphrase && options.change_comment {
+        return Err("Can only have one of -p and -c.".to_owned());
+    }
+    if options.change_passphrase {
+        return change::passphrase(&options);
+    }
+    if options.change_comment {
+        return change::comment(&options);
+    }
     if options.fingerprint {
         return show::fingerprints(&options);
     }
@@ -121,6 +135,7 @@ fn read(words: &[OsString]) -> Result<Options, Option<Failure>> {
             'a' => options.rounds = Some(number(&value, "Invalid number", 1, 1 << 16)?),
             'b' => options.bits = Some(number(&value, "Bits has bad value", 1, 1 << 20)?),
             'C' => options.comment = Some(value),
+            'c' => options.change_comment = true,
             'E' => {
                 options.hash = FingerprintHash::from_name(&value)
                     .ok_or_else(|| Some(format!("Invalid hash algorithm \"{value}\"")))?;
@@ -132,6 +147,7 @@ fn read(words: &[OsString]) -> Result<Options, Option<Failure>> {
             'N' => options.new_passphrase = Some(Zeroizing::new(value)),
             'o' => {}
             'P' => options.passphrase = Some(Zeroizing::new(value)),
+            'p' => options.change_passphrase = true,
             'q' => options.quiet = true,
             'R' => options.remove = Some(value),
             't' => options.kind = Some(value),
@@ -166,7 +182,6 @@ fn lacking(letter: char) -> &'static str {
     match letter {
         'A' => "all missing host keys",
         'B' => "bubblebabble fingerprint",
-        'c' => "change the comment",
         'D' => "PKCS#11 library",
         'e' => "export to another format",
         'i' => "import from another format",
@@ -175,7 +190,6 @@ fn lacking(letter: char) -> &'static str {
         'L' => "print a certificate",
         'M' => "moduli",
         'm' => "another key format",
-        'p' => "change the passphrase",
         'r' | 'g' => "SSHFP records",
         'I' | 'h' | 'n' | 's' | 'U' | 'V' | 'z' => "sign certificates",
         'Y' => "sign files",

@@ -131,7 +131,8 @@ fn comment_beside(path: &Path, key: &PublicKey) -> Option<String> {
         .map(|(_, comment)| comment)
 }
 
-fn check_permissions(path: &Path) -> Result<(), Failure> {
+/// Refuses a private key that others may read, with OpenSSH's warning.
+pub fn check_permissions(path: &Path) -> Result<(), Failure> {
     match crate::key_files::too_open(path) {
         None => Ok(()),
         Some(warning) => {

@@ -60,6 +60,31 @@ fn made_keys_are_read_by_the_other() {
 }
 
 #[test]
+fn passphrases_and_comments_change() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("id");
+    let file = text(&path);
+    assert!(stock(&["-q", "-t", "ecdsa", "-N", "old", "-C", "before", "-f", file]).success());
+    let public = |passphrase| stock(&["-y", "-P", passphrase, "-f", file]);
+
+    assert_eq!(ours(&["-p", "-P", "wrong", "-N", "new", "-f", file]).code(), Some(255));
+    let changed = ours(&["-p", "-P", "old", "-N", "new", "-f", file]);
+    assert!(changed.success(), "{changed}");
+    assert!(!public("old").success() && public("new").success());
+
+    let changed = ours(&["-c", "-P", "new", "-C", "after", "-f", file]);
+    assert_eq!(changed.text(), "Old comment: before\nComment 'after' applied\n", "{changed}");
+    assert!(public("new").text().ends_with(" after\n"));
+    let beside = fs::read_to_string(path.with_extension("pub")).expect("public key");
+    assert!(beside.ends_with(" after\n"), "{beside}");
+
+    assert!(ours(&["-p", "-P", "new", "-N", "", "-f", file]).success());
+    assert!(public("").success());
+    let mode = fs::metadata(&path).expect("private key").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
 fn the_familiar_questions() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("below/id");
@@ -157,9 +182,9 @@ fn known_hosts_are_looked_after_alike() {
 
 #[test]
 fn what_cannot_be_done_is_said() {
-    let lacking = ours(&["-p"]);
+    let lacking = ours(&["-A"]);
     assert_eq!(lacking.code(), Some(255));
-    assert!(lacking.stderr.contains("option -p (change the passphrase)"), "{lacking}");
+    assert!(lacking.stderr.contains("option -A (all missing host keys)"), "{lacking}");
     let unknown = ours(&["-t", "rsa1", "-N", "", "-f", "/nonexistent/x"]);
     assert_eq!((unknown.code(), unknown.stderr.trim()), (Some(255), "unknown key type rsa1"));
 }
