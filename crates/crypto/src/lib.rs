@@ -58,6 +58,7 @@ pub mod hash;
 pub mod kdf;
 pub mod kex;
 pub mod mac;
+pub mod numbers;
 pub mod random;
 pub mod sign;
 pub mod symmetric;

@@ -92,7 +92,31 @@ impl Number {
         Ok(difference)
     }
 
-    fn modulo(&self, modulus: &Self) -> Result<Self, Error> {
+    /// Whether it is prime, as far as `rounds` of Miller and Rabin's test tell.
+    pub(crate) fn is_probably_prime(&self, rounds: u16) -> Result<bool, Error> {
+        let context = Context::new()?;
+        let mut is_prime = 0;
+        // SAFETY: `is_prime` is valid for writes, the number is only read, the context is not in
+        // use, and a null callback means none.
+        check(unsafe {
+            lc::BN_primality_test(
+                &raw mut is_prime,
+                self.0.as_ptr(),
+                c_int::from(rounds),
+                context.0.as_ptr(),
+                1,
+                ptr::null_mut(),
+            )
+        })?;
+        Ok(is_prime == 1)
+    }
+
+    /// One less; `self` must not be zero.
+    pub(crate) fn predecessor(&self) -> Result<Self, Error> {
+        self.minus_one()
+    }
+
+    pub(crate) fn modulo(&self, modulus: &Self) -> Result<Self, Error> {
         let remainder = Self::new()?;
         let context = Context::new()?;
         // SAFETY: `remainder` is a fresh number that nothing else points to, the

@@ -1,6 +1,8 @@
 //! As much of DER (X.690) as key files need: definite lengths in their
 //! shortest form, read in order, nothing left over.
 
+use zeroize::Zeroizing;
+
 use crate::error::PrivateKeyError;
 
 pub(crate) const INTEGER: u8 = 0x02;
@@ -105,6 +107,34 @@ fn length(bytes: &[u8]) -> Result<(usize, &[u8]), PrivateKeyError> {
     if shortest { Ok((length, rest)) } else { Err(malformed) }
 }
 
+/// Writes one value with its tag and length.
+pub(crate) fn value(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    let mut out = Zeroizing::new(Vec::with_capacity(len + 6));
+    out.push(tag);
+    if len < 0x80 {
+        out.push(len as u8);
+    } else {
+        let octets = len.to_be_bytes();
+        let digits = &octets[octets.iter().take_while(|octet| **octet == 0).count()..];
+        out.push(0x80 | digits.len() as u8);
+        out.extend_from_slice(digits);
+    }
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// Writes a number that is not negative, given its magnitude.
+pub(crate) fn integer(magnitude: &[u8]) -> Zeroizing<Vec<u8>> {
+    let digits = &magnitude[magnitude.iter().take_while(|octet| **octet == 0).count()..];
+    match digits.first() {
+        Some(first) if first & 0x80 == 0 => value(INTEGER, &[digits]),
+        _ => value(INTEGER, &[&[0], digits]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +148,18 @@ mod tests {
         assert_eq!(inner.take_if(SEQUENCE).unwrap(), None);
         assert_eq!(inner.take(NULL).unwrap(), b"");
         assert!(inner.finish().is_ok() && der.is_empty());
+    }
+
+    #[test]
+    fn written_values_read_back() {
+        for len in [0, 1, 127, 128, 255, 256, 70_000] {
+            let bytes = vec![0x81; len];
+            let written = value(OCTET_STRING, &[&bytes]);
+            assert_eq!(Der::new(&written).take(OCTET_STRING).unwrap(), bytes);
+            let written = integer(&bytes);
+            assert_eq!(Der::new(&written).integer().unwrap(), bytes);
+        }
+        assert_eq!(*integer(&[0, 0, 5]), [2, 1, 5]);
     }
 
     #[test]

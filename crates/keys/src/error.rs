@@ -76,6 +76,12 @@ pub enum Error {
     /// A `known_hosts` line.
     #[error("bad line: {0}")]
     BadLine(&'static str),
+    /// A revocation list that does not follow PROTOCOL.krl.
+    #[error("bad revocation list: {0}")]
+    BadKrl(&'static str),
+    /// A signature file that does not follow PROTOCOL.sshsig.
+    #[error("bad signature file: {0}")]
+    BadSignatureFile(&'static str),
     /// An agent message that does not follow RFC 9987.
     #[error("bad agent message: {0}")]
     BadAgentMessage(&'static str),
@@ -99,9 +105,6 @@ pub enum PrivateKeyError {
     /// A public key file was given.
     #[error("this is a public key, not a private key")]
     IsPublicKey,
-    /// A PuTTY key file was given.
-    #[error("this is a PuTTY key (PPK); convert it to the OpenSSH format first")]
-    IsPutty,
     /// Nothing in the file looks like a private key.
     #[error("no private key found")]
     NotAKey,

@@ -1,5 +1,6 @@
 use crypto::hash::HashAlgorithm;
 
+use crate::algorithms::KeyType;
 use crate::base64;
 use crate::public::PublicKey;
 
@@ -68,6 +69,68 @@ impl PublicKey {
     }
 }
 
+impl PublicKey {
+    /// The fingerprint that can be pronounced, of SHA-1: `ssh-keygen -B`.
+    pub fn bubble_babble(&self) -> String {
+        bubble_babble(HashAlgorithm::Sha1.digest(&[self.plain().blob()]).as_ref())
+    }
+
+    /// The picture beside [`Self::bubble_babble`].
+    pub fn bubble_babble_art(&self) -> String {
+        let digest = HashAlgorithm::Sha1.digest(&[self.plain().blob()]);
+        let mut title = format!("[{} {}]", self.type_label(), self.bits());
+        title.truncate(WIDTH - 1);
+        draw(digest.as_ref(), &title, "[SHA1]")
+    }
+
+    /// The numbers and hexadecimal digests of the key's SSHFP records, SHA-1 and SHA-256:
+    /// algorithm, type of fingerprint, digest. RFC 4255 §3.1, RFC 6594, RFC 7479. Empty for
+    /// keys that have no number.
+    pub fn sshfp(&self) -> Vec<(u8, u8, Vec<u8>)> {
+        let algorithm = match self.key_type() {
+            KeyType::Rsa => 1,
+            KeyType::EcdsaNistP256 | KeyType::EcdsaNistP384 | KeyType::EcdsaNistP521 => 3,
+            KeyType::Ed25519 => 4,
+            KeyType::SkEd25519 | KeyType::SkEcdsa => return Vec::new(),
+        };
+        let plain = self.plain();
+        [(1, HashAlgorithm::Sha1), (2, HashAlgorithm::Sha256)]
+            .into_iter()
+            .map(|(kind, hash)| (algorithm, kind, hash.digest(&[plain.blob()]).as_ref().to_vec()))
+            .collect()
+    }
+}
+
+const VOWELS: &[u8; 6] = b"aeiouy";
+const CONSONANTS: &[u8; 17] = b"bcdfghklmnprstvzx";
+
+/// Antti Huima's encoding: pairs of octets as five letters, with a check in the vowels.
+fn bubble_babble(digest: &[u8]) -> String {
+    let vowel = |index: usize| char::from(VOWELS[index % 6]);
+    let consonant = |octet: u8| char::from(CONSONANTS[usize::from(octet & 15)]);
+    let mut text = String::from("x");
+    let mut seed = 1usize;
+    let mut pairs = digest.chunks_exact(2);
+    let put_first = |text: &mut String, octet: u8, seed: usize| {
+        text.push(vowel(usize::from(octet >> 6) + seed));
+        text.push(consonant(octet >> 2));
+        text.push(vowel(usize::from(octet & 3) + seed / 6));
+    };
+    for pair in pairs.by_ref() {
+        put_first(&mut text, pair[0], seed);
+        text.push(consonant(pair[1] >> 4));
+        text.push('-');
+        text.push(consonant(pair[1]));
+        seed = (seed * 5 + usize::from(pair[0]) * 7 + usize::from(pair[1])) % 36;
+    }
+    match pairs.remainder() {
+        [octet] => put_first(&mut text, *octet, seed),
+        _ => text.extend([vowel(seed), 'x', vowel(seed / 6)]),
+    }
+    text.push('x');
+    text
+}
+
 const WIDTH: usize = 17;
 const HEIGHT: usize = 9;
 /// How often a square was visited; the last two are start and end.
@@ -131,6 +194,14 @@ mod tests {
                 .collect();
             assert_eq!(ours.concat(), printed);
         }
+    }
+
+    /// The vectors of the encoding's specification.
+    #[test]
+    fn bubble_babble_of_its_specification() {
+        assert_eq!(bubble_babble(b""), "xexax");
+        assert_eq!(bubble_babble(b"1234567890"), "xesef-disof-gytuf-katof-movif-baxux");
+        assert_eq!(bubble_babble(b"Pineapple"), "xigak-nyryk-humil-bosek-sonax");
     }
 
     #[test]

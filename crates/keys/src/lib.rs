@@ -19,6 +19,7 @@
 pub mod address;
 pub mod agent;
 pub mod algorithms;
+pub mod allowed_signers;
 pub mod authorized_keys;
 mod base64;
 mod certificate;
@@ -26,15 +27,21 @@ mod der;
 mod error;
 mod fingerprint;
 pub mod known_hosts;
+pub mod krl;
 pub mod limits;
 mod openssh_key;
 pub mod pattern;
 mod pem;
 mod pkcs;
+mod pkcs_write;
+mod ppk;
 mod private;
 mod public;
+mod public_text;
 mod secret;
 mod signature;
+mod ssh_com;
+pub mod sshsig;
 #[cfg(test)]
 mod test_data;
 pub mod time;
@@ -45,7 +52,10 @@ pub use certificate::{
 };
 pub use error::{Error, PrivateKeyError};
 pub use fingerprint::FingerprintHash;
-pub use private::{KeyKind, PrivateKey, public_of_private_file};
+pub use ppk::{PpkDerivation, PpkFlavour, PpkFormat};
+pub use private::{
+    KeyKind, PrivateFileFormat, PrivateKey, private_file_format, public_of_private_file,
+};
 pub use public::{KeyData, PublicKey};
 pub use secret::SecurityKey;
 pub use signature::{SkDetails, VerifyOptions};

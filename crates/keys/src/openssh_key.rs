@@ -12,6 +12,8 @@ use crate::{limits, pem};
 pub(crate) const LABEL: &str = "OPENSSH PRIVATE KEY";
 const MAGIC: &[u8] = b"openssh-key-v1\0";
 const SALT_BYTES: usize = 16;
+/// What a new file is encrypted with.
+pub(crate) const CIPHER_DEFAULT: &str = "aes256-ctr";
 
 /// A cipher as key files use it.
 struct Cipher {
@@ -169,9 +171,14 @@ pub(crate) fn write(
     secret: &Secret,
     passphrase: Option<&[u8]>,
     rounds: u32,
+    cipher: &str,
 ) -> Result<Zeroizing<String>, Error> {
     let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
-    let cipher = passphrase.map(|passphrase| (&CIPHERS[0], passphrase));
+    let cipher = CIPHERS
+        .iter()
+        .find(|row| row.name == cipher)
+        .ok_or(Error::InvalidKey("there is no such cipher for key files"))?;
+    let cipher = passphrase.map(|passphrase| (cipher, passphrase));
     let fields = secret::encode(public, secret)?;
     let mut plain = Zeroizing::new(Vec::with_capacity(fields.len() + comment.len() + 32));
     let mut check = [0; 4];

@@ -54,22 +54,40 @@ impl<'a> Pem<'a> {
 
 /// Writes an object with lines of 70 characters, as OpenSSH does.
 pub(crate) fn armour(label: &str, body: &[u8]) -> Zeroizing<String> {
+    armour_as(label, "", body, 70)
+}
+
+/// Writes an object with lines of `width` characters behind `headers`, each of which has its
+/// line end.
+pub(crate) fn armour_as(
+    label: &str,
+    headers: &str,
+    body: &[u8],
+    width: usize,
+) -> Zeroizing<String> {
     let encoded = Zeroizing::new(base64::encode(body));
-    let mut text = Zeroizing::new(String::with_capacity(encoded.len() * 72 / 70 + 128));
+    let len = encoded.len() + encoded.len() / width + headers.len() + 2 * label.len() + 64;
+    let mut text = Zeroizing::new(String::with_capacity(len));
     text.push_str("-----BEGIN ");
     text.push_str(label);
     text.push_str("-----\n");
-    let mut rest = encoded.as_str();
-    while !rest.is_empty() {
-        let (line, behind) = rest.split_at(rest.len().min(70));
-        text.push_str(line);
-        text.push('\n');
-        rest = behind;
-    }
+    text.push_str(headers);
+    put_lines(&mut text, &encoded, width);
     text.push_str("-----END ");
     text.push_str(label);
     text.push_str("-----\n");
     text
+}
+
+/// Breaks base64 text into lines.
+pub(crate) fn put_lines(text: &mut String, encoded: &str, width: usize) {
+    let mut rest = encoded;
+    while !rest.is_empty() {
+        let (line, behind) = rest.split_at(rest.len().min(width));
+        text.push_str(line);
+        text.push('\n');
+        rest = behind;
+    }
 }
 
 #[cfg(test)]

@@ -12,23 +12,23 @@ use crate::limits;
 use crate::pem::Pem;
 
 /// Object identifiers, as their octets.
-mod oid {
-    pub(super) const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
-    pub(super) const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
-    pub(super) const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
-    pub(super) const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];
-    pub(super) const NIST_P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
-    pub(super) const NIST_P384: &[u8] = &[0x2b, 0x81, 4, 0, 0x22];
-    pub(super) const NIST_P521: &[u8] = &[0x2b, 0x81, 4, 0, 0x23];
-    pub(super) const PBES2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 5, 13];
-    pub(super) const PBKDF2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 5, 12];
-    pub(super) const HMAC_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 7];
-    pub(super) const HMAC_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 9];
-    pub(super) const HMAC_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 10];
-    pub(super) const HMAC_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 11];
-    pub(super) const AES128_CBC: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1, 2];
-    pub(super) const AES192_CBC: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1, 22];
-    pub(super) const AES256_CBC: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1, 42];
+pub(crate) mod oid {
+    pub(crate) const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+    pub(crate) const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+    pub(crate) const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+    pub(crate) const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];
+    pub(crate) const NIST_P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    pub(crate) const NIST_P384: &[u8] = &[0x2b, 0x81, 4, 0, 0x22];
+    pub(crate) const NIST_P521: &[u8] = &[0x2b, 0x81, 4, 0, 0x23];
+    pub(crate) const PBES2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 5, 13];
+    pub(crate) const PBKDF2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 5, 12];
+    pub(crate) const HMAC_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 7];
+    pub(crate) const HMAC_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 9];
+    pub(crate) const HMAC_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 10];
+    pub(crate) const HMAC_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 11];
+    pub(crate) const AES128_CBC: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1, 2];
+    pub(crate) const AES192_CBC: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1, 22];
+    pub(crate) const AES256_CBC: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1, 42];
 }
 
 /// Reads whatever the label says the object is.
@@ -109,15 +109,19 @@ fn sec1(body: &[u8], outer_curve: Option<Curve>) -> Result<SecretKey, PrivateKey
             let mut bits = Der::new(bits);
             let point = bits.bit_string()?;
             bits.finish()?;
-            point
+            Some(point)
         }
-        None => return Err(PrivateKeyError::Unsupported("EC keys without their public key")),
+        None => None,
     };
     fields.finish()?;
-    SecretKey::ecdsa_from_scalar(curve, scalar, point).map_err(|_| PrivateKeyError::Mismatch)
+    match point {
+        Some(point) => SecretKey::ecdsa_from_scalar(curve, scalar, point),
+        None => SecretKey::ecdsa_from_scalar_alone(curve, scalar),
+    }
+    .map_err(|_| PrivateKeyError::Mismatch)
 }
 
-fn curve(parameters: &mut Der<'_>) -> Result<Curve, PrivateKeyError> {
+pub(crate) fn curve(parameters: &mut Der<'_>) -> Result<Curve, PrivateKeyError> {
     if parameters.peek() != Some(der::OBJECT_IDENTIFIER) {
         return Err(PrivateKeyError::Unsupported("EC keys on a curve without a name"));
     }
@@ -217,7 +221,7 @@ fn decrypt_pbes2(
 }
 
 /// RFC 8018 §5.2.
-fn pbkdf2(
+pub(crate) fn pbkdf2(
     hash: HashAlgorithm,
     passphrase: &[u8],
     salt: &[u8],
@@ -241,8 +245,7 @@ fn pbkdf2(
     key
 }
 
-/// RFC 1421 headers as OpenSSL uses them: the key is MD5 over and over, with
-/// the first half of the IV as salt.
+/// RFC 1421 headers as OpenSSL uses them.
 fn decrypt_legacy(
     info: &str,
     encrypted: &[u8],
@@ -260,6 +263,12 @@ fn decrypt_legacy(
         .and_then(|iv| iv.try_into().ok())
         .ok_or(PrivateKeyError::Damaged("its DEK-Info has a bad IV"))?;
     let passphrase = passphrase.ok_or(PrivateKeyError::PassphraseNeeded)?;
+    let key = legacy_key(passphrase, &iv, key_len);
+    decrypt_cbc(cipher, &key, &iv, encrypted)
+}
+
+/// The key is MD5 over and over, with the first half of the IV as salt.
+pub(crate) fn legacy_key(passphrase: &[u8], iv: &[u8; 16], key_len: usize) -> Zeroizing<Vec<u8>> {
     let (salt, _) = iv.split_at(8);
     let mut key = Zeroizing::new(Vec::with_capacity(48));
     let mut previous = HashAlgorithm::Md5.digest(&[passphrase, salt]);
@@ -268,10 +277,10 @@ fn decrypt_legacy(
         previous = HashAlgorithm::Md5.digest(&[previous.as_ref(), passphrase, salt]);
     }
     key.truncate(key_len);
-    decrypt_cbc(cipher, &key, &iv, encrypted)
+    key
 }
 
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
     let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
     Some(digits.chunks_exact(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect())

@@ -6,9 +6,10 @@ use crate::algorithms;
 use crate::error::{Error, PrivateKeyError, printable};
 use crate::openssh_key::{self, Envelope};
 use crate::pem::Pem;
+use crate::ppk::{self, Ppk, PpkFormat};
 use crate::public::PublicKey;
 use crate::secret::{self, Secret, SecurityKey};
-use crate::{limits, pkcs};
+use crate::{limits, pkcs, pkcs_write};
 
 /// A private key, its public half and its comment.
 ///
@@ -32,21 +33,23 @@ pub enum KeyKind {
 }
 
 impl PrivateKey {
-    /// Reads a private key file: openssh-key-v1, or PEM with PKCS#1, SEC 1 or
-    /// PKCS#8 inside, encrypted or not. Lines may end in CR LF.
+    /// Reads a private key file: openssh-key-v1, PEM with PKCS#1, SEC 1 or
+    /// PKCS#8 inside, or PuTTY's (PPK), encrypted or not. Lines may end in CR LF.
     ///
     /// # Errors
     /// [`PrivateKeyError::PassphraseNeeded`] when `passphrase` is `None` and
     /// the file is encrypted; the others say what is wrong with the file.
     pub fn parse(text: &[u8], passphrase: Option<&[u8]>) -> Result<Self, PrivateKeyError> {
+        if let Some(text) = ppk_text(text)? {
+            let (public, comment, secret) = Ppk::parse(text)?.open(passphrase)?;
+            return Ok(Self { public, comment, secret: Secret::Software(secret) });
+        }
         let pem = armour_of(text)?;
         if pem.label == openssh_key::LABEL {
             let (public, comment, secret) = Envelope::parse(&pem.body)?.open(passphrase)?;
             return Ok(Self { public, comment, secret });
         }
-        let secret = pkcs::parse(&pem, passphrase)?;
-        let public = PublicKey::from_parts(secret.public())?;
-        Ok(Self { public, comment: String::new(), secret: Secret::Software(secret) })
+        Ok(Self::from_secret(pkcs::parse(&pem, passphrase)?, String::new())?)
     }
 
     /// Makes a new key. Without `bits`, ECDSA keys have 256 and RSA keys
@@ -74,8 +77,7 @@ impl PrivateKey {
                 SecretKey::generate_rsa(bits)?
             }
         };
-        let public = PublicKey::from_parts(secret.public())?;
-        Ok(Self { public, comment: comment.to_owned(), secret: Secret::Software(secret) })
+        Self::from_secret(secret, comment.to_owned())
     }
 
     /// The public half, in its certificate when it has one.
@@ -156,7 +158,69 @@ impl PrivateKey {
         passphrase: Option<&[u8]>,
         rounds: u32,
     ) -> Result<Zeroizing<String>, Error> {
-        openssh_key::write(&self.public, &self.comment, &self.secret, passphrase, rounds)
+        self.to_openssh_with(passphrase, rounds, openssh_key::CIPHER_DEFAULT)
+    }
+
+    /// [`Self::to_openssh`] with a cipher by name. It matters only with a passphrase.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`] for a cipher that key files do not know.
+    pub fn to_openssh_with(
+        &self,
+        passphrase: Option<&[u8]>,
+        rounds: u32,
+        cipher: &str,
+    ) -> Result<Zeroizing<String>, Error> {
+        openssh_key::write(&self.public, &self.comment, &self.secret, passphrase, rounds, cipher)
+    }
+
+    /// The file as OpenSSL wrote it before PKCS#8: `RSA PRIVATE KEY` or `EC PRIVATE KEY`.
+    /// `None` for key types that never had such files.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] when the encryption fails.
+    pub fn to_pem(&self, passphrase: Option<&[u8]>) -> Result<Option<Zeroizing<String>>, Error> {
+        let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
+        match &self.secret {
+            Secret::Software(secret) => pkcs_write::traditional(secret, passphrase),
+            Secret::Hardware(_) => Ok(None),
+        }
+    }
+
+    /// The file in PKCS#8 (RFC 5958), encrypted with PBES2 when there is a passphrase. `None`
+    /// for security keys.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] when the encryption fails.
+    pub fn to_pkcs8(&self, passphrase: Option<&[u8]>) -> Result<Option<Zeroizing<String>>, Error> {
+        let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
+        match &self.secret {
+            Secret::Software(secret) => pkcs_write::pkcs8(secret, passphrase).map(Some),
+            Secret::Hardware(_) => Ok(None),
+        }
+    }
+
+    /// The file as PuTTY keeps it.
+    ///
+    /// # Errors
+    /// [`Error::SecurityKeySigning`] for security keys, which PuTTY has no file for,
+    /// [`Error::InvalidKey`] for parameters that Argon2 does not take.
+    pub fn to_ppk(
+        &self,
+        passphrase: Option<&[u8]>,
+        format: PpkFormat,
+    ) -> Result<Zeroizing<String>, Error> {
+        match &self.secret {
+            Secret::Software(secret) => {
+                ppk::write(&self.public, &self.comment, secret, passphrase, format)
+            }
+            Secret::Hardware(_) => Err(Error::SecurityKeySigning),
+        }
+    }
+
+    pub(crate) fn from_secret(secret: SecretKey, comment: String) -> Result<Self, Error> {
+        let public = PublicKey::from_parts(secret.public())?;
+        Ok(Self { public, comment, secret: Secret::Software(secret) })
     }
 
     /// The fields that an agent takes, without the comment.
@@ -179,17 +243,58 @@ impl std::fmt::Debug for PrivateKey {
 }
 
 /// The public half of a private key file, as far as it can be had without the
-/// passphrase: openssh-key-v1 carries it in the clear, PEM files do not.
+/// passphrase: openssh-key-v1 and PPK carry it in the clear, PEM files do not.
 ///
 /// # Errors
 /// As [`PrivateKey::parse`], as far as it gets.
 pub fn public_of_private_file(text: &[u8]) -> Result<Option<PublicKey>, PrivateKeyError> {
+    if let Some(text) = ppk_text(text)? {
+        return Ok(Some(Ppk::parse(text)?.public));
+    }
     let pem = armour_of(text)?;
     if pem.label == openssh_key::LABEL {
         Ok(Some(Envelope::parse(&pem.body)?.public))
     } else {
         Ok(None)
     }
+}
+
+/// What a private key file is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrivateFileFormat {
+    /// openssh-key-v1.
+    OpenSsh,
+    /// PKCS#1 or SEC 1 in PEM.
+    Pem,
+    /// PKCS#8 in PEM.
+    Pkcs8,
+    /// PuTTY's.
+    Ppk,
+}
+
+/// What a private key file is written in.
+///
+/// # Errors
+/// As [`PrivateKey::parse`], for what is no private key file at all.
+pub fn private_file_format(text: &[u8]) -> Result<PrivateFileFormat, PrivateKeyError> {
+    if ppk_text(text)?.is_some() {
+        return Ok(PrivateFileFormat::Ppk);
+    }
+    Ok(match armour_of(text)?.label {
+        openssh_key::LABEL => PrivateFileFormat::OpenSsh,
+        "PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" => PrivateFileFormat::Pkcs8,
+        _ => PrivateFileFormat::Pem,
+    })
+}
+
+/// The text of a PuTTY key file; `None` for anything else.
+fn ppk_text(text: &[u8]) -> Result<Option<&str>, PrivateKeyError> {
+    if text.len() > limits::PRIVATE_FILE_BYTES {
+        return Err(PrivateKeyError::TooLarge);
+    }
+    let text = std::str::from_utf8(text).map_err(|_| PrivateKeyError::NotAKey)?;
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    Ok(text.starts_with(ppk::MAGIC).then_some(text))
 }
 
 /// Recognises what people give instead of a private key.
@@ -200,9 +305,6 @@ fn armour_of(text: &[u8]) -> Result<Pem<'_>, PrivateKeyError> {
     let text = std::str::from_utf8(text).map_err(|_| PrivateKeyError::NotAKey)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let start = text.trim_start();
-    if start.starts_with("PuTTY-User-Key-File-") {
-        return Err(PrivateKeyError::IsPutty);
-    }
     let first_word = start.split_whitespace().next().unwrap_or_default();
     if start.starts_with("---- BEGIN SSH2 PUBLIC KEY ----")
         || algorithms::key_algorithm(first_word).is_some()
@@ -291,7 +393,7 @@ mod tests {
         let spki = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
         assert!(matches!(parse(spki), Err(PrivateKeyError::IsPublicKey)));
         let putty = "PuTTY-User-Key-File-3: ssh-ed25519\n";
-        assert!(matches!(parse(putty), Err(PrivateKeyError::IsPutty)));
+        assert!(matches!(parse(putty), Err(PrivateKeyError::Truncated)));
         assert!(matches!(parse("hello\n"), Err(PrivateKeyError::NotAKey)));
         assert!(matches!(parse(""), Err(PrivateKeyError::NotAKey)));
     }
@@ -329,6 +431,11 @@ mod tests {
                 let read = PrivateKey::parse(text.as_bytes(), passphrase).unwrap();
                 assert_eq!((read.public(), read.comment()), (key.public(), "a comment"));
                 assert_eq!(*read.encode().unwrap(), *key.encode().unwrap());
+                for text in [key.to_pem(passphrase).unwrap(), key.to_pkcs8(passphrase).unwrap()] {
+                    let Some(text) = text else { continue };
+                    let read = PrivateKey::parse(text.as_bytes(), passphrase).unwrap();
+                    assert_eq!(*read.encode().unwrap(), *key.encode().unwrap());
+                }
             }
         }
         assert!(PrivateKey::generate(KeyKind::Ecdsa, Some(255), "").is_err());
@@ -357,7 +464,9 @@ mod tests {
                 key_handle: Zeroizing::new(vec![9; 64]),
                 reserved: Vec::new(),
             });
-            let text = openssh_key::write(&public, "token", &secret, None, 1).unwrap();
+            let text =
+                openssh_key::write(&public, "token", &secret, None, 1, openssh_key::CIPHER_DEFAULT)
+                    .unwrap();
             let key = PrivateKey::parse(text.as_bytes(), None).unwrap();
             assert_eq!(key.public(), &public);
             let handle = key.security_key().unwrap();

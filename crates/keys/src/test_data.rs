@@ -81,3 +81,19 @@ pub(crate) fn public_line(comment: &str) -> &'static str {
         .find(|line| line.split(' ').nth(2) == Some(comment))
         .expect("the comment is in the file")
 }
+
+macro_rules! ppk_files {
+    ($($kind:literal)*) => {
+        &[$(
+            ($kind, include_str!(concat!("test_data/", $kind, "-v2.ppk")), false),
+            ($kind, include_str!(concat!("test_data/", $kind, "-v2-enc.ppk")), true),
+            ($kind, include_str!(concat!("test_data/", $kind, "-v3.ppk")), false),
+            ($kind, include_str!(concat!("test_data/", $kind, "-v3-enc.ppk")), true),
+        )*]
+    };
+}
+
+/// The same keys as puttygen 0.78 wrote them: the comment in [`PUBLIC_LINES`], the file, and
+/// whether it is encrypted.
+pub(crate) const PPK_FILES: &[(&str, &str, bool)] =
+    ppk_files!["ed25519" "ecdsa256" "ecdsa384" "ecdsa521" "rsa"];

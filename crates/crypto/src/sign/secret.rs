@@ -155,6 +155,18 @@ impl SecretKey {
         Ok(Self::Ecdsa(EcdsaSecret { curve, pair, scalar: padded }))
     }
 
+    /// An ECDSA key from a scalar's magnitude alone; the point is computed.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`] when the scalar is out of range.
+    pub fn ecdsa_from_scalar_alone(curve: Curve, scalar: &[u8]) -> Result<Self, Error> {
+        let mut padded = Zeroizing::new(vec![0; curve.field_len()]);
+        ecdsa::pad(scalar, &mut padded).map_err(|_| Error::InvalidKey)?;
+        let pair = EcdsaKeyPair::from_private_key_der(curve.signing(), &sec1(curve, &padded))
+            .map_err(|_| Error::InvalidKey)?;
+        Ok(Self::Ecdsa(EcdsaSecret { curve, pair, scalar: padded }))
+    }
+
     /// An RSA key from the magnitudes that OpenSSH keeps.
     ///
     /// # Errors
@@ -244,6 +256,22 @@ impl SecretKey {
             Self::Rsa(secret) => secret.key.sign(hash, message).map(RawSignature::Bytes),
         }
     }
+}
+
+/// The shortest EC key of RFC 5915: version, scalar and curve. No length in it exceeds 127.
+fn sec1(curve: Curve, scalar: &[u8]) -> Zeroizing<Vec<u8>> {
+    let curve: &[u8] = match curve {
+        Curve::NistP256 => &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
+        Curve::NistP384 => &[0x2b, 0x81, 4, 0, 0x22],
+        Curve::NistP521 => &[0x2b, 0x81, 4, 0, 0x23],
+    };
+    let inner = 3 + 2 + scalar.len() + 4 + curve.len();
+    let mut der = Zeroizing::new(Vec::with_capacity(2 + inner));
+    der.extend_from_slice(&[0x30, inner as u8, 2, 1, 1, 4, scalar.len() as u8]);
+    der.extend_from_slice(scalar);
+    der.extend_from_slice(&[0xa0, curve.len() as u8 + 2, 6, curve.len() as u8]);
+    der.extend_from_slice(curve);
+    der
 }
 
 impl fmt::Debug for SecretKey {

@@ -63,6 +63,22 @@ impl SessionBind {
     }
 }
 
+/// The names in the answer to [`QUERY`].
+///
+/// # Errors
+/// It is no such answer.
+pub fn queried(contents: &[u8]) -> Result<Vec<String>, Error> {
+    let mut reader = Reader::new(contents);
+    if reader.text()? != QUERY {
+        return Err(Error::BadAgentMessage("it answers another extension"));
+    }
+    let mut names = Vec::new();
+    while !reader.is_empty() {
+        names.push(reader.text()?.to_owned());
+    }
+    Ok(names)
+}
+
 /// The contents of the answer to [`QUERY`].
 pub fn query_response(names: &[&str]) -> Vec<u8> {
     let mut contents = Vec::new();

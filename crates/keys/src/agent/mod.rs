@@ -4,14 +4,16 @@
 mod constraint;
 mod extension;
 mod framing;
+mod login;
 mod request;
 mod response;
 #[cfg(test)]
 mod tests;
 
 pub use constraint::{Constraint, DestinationConstraint, Hop, HopKey};
-pub use extension::{QUERY, SESSION_BIND, SessionBind, query_response};
-pub use framing::{frame, take_frame};
+pub use extension::{QUERY, SESSION_BIND, SessionBind, queried, query_response};
+pub use framing::{frame, take_answer, take_frame};
+pub use login::LoginRequest;
 pub use request::{Request, flags_for, signature_algorithm};
 pub use response::{Identity, Response};
 

@@ -54,7 +54,7 @@ impl Identity {
 
 impl Response {
     /// Reads a message without its length, as
-    /// [`take_frame`](super::take_frame) gives it.
+    /// [`take_answer`](super::take_answer) gives it.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -101,7 +101,7 @@ impl Response {
                 out.put_bytes(contents);
             }
         }
-        framing::frame(&out)
+        framing::frame_within(&out, limits::AGENT_ANSWER_BYTES)
     }
 }
 
