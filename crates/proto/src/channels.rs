@@ -482,9 +482,9 @@ impl<R: Role> Connection<R> {
         let greeted = self.opened(number)?.greeted.take();
         self.sample_round_trip(greeted);
         let state = self.opened(number)?;
-        if state.sent_close {
-            return Ok(());
-        }
+        // What comes before the remote's CLOSE is still to be heard, such as
+        // an exit status, but our CLOSE was our last word.
+        let want_reply = want_reply && !state.sent_close;
         if want_reply {
             state.unanswered += 1;
             if state.unanswered > limits::UNANSWERED_REQUESTS {

@@ -29,6 +29,9 @@ pub(crate) const HOST_KEYS_PROVE: &str = "hostkeys-prove-00@openssh.com";
 #[derive(Default)]
 pub struct ClientState {
     pub(crate) host_key: Option<PublicKey>,
+    /// Over the first exchange hash.
+    pub(crate) host_key_signature: Vec<u8>,
+    pub(crate) group: Option<GroupExchange>,
     pub(crate) kex_sent: Option<Instant>,
     pub(crate) service_requested: bool,
     pub(crate) auth: ClientAuth,
@@ -36,6 +39,21 @@ pub struct ClientState {
     ready: Ready,
     early: Option<Early>,
     proofs: Option<Vec<PublicKey>>,
+}
+
+/// What a group exchange came to. RFC 4419 §3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupExchange {
+    /// The least size asked for, in bits.
+    pub min: u32,
+    /// The size asked for.
+    pub n: u32,
+    /// The largest size asked for.
+    pub max: u32,
+    /// The size of the server's group.
+    pub bits: u32,
+    /// How many bits of our share are ones.
+    pub bits_set: u32,
 }
 
 /// Whether [`Event::Ready`] has come.
@@ -124,6 +142,17 @@ impl Connection<Client> {
     /// The server's host key, once accepted.
     pub fn host_key(&self) -> Option<&PublicKey> {
         self.role.host_key.as_ref()
+    }
+
+    /// The host key's signature over the session id, which tells an agent
+    /// whom it signs for (`session-bind@openssh.com`).
+    pub fn host_key_signature(&self) -> &[u8] {
+        &self.role.host_key_signature
+    }
+
+    /// The last group exchange, if there was one.
+    pub fn group_exchange(&self) -> Option<GroupExchange> {
+        self.role.group
     }
 
     /// What the server told in `server-sig-algs`. RFC 8308 §3.1.

@@ -40,6 +40,7 @@ mod userauth;
 
 pub use channel::open::{ChannelOpen, OpenFailure};
 pub use channel::request::{ChannelRequest, GlobalRequest};
+pub use client::GroupExchange;
 pub use config::{Compression, Config, GroupSource};
 pub use connection::{Connection, Statistics};
 pub use error::{DisconnectReason, Error, Incompatible, Misbehaved, Misuse, Timer};

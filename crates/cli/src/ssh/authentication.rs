@@ -183,6 +183,11 @@ impl Authentication {
         self.send(link, AuthAttempt::None)
     }
 
+    /// Tells the agent which server it will sign for.
+    pub fn bind_agent(&mut self, host_key: &PublicKey, session_id: &[u8], signature: &[u8]) {
+        self.identities.bind(host_key, session_id, signature);
+    }
+
     /// The server said no, or not yet.
     pub fn failed(
         &mut self,

@@ -75,13 +75,20 @@ impl Application<Client> for Login {
                 // Refused only when the connection ended meanwhile.
                 let _ = link.connection_mut().answer_host_key(ask, accept);
             }
-            Event::NewKeys { first } => self.new_keys(first),
+            Event::NewKeys { first } => {
+                tell_group(link);
+                self.new_keys(first);
+            }
             Event::ExtensionInfo => {
                 if let Some(list) = link.connection().server_sig_algs() {
                     debug!("kex_input_ext_info: server-sig-algs=<{list}>");
                 }
             }
             Event::Ready => {
+                let connection = link.connection();
+                if let (Some(key), Some(id)) = (connection.host_key(), connection.session_id()) {
+                    self.authentication.bind_agent(key, id, connection.host_key_signature());
+                }
                 let step = self.authentication.start(link);
                 self.follow(link, step);
             }
@@ -292,4 +299,15 @@ fn show_banner(message: &str) {
     }
     // Nobody is left to be told when it cannot be shown.
     let _ = io::stderr().write_all(clean::visible_lines(message).as_bytes());
+}
+
+/// The sizes of a group exchange.
+fn tell_group(link: &Link<Client>) {
+    let connection = link.connection();
+    let is_group_exchange =
+        connection.negotiated().is_some_and(|names| names.kex.contains("group-exchange"));
+    let Some(group) = connection.group_exchange().filter(|_| is_group_exchange) else { return };
+    debug!("SSH2_MSG_KEX_DH_GEX_REQUEST({}<{}<{}) sent", group.min, group.n, group.max);
+    debug!("SSH2_MSG_KEX_DH_GEX_GROUP received");
+    debug2!("bits set: {}/{}", group.bits_set, group.bits);
 }

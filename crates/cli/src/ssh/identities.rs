@@ -13,7 +13,7 @@ use self::key_file::{push_certificate, push_file, read_private};
 use crate::messages::{debug, debug2, error};
 
 /// How long an agent may take to answer; it may have to ask its user.
-const AGENT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+pub const AGENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One key that may be tried.
 pub struct Identity {
@@ -87,6 +87,24 @@ impl Identities {
             debug!("Will attempt key: {}", identity.describe());
         }
         identities
+    }
+
+    /// Tells the agent which server it will sign for. Keys that it keeps for
+    /// other destinations are no longer tried.
+    pub fn bind(&mut self, host_key: &PublicKey, session_id: &[u8], signature: &[u8]) {
+        let Some(agent) = &mut self.agent else { return };
+        if let Err(problem) = agent.bind_session(host_key, session_id, signature, false) {
+            debug!("agent does not bind to sessions: {problem}");
+            return;
+        }
+        let Ok(permitted) = agent.identities() else { return };
+        for identity in self.list.iter_mut().filter(|one| one.in_agent) {
+            let is_permitted = |public| permitted.iter().any(|(key, _)| key == public);
+            if !identity.public.as_ref().is_some_and(is_permitted) {
+                identity.fate =
+                    Fate::Skipped("the agent keeps it for other destinations".to_owned());
+            }
+        }
     }
 
     /// Leaves out keys that no allowed algorithm can sign with, and hardware that we cannot use.

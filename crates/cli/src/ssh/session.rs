@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use config::ClientConfig;
+use net::agent::AgentClient;
 use net::signals::{Signal, Signals};
 use net::{Endpoint, EndpointEvent, Endpoints, Interest, KeepAlive, Link, UserToken};
 use proto::{
@@ -298,6 +299,7 @@ impl Session {
             let connected = std::os::unix::net::UnixStream::connect(path);
             match connected {
                 Ok(stream) => {
+                    bind_forwarded(link, &stream);
                     let endpoints = Endpoints::duplex(Endpoint::socket(stream.into()));
                     if let Ok(channel) = link.connection_mut().accept_channel(ask) {
                         self.others.push(channel);
@@ -394,4 +396,19 @@ impl Session {
 
 fn null() -> io::Result<Endpoint> {
     Endpoint::probe(File::options().read(true).write(true).open("/dev/null")?.into())
+}
+
+/// Tells the agent through which server its next requests come. An agent that
+/// does not know how to listen refuses, which does no harm.
+fn bind_forwarded(link: &Link<Client>, stream: &std::os::unix::net::UnixStream) {
+    let connection = link.connection();
+    let (Some(key), Some(id), Ok(stream)) =
+        (connection.host_key(), connection.session_id(), stream.try_clone())
+    else {
+        return;
+    };
+    let mut agent = AgentClient::from_stream(stream, super::identities::AGENT_TIMEOUT);
+    if let Err(problem) = agent.bind_session(key, id, connection.host_key_signature(), true) {
+        debug!("agent does not bind to sessions: {problem}");
+    }
 }

@@ -5,10 +5,12 @@ use crypto::kex::{Encoding, Group, Started};
 use crypto::tables::KexKind;
 use keys::{PublicKey, VerifyOptions};
 
+use crate::client::GroupExchange;
 use crate::connection::Connection;
 use crate::error::{Error, Misbehaved, Misuse};
 use crate::event::{Event, HostKeyAsk};
 use crate::kex::exchange_hash::{GroupParameters, Shares};
+use crate::kex::negotiate::ChosenDirection;
 use crate::kex::{Exchange, Kex, NextKeys};
 use crate::limits;
 use crate::message::kex::{self as message, GroupSizes, Reply};
@@ -36,6 +38,7 @@ pub struct AwaitReply {
 pub struct Checked {
     next: NextKeys,
     key: PublicKey,
+    signature: Vec<u8>,
 }
 
 /// The first kex packet of the method we prefer, when we guess.
@@ -84,16 +87,16 @@ pub fn begin(
     Ok(())
 }
 
-/// The group that matches the strongest key to be derived: RFC 4419 §3 by
-/// the estimates of NIST SP 800-57.
+/// The group that matches the stronger cipher: RFC 4419 §3 by the estimates
+/// of NIST SP 800-57.
 fn wanted_bits(exchange: &Exchange) -> u32 {
+    let strength = |direction: ChosenDirection| match direction.cipher.name {
+        // Three keys of 56 bits, of which meeting in the middle leaves two.
+        "3des-cbc" => 112,
+        _ => direction.cipher.key_len * 8,
+    };
     let chosen = &exchange.chosen;
-    let longest = [chosen.client_to_server, chosen.server_to_client]
-        .iter()
-        .map(|direction| direction.cipher.key_len.max(direction.mac.map_or(0, |mac| mac.key_len)))
-        .max()
-        .unwrap_or_default();
-    match longest * 8 {
+    match strength(chosen.client_to_server).max(strength(chosen.server_to_client)) {
         0..=112 => 2048,
         113..=128 => 3072,
         129..=192 => 7680,
@@ -118,6 +121,13 @@ pub fn handle(connection: &mut Connection<Client>, payload: &[u8]) -> Result<(),
                 return Err(Misbehaved::BadGroup.into());
             }
             let started = group.start().map_err(|_| Misbehaved::BadGroup)?;
+            connection.role.group = Some(GroupExchange {
+                min: sizes.min,
+                n: sizes.n,
+                max: sizes.max,
+                bits,
+                bits_set: started.share().iter().map(|byte| byte.count_ones()).sum(),
+            });
             let init =
                 message::encode_init(table::KEX_DH_GEX_INIT, Encoding::Mpint, started.share());
             connection.send_now(&init)?;
@@ -184,7 +194,8 @@ fn handle_reply(
         None => {
             let algorithm = chosen.host_key.name.to_owned();
             let ask = HostKeyAsk { key: key.clone(), algorithm };
-            let state = ClientExchange::CheckingHostKey(Checked { next, key });
+            let state =
+                ClientExchange::CheckingHostKey(Checked { next, key, signature: reply.signature });
             connection.kex = Kex::Exchange(exchange, state);
             connection.waiting = true;
             connection.events.push_back(Event::CheckHostKey(ask));
@@ -199,6 +210,7 @@ pub fn host_key_accepted(connection: &mut Connection<Client>) -> Result<(), Erro
         Kex::Exchange(_, ClientExchange::CheckingHostKey(checked)) => {
             connection.waiting = false;
             connection.role.host_key = Some(checked.key);
+            connection.role.host_key_signature = checked.signature;
             connection.send_new_keys(checked.next)
         }
         other => {

@@ -156,3 +156,13 @@ fn what_comes_for_a_proposed_channel_waits_for_the_answer() {
     assert!(matches!(next, Some(Event::ChannelRequested { channel: of, .. }) if of == channel));
     assert!(matches!(pair.server.poll_event(pair.now), Some(Event::ChannelAsked(_))));
 }
+
+#[test]
+fn an_exit_status_that_crosses_our_close_is_heard() {
+    let (mut pair, channel) = Pair::with_session();
+    pair.client.close(channel).unwrap();
+    pair.server.request(ChannelId(0), ChannelRequest::ExitStatus(3), true).unwrap();
+    pair.run();
+    assert!(pair.client_seen.log.contains(&"ChannelRequested".to_owned()));
+    assert!(pair.client_seen.end.is_none() && pair.server_seen.end.is_none());
+}
