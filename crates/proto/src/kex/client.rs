@@ -97,8 +97,7 @@ fn wanted_bits(exchange: &Exchange) -> u32 {
     };
     let chosen = &exchange.chosen;
     match strength(chosen.client_to_server).max(strength(chosen.server_to_client)) {
-        0..=112 => 2048,
-        113..=128 => 3072,
+        0..=128 => 3072,
         129..=192 => 7680,
         _ => limits::GROUP_MAX_BITS,
     }
