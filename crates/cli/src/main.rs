@@ -3,6 +3,7 @@
 //! Which tool runs is decided by the name it was called by (`ssh`, `sshd`, `ssh-keygen`, through
 //! links made by `keyway links DIR`) or by the first word (`keyway ssh host`).
 
+mod agent;
 mod files;
 mod getopt;
 mod key_files;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     }
     match first.to_str() {
         Some("links") => tools::links(rest),
+        Some("agent") => agent::service(rest),
         Some("-V" | "--version" | "version") => {
             println!("{VERSION}");
             ExitCode::SUCCESS
@@ -68,6 +70,9 @@ fn overview() -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "    {:<12} {}", tool.name, tool.summary);
     }
+    text.push_str(
+        "    agent enable|disable\n                 an ssh-agent for every login session\n",
+    );
     text.push_str("    links DIR    make a link in DIR for every tool\n");
     text
 }

@@ -4,8 +4,14 @@
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+#[cfg(not(target_os = "linux"))]
+use std::os::fd::AsRawFd;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+
+use rustix::process::Pid;
 
 /// Longest record of the account database that is read.
 const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -151,12 +157,19 @@ pub enum Fork {
 /// # Errors
 /// The system has no room for another process.
 pub fn fork() -> io::Result<Fork> {
+    Ok(if fork_child()?.is_some() { Fork::Parent } else { Fork::Child })
+}
+
+/// The same, and the copy's number for the one that called; nothing in the copy.
+///
+/// # Errors
+/// The system has no room for another process.
+pub fn fork_child() -> io::Result<Option<Pid>> {
     // SAFETY: the caller has no other threads, so nothing in the child can wait for a lock that
     // a vanished thread holds.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
-        0 => Ok(Fork::Child),
-        _ => Ok(Fork::Parent),
+        child => Ok(Pid::from_raw(child)),
     }
 }
 
@@ -171,6 +184,47 @@ pub fn leave_terminal() {
 pub fn leave_at_once(status: i32) -> ! {
     // SAFETY: _exit takes any status and does not return.
     unsafe { libc::_exit(status) }
+}
+
+/// Takes over the descriptor that a service manager has put behind the standard ones
+/// (`LISTEN_FDS`); nothing when it is not open.
+///
+/// To be called once, before anything else is opened.
+pub fn inherited_descriptor() -> Option<OwnedFd> {
+    const FIRST: i32 = 3;
+    // SAFETY: F_GETFD takes any number and only looks.
+    if unsafe { libc::fcntl(FIRST, libc::F_GETFD) } == -1 {
+        return None;
+    }
+    // SAFETY: the descriptor is open, and by the service manager's protocol it is this process's
+    // own: nothing else here has opened anything yet.
+    Some(unsafe { OwnedFd::from_raw_fd(FIRST) })
+}
+
+/// Keeps the pages of an address range out of the swap. False where the system does not allow it.
+#[cfg(target_os = "linux")]
+pub fn lock_pages(start: usize, length: usize) -> bool {
+    // SAFETY: mlock changes no memory; a range that is not mapped is an error.
+    unsafe { libc::mlock(std::ptr::with_exposed_provenance(start), length) == 0 }
+}
+
+/// The user at the other end of a local socket.
+///
+/// # Errors
+/// The system's.
+pub fn peer_uid(socket: &UnixStream) -> io::Result<u32> {
+    #[cfg(target_os = "linux")]
+    return Ok(rustix::net::sockopt::socket_peercred(socket)?.uid.as_raw());
+    #[cfg(not(target_os = "linux"))]
+    {
+        let (mut uid, mut gid) = (0, 0);
+        // SAFETY: the descriptor is open as long as `socket` is borrowed; both results are valid
+        // for writes.
+        match unsafe { libc::getpeereid(socket.as_raw_fd(), &raw mut uid, &raw mut gid) } {
+            0 => Ok(uid),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
 }
 
 /// Restores the default effect of SIGPIPE, which Rust's runtime ignores.

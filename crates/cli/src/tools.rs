@@ -19,6 +19,7 @@ pub struct Tool {
 pub static TOOLS: &[Tool] = &[
     Tool { name: "ssh", summary: "log in to another machine", main: crate::ssh::main },
     Tool { name: "sshd", summary: "let others log in to this machine", main: crate::sshd_main },
+    Tool { name: "ssh-agent", summary: "hold keys and sign with them", main: crate::agent::main },
     Tool { name: "ssh-keygen", summary: "make and look at keys", main: crate::keygen::main },
 ];
 

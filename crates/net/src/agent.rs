@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use keys::PublicKey;
-use keys::agent::{Request, Response, SessionBind, take_frame};
+use keys::agent::{Request, Response, SessionBind, take_answer};
 
 use crate::{error_text, limits};
 
@@ -169,9 +169,9 @@ impl AgentClient {
 
     fn read(&mut self, deadline: Instant) -> Result<Response, AgentError> {
         let mut buffer = Vec::new();
-        let mut chunk = [0; 4096];
+        let mut chunk = [0; 16_384];
         loop {
-            if let Some((message, _)) = take_frame(&buffer).map_err(AgentError::BadAnswer)? {
+            if let Some((message, _)) = take_answer(&buffer).map_err(AgentError::BadAnswer)? {
                 return Response::decode(message).map_err(AgentError::BadAnswer);
             }
             self.stream.set_read_timeout(Some(left(deadline)?)).map_err(AgentError::Io)?;
@@ -201,6 +201,7 @@ fn again(error: io::Error) -> Result<(), AgentError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keys::agent::take_frame;
     use keys::{KeyKind, PrivateKey, VerifyOptions};
 
     /// Answers one request after another with one key.

@@ -40,11 +40,16 @@ pub fn policy() -> Policy {
     Policy { required: false, allowed: has_display }
 }
 
+/// The program that asks.
+pub fn program() -> OsString {
+    env::var_os("SSH_ASKPASS")
+        .filter(|program| !program.is_empty())
+        .unwrap_or_else(|| DEFAULT_PROGRAM.into())
+}
+
 /// Runs the program with the question; nothing when it failed or the user cancelled.
 pub fn ask(question: &str, hint: Option<&str>) -> Option<Zeroizing<String>> {
-    let program: OsString = env::var_os("SSH_ASKPASS")
-        .filter(|program| !program.is_empty())
-        .unwrap_or_else(|| DEFAULT_PROGRAM.into());
+    let program = program();
     let mut command = Command::new(&program);
     command.arg(question).stdin(Stdio::null()).stdout(Stdio::piped());
     if let Some(hint) = hint {
