@@ -326,8 +326,8 @@ impl<const WHAT: u8> Open<WHAT> {
 pub(crate) struct Methods;
 
 impl Methods {
-    const NAMES: [&'static str; 5] =
-        ["publickey", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic"];
+    const NAMES: [&'static str; 6] =
+        ["none", "publickey", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic"];
 
     fn list(word: &str) -> Option<MethodList> {
         word.split(',')

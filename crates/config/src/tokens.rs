@@ -136,7 +136,8 @@ pub fn tilde(
     } else {
         home_of(user).ok_or_else(|| TokenError::NoSuchUser(user.to_owned()))?
     };
-    Ok(if path.is_empty() { base } else { base.join(path) })
+    // A lone `~` ends in a slash, as ssh prints it.
+    Ok(base.join(path))
 }
 
 /// Whether a host name can be used in commands: no option, no shell's or file's characters.
@@ -151,12 +152,13 @@ pub fn valid_host_name(host: &str) -> bool {
 /// Whether a user name can be used in commands.
 pub fn valid_user_name(user: &str) -> bool {
     if user.starts_with('-')
+        || user.contains(char::is_control)
         || user.contains(['\'', '`', '"', ';', '&', '<', '>', '|', '(', ')', '{', '}'])
     {
         return false;
     }
     // A backslash that quotes something, or a variable, would mean another name to a shell.
-    !user.contains(['$', '\n', '\0']) && !user.ends_with('\\') && !user.contains(" -")
+    !user.contains('$') && !user.ends_with('\\') && !user.contains(" -")
 }
 
 #[cfg(test)]
@@ -185,7 +187,7 @@ mod tests {
         let home_of = |user: &str| (user == "bob").then(|| PathBuf::from("/b"));
         let expand = |text: &str| tilde(text, Path::new("/a"), &home_of);
         assert_eq!(expand("~/x"), Ok("/a/x".into()));
-        assert_eq!(expand("~"), Ok("/a".into()));
+        assert_eq!(expand("~").map(|home| home.display().to_string()), Ok("/a/".to_owned()));
         assert_eq!(expand("~bob/x"), Ok("/b/x".into()));
         assert_eq!(expand("~eve/x"), Err(TokenError::NoSuchUser("eve".to_owned())));
         assert_eq!(expand("/x~"), Ok("/x~".into()));
