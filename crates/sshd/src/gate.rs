@@ -25,6 +25,7 @@ use proto::{
 use rustix::fs::FileType;
 
 use crate::exit;
+use crate::listener::sockets;
 use crate::moduli;
 use crate::requests::{
     Bytes, Channel, Error, FromSession, GateFacts, HowEnded, Method, SessionFacts, ToGate,
@@ -54,8 +55,11 @@ pub(crate) fn main() -> i32 {
     };
     match run(&monitor) {
         Ok(()) => exit::FINE,
-        // It knows, and says so; or it is gone.
-        Err(Failure::Monitor(_)) => exit::FAILED,
+        Err(Failure::Monitor(error)) => {
+            // When it is gone there is nobody to tell.
+            let _ = monitor.send(&ToMonitor::Log { level: 2, text: error.to_string() }, &[]);
+            exit::FAILED
+        }
         Err(Failure::Setup(text)) => {
             let _ = monitor.send(&ToMonitor::Log { level: 2, text }, &[]);
             exit::FAILED
@@ -92,6 +96,11 @@ fn run(monitor: &Arc<Channel>) -> Result<(), Failure> {
     let now = Instant::now();
     let connection = Connection::<Server>::new(engine_config(facts), host_keys.clone(), now)
         .map_err(|error| setup(&error))?;
+    // `IPQoS` is for sockets of the Internet only.
+    let network = match transport.as_slice() {
+        [socket] if sockets::local_address(socket).is_some() => socket.try_clone().ok(),
+        _ => None,
+    };
     let mut transport = transport.into_iter();
     let transport = match (transport.next(), transport.next()) {
         (Some(socket), None) => Transport::socket(socket),
@@ -115,6 +124,7 @@ fn run(monitor: &Arc<Channel>) -> Result<(), Failure> {
     crate::sys::memory::release();
 
     let mut gate = Gate::new(Arc::clone(monitor), host_keys);
+    gate.network = network;
     let end = driver.run(&mut gate);
     let (how, text) = gate.how_ended(end, driver.link());
     monitor.send(&ToMonitor::Ended { how, text }, &[])?;
@@ -173,8 +183,17 @@ struct Gate {
     /// Global requests that are to be answered, in order.
     globals: VecDeque<Asked>,
     failure: Option<String>,
+    /// `UnusedConnectionTimeout`.
     unused_timeout: Option<Duration>,
     unused_since: Instant,
+    /// `ChannelTimeout`.
+    channel_timeouts: Vec<(String, Duration)>,
+    /// When the next channel will have been idle for too long.
+    idle_deadline: Option<Instant>,
+    /// The connection's socket, to mark its packets (`IPQoS`).
+    network: Option<OwnedFd>,
+    /// The marks for terminals and for everything else.
+    traffic_classes: (Option<u8>, Option<u8>),
 }
 
 impl Gate {
@@ -191,6 +210,10 @@ impl Gate {
             failure: None,
             unused_timeout: None,
             unused_since: Instant::now(),
+            channel_timeouts: Vec::new(),
+            idle_deadline: None,
+            network: None,
+            traffic_classes: (None, None),
         }
     }
 
@@ -272,8 +295,19 @@ impl Gate {
             return self.fail(link, &error);
         }
         self.session = Some(Channel::from_descriptor(channel));
-        let SessionFacts { client_alive_interval, client_alive_count_max, unused_connection_timeout } =
-            facts;
+        let SessionFacts {
+            client_alive_interval,
+            client_alive_count_max,
+            unused_connection_timeout,
+            channel_timeouts,
+            interactive_class,
+            bulk_class,
+        } = facts;
+        self.traffic_classes = (interactive_class, bulk_class);
+        self.channel_timeouts = channel_timeouts
+            .into_iter()
+            .map(|(kind, seconds)| (kind, Duration::from_secs(seconds)))
+            .collect();
         if client_alive_interval > 0 {
             link.set_keep_alive(Some(KeepAlive {
                 interval: Duration::from_secs(u64::from(client_alive_interval)),
@@ -289,6 +323,22 @@ impl Gate {
             log::debug!("host keys are not advertised: {error}");
         }
         crate::sys::memory::release();
+    }
+
+    fn unused_deadline(&self) -> Option<Instant> {
+        let timeout = self.unused_timeout?;
+        (self.locals.is_empty() && self.asks.is_empty()).then(|| self.unused_since + timeout)
+    }
+
+    /// Marks the connection's packets from now on.
+    fn mark(&self, terminal: bool) {
+        let (interactive, bulk) = self.traffic_classes;
+        if let (Some(network), Some(class)) =
+            (&self.network, if terminal { interactive } else { bulk })
+            && let Err(error) = net::dial::set_type_of_service(network, class)
+        {
+            log::debug!("IPQoS: {error}");
+        }
     }
 
     /// For the monitor's log.
@@ -383,14 +433,22 @@ impl Application<Server> for Gate {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let timeout = self.unused_timeout.filter(|_| self.locals.is_empty() && self.asks.is_empty());
-        timeout.map(|timeout| self.unused_since + timeout)
+        self.unused_deadline().into_iter().chain(self.idle_deadline).min()
     }
 
     fn timeout(&mut self, link: &mut Link<Server>) {
-        self.unused_timeout = None;
-        self.failure = Some("Connection timed out: no channels open".into());
-        link.disconnect(DisconnectReason::ByApplication, "Connection closed: idle");
+        if self.unused_deadline().is_some_and(|deadline| deadline <= link.now()) {
+            self.unused_timeout = None;
+            self.failure = Some("Connection timed out: no channels open".into());
+            link.disconnect(DisconnectReason::ByApplication, "Connection timed out");
+        }
+        self.close_idle(link);
+    }
+
+    fn turn(&mut self, link: &mut Link<Server>) {
+        if !self.channel_timeouts.is_empty() {
+            self.idle_deadline = self.next_idle(link);
+        }
     }
 }
 

@@ -446,7 +446,7 @@ impl<'a> Listener<'a> {
         // A failure is that of a monitor which has ended already; its status is reaped.
         let sent = channel.send(&start, &[self.generation.sealed.as_fd(), socket.as_fd()]);
         let monitor = Monitor { source, starting: Some(channel), authenticated: false, since: Instant::now(), child };
-        self.monitors.insert(monitor.child.id() as i32, monitor);
+        self.monitors.insert(monitor.child.id().cast_signed(), monitor);
         sent
     }
 

@@ -436,20 +436,18 @@ impl Monitor {
 
 /// Waits for a child for so long, then kills it.
 fn end_child(child: &mut Child, patience: Duration) -> Option<std::process::ExitStatus> {
-    let descriptor = rustix::process::Pid::from_raw(child.id() as i32).and_then(|pid| {
+    let descriptor = rustix::process::Pid::from_raw(child.id().cast_signed()).and_then(|pid| {
         rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
     });
     if let (Some(descriptor), Ok(timeout)) = (descriptor, Timespec::try_from(patience)) {
         let mut waited = [PollFd::new(&descriptor, PollFlags::IN)];
         let _ = rustix::event::poll(&mut waited, Some(&timeout));
     }
-    match child.try_wait() {
-        Ok(Some(status)) => Some(status),
-        _ => {
-            let _ = child.kill();
-            child.wait().ok()
-        }
+    if let Ok(Some(status)) = child.try_wait() {
+        return Some(status);
     }
+    let _ = child.kill();
+    child.wait().ok()
 }
 
 pub(crate) use log_lines::printable;

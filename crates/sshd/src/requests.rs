@@ -278,6 +278,12 @@ record! {
         client_alive_count_max: u32,
         /// `UnusedConnectionTimeout` in seconds; 0 is never.
         unused_connection_timeout: u32,
+        /// `ChannelTimeout`: patterns of kinds, and seconds.
+        channel_timeouts: Vec<(String, u64)>,
+        /// `IPQoS` with a terminal.
+        interactive_class: Option<u8>,
+        /// `IPQoS` without.
+        bulk_class: Option<u8>,
     }
 }
 
@@ -372,6 +378,12 @@ record! {
         permit_remote_forwarding: bool,
         /// Unix sockets may be connected for the client.
         permit_stream_local: bool,
+        /// Unix sockets may be listened on for the client.
+        permit_stream_local_listen: bool,
+        /// `StreamLocalBindMask`.
+        stream_local_bind_mask: u32,
+        /// `StreamLocalBindUnlink`.
+        stream_local_bind_unlink: bool,
         /// Where to: host patterns, empty for any, and ports, 0 for any. Each list must agree.
         permit_open: Vec<Vec<(String, u16)>>,
         /// Where to listen, in the same way.
@@ -507,6 +519,16 @@ choice! {
             /// The port; 0 leaves it to us.
             port: u32,
         },
+        /// streamlocal-forward@openssh.com. Answered by `Listening`.
+        15 ListenLocal {
+            /// The socket.
+            path: String,
+        },
+        /// cancel-streamlocal-forward@openssh.com. Answered by `Listening`.
+        16 UnlistenLocal {
+            /// The socket.
+            path: String,
+        },
         /// RFC 4254 §7.1. Answered by `Listening`.
         14 Unlisten {
             /// As in `Listen`.
@@ -600,6 +622,11 @@ choice! {
             good: bool,
             /// The port in use.
             port: u32,
+        },
+        /// Somebody connected to a forwarded Unix socket: the connection comes beside this.
+        9 ForwardedLocal {
+            /// As in `ListenLocal`.
+            path: String,
         },
         /// Somebody connected to a forwarded port: the connection comes beside this.
         8 ForwardedConnection {

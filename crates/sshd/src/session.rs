@@ -238,6 +238,14 @@ impl Session {
                     &[],
                 )
             }
+            ToSession::ListenLocal { path } => {
+                let good = self.forwards.listen_local(&self.start, &path);
+                self.gate.send(&FromSession::Listening { good, port: 0 }, &[])
+            }
+            ToSession::UnlistenLocal { path } => {
+                let good = self.forwards.unlisten_local(&path);
+                self.gate.send(&FromSession::Listening { good, port: 0 }, &[])
+            }
             ToSession::Unlisten { address, port } => {
                 let good = self.forwards.unlisten(&address, port);
                 self.gate.send(&FromSession::Listening { good, port }, &[])

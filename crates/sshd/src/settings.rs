@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -81,16 +81,9 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> io::Result<Zeroizing<Vec<
     Ok(bytes)
 }
 
-/// A second descriptor of the same thing.
-pub(crate) fn duplicate(descriptor: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    Ok(rustix::io::fcntl_dupfd_cloexec(descriptor, 3)?)
-}
-
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     #[test]
     fn what_was_sealed_cannot_be_changed_and_comes_out_again() {
@@ -103,7 +96,7 @@ mod tests {
             groups: Vec::new(),
         };
         let memory = sealed.seal().unwrap();
-        let copy = duplicate(memory.as_fd()).unwrap();
+        let copy = memory.try_clone().unwrap();
         assert!(File::from(copy).write_all(b"x").is_err());
         let opened = Sealed::open(memory).unwrap();
         assert_eq!(opened.snapshot.0, b"files");

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use net::{Endpoint, EndpointEvent, Endpoints, Link};
 use proto::{
@@ -31,10 +32,13 @@ pub(super) struct Local {
     exited: bool,
     input_ended: bool,
     closing: bool,
+    /// As `ChannelTimeout` names it.
+    kind: String,
+    opened: Instant,
 }
 
 impl Local {
-    fn new(number: Option<u32>) -> Self {
+    fn new(number: Option<u32>, kind: &str) -> Self {
         Local {
             number,
             asked: VecDeque::new(),
@@ -45,6 +49,8 @@ impl Local {
             exited: false,
             input_ended: false,
             closing: false,
+            kind: kind.to_owned(),
+            opened: Instant::now(),
         }
     }
 }
@@ -127,6 +133,13 @@ impl Gate {
             return;
         }
         let Some(local) = self.locals.get_mut(&channel) else { return };
+        if let ToSession::Run { what, .. } = &request {
+            local.kind = match what {
+                Run::Shell => "session:shell".to_owned(),
+                Run::Exec { .. } => "session:command".to_owned(),
+                Run::Subsystem { name } => format!("session:subsystem:{name}"),
+            };
+        }
         if is_answered {
             local.asked.push_back(Asked::Session { want_reply, any_port: false });
         } else if want_reply {
@@ -147,6 +160,10 @@ impl Gate {
             }
             GlobalRequest::CancelTcpipForward { address, port } => {
                 (ToSession::Unlisten { address, port }, false)
+            }
+            GlobalRequest::StreamlocalForward { path } => (ToSession::ListenLocal { path }, false),
+            GlobalRequest::CancelStreamlocalForward { path } => {
+                (ToSession::UnlistenLocal { path }, false)
             }
             GlobalRequest::NoMoreSessions => {
                 self.tell(link, &ToSession::NoMoreSessions);
@@ -215,6 +232,7 @@ impl Gate {
                     if let Some(local) = self.locals.get_mut(&channel) {
                         local.terminal = terminal;
                     }
+                    self.mark(terminal);
                     self.attach(link, channel, program_endpoints(terminal, descriptors));
                 }
             }
@@ -225,9 +243,10 @@ impl Gate {
             }
             FromSession::Connected { id } => {
                 let Some(ask) = self.asks.remove(&id) else { return };
+                let kind = kind_of(ask.open());
                 match link.connection_mut().accept_channel(ask) {
                     Ok(channel) => {
-                        self.locals.insert(channel, Local::new(None));
+                        self.locals.insert(channel, Local::new(None, kind));
                         self.attach(link, channel, socket_endpoints(descriptors));
                     }
                     Err(error) => self.fail(link, &error),
@@ -259,6 +278,9 @@ impl Gate {
                 };
                 self.open(link, open, descriptors);
             }
+            FromSession::ForwardedLocal { path } => {
+                self.open(link, ChannelOpen::ForwardedStreamlocal { path }, descriptors);
+            }
             FromSession::Listening { good, port } => {
                 if let Some(Asked::Session { want_reply, any_port }) = self.globals.pop_front()
                     && want_reply
@@ -288,7 +310,7 @@ impl Gate {
         }
         match link.connection_mut().accept_channel(ask) {
             Ok(channel) => {
-                self.locals.insert(channel, Local::new(Some(number)));
+                self.locals.insert(channel, Local::new(Some(number), "session"));
                 self.numbers.insert(number, channel);
             }
             Err(error) => self.fail(link, &error),
@@ -297,9 +319,10 @@ impl Gate {
 
     /// A channel that we want: its other end is the descriptor.
     fn open(&mut self, link: &mut Link<Server>, open: ChannelOpen, descriptors: Vec<OwnedFd>) {
+        let kind = kind_of(&open);
         match link.connection_mut().open_channel(open) {
             Ok(channel) => {
-                self.locals.insert(channel, Local::new(None));
+                self.locals.insert(channel, Local::new(None, kind));
                 self.attach(link, channel, socket_endpoints(descriptors));
             }
             // Too many: whoever connected sees it closed.
@@ -411,6 +434,41 @@ impl Gate {
         let _ = link.connection_mut().close(channel);
     }
 
+    /// When an idle channel is to be closed, if one is.
+    pub(super) fn next_idle(&self, link: &Link<Server>) -> Option<Instant> {
+        self.idle_deadlines(link).map(|(_, deadline)| deadline).min()
+    }
+
+    fn idle_deadlines(
+        &self,
+        link: &Link<Server>,
+    ) -> impl Iterator<Item = (ChannelId, Instant)> {
+        let open = self.locals.iter().filter(|(_, local)| !local.closing);
+        open.filter_map(move |(channel, local)| {
+            let matching = self
+                .channel_timeouts
+                .iter()
+                .find(|(kind, _)| keys::pattern::matches(kind, &local.kind));
+            let (_, timeout) = matching?;
+            let active = link.last_activity(*channel).unwrap_or(local.opened);
+            Some((*channel, active.max(local.opened) + *timeout))
+        })
+    }
+
+    pub(super) fn close_idle(&mut self, link: &mut Link<Server>) {
+        let now = link.now();
+        let idle: Vec<ChannelId> = self
+            .idle_deadlines(link)
+            .filter(|(_, deadline)| *deadline <= now)
+            .map(|(channel, _)| channel)
+            .collect();
+        for channel in idle {
+            log::info!("channel {}: closed after inactivity", channel.0);
+            self.close(link, channel);
+        }
+        self.idle_deadline = self.next_idle(link);
+    }
+
     pub(super) fn channel_gone(&mut self, link: &mut Link<Server>, channel: ChannelId) {
         link.detach(channel);
         let Some(local) = self.locals.remove(&channel) else { return };
@@ -419,6 +477,21 @@ impl Gate {
             self.tell(link, &ToSession::Close { channel: number });
         }
         self.unused_since = link.now();
+    }
+}
+
+/// As `ChannelTimeout` names it.
+fn kind_of(open: &ChannelOpen) -> &'static str {
+    match open {
+        ChannelOpen::Session => "session",
+        ChannelOpen::DirectTcpip { .. } => "direct-tcpip",
+        ChannelOpen::DirectStreamlocal { .. } => "direct-streamlocal@openssh.com",
+        ChannelOpen::ForwardedTcpip { .. } => "forwarded-tcpip",
+        ChannelOpen::ForwardedStreamlocal { .. } => "forwarded-streamlocal@openssh.com",
+        ChannelOpen::AgentForward => "agent-connection",
+        ChannelOpen::X11 { .. } => "x11-connection",
+        ChannelOpen::Tun { .. } => "tun-connection",
+        ChannelOpen::Other { .. } => "other",
     }
 }
 

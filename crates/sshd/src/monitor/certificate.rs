@@ -46,7 +46,7 @@ pub(super) fn trusted(
             from_file(file, certificate, facts, account, settings)?
         }
         _ => {
-            if !certificate.principals.iter().any(|name| *name == account.name) {
+            if !certificate.principals.contains(&account.name) {
                 log_refusal(certificate, "name is not a listed principal");
                 return None;
             }

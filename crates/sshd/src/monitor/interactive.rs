@@ -132,13 +132,13 @@ impl Interactive {
     fn proceed(&mut self, account: &Account) -> Answer {
         let Some(dialogue) = &mut self.dialogue else { return Answer::Bad };
         match dialogue.next(PATIENCE) {
-            Ok(Some(Event::Ask(messages))) => match questions(&messages) {
-                Some(verdict) => Answer::Ask(verdict),
-                None => {
-                    self.dialogue = None;
-                    Answer::Bad
+            Ok(Some(Event::Ask(messages))) => {
+                if let Some(verdict) = questions(&messages) {
+                    return Answer::Ask(verdict);
                 }
-            },
+                self.dialogue = None;
+                Answer::Bad
+            }
             Ok(Some(Event::Done(transaction, outcome))) => {
                 self.dialogue = None;
                 match outcome {

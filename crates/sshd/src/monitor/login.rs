@@ -80,6 +80,15 @@ impl Monitor {
                 .unused_connection_timeout
                 .value
                 .map_or(0, |timeout| timeout.as_secs() as u32),
+            channel_timeouts: settings
+                .channel_timeout
+                .value
+                .iter()
+                .filter(|timeout| !timeout.timeout.is_zero())
+                .map(|timeout| (timeout.kind.clone(), timeout.timeout.as_secs()))
+                .collect(),
+            interactive_class: settings.ip_qos.value.interactive,
+            bulk_class: settings.ip_qos.value.bulk,
         };
         self.gate.send(&ToGate::Session { facts }, &[for_gate.as_fd()])?;
         self.phase = Phase::LoggedIn(Box::new(Login {
@@ -159,6 +168,10 @@ impl Monitor {
             permit_remote_forwarding: forwarding && remote,
             permit_stream_local: forwarding
                 && matches!(stream, AllowForwarding::Yes | AllowForwarding::Local),
+            permit_stream_local_listen: forwarding
+                && matches!(stream, AllowForwarding::Yes | AllowForwarding::Remote),
+            stream_local_bind_mask: settings.stream_local_bind_mask.value,
+            stream_local_bind_unlink: settings.stream_local_bind_unlink.value,
             permit_open,
             permit_listen,
             gateway_ports: match settings.gateway_ports.value {

@@ -3,10 +3,12 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use rustix::fs::{FileType, Mode};
 
 use crate::login_options::permits;
 use crate::requests::{Channel, Error, FromSession, SessionStart};
@@ -27,11 +29,27 @@ pub(super) struct Forwards {
     connecting: Arc<AtomicUsize>,
 }
 
-struct Listener {
-    socket: TcpListener,
-    /// As the client named it, which is how it is told of connections.
-    address: String,
-    port: u32,
+/// A socket, and how the client named it, which is how it is told of connections.
+enum Listener {
+    Tcp { socket: TcpListener, address: String, port: u32 },
+    Local { socket: UnixListener, path: String },
+}
+
+impl Listener {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        match self {
+            Listener::Tcp { socket, .. } => socket.as_fd(),
+            Listener::Local { socket, .. } => socket.as_fd(),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Listener::Local { path, .. } = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 /// One of the connections on their way. Counts itself out when dropped.
@@ -130,7 +148,7 @@ pub(super) fn connect_local(
 impl Forwards {
     /// The listening sockets, in the order of [`Self::accept`].
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.listeners.iter().map(|listener| listener.socket.as_fd())
+        self.listeners.iter().map(Listener::descriptor)
     }
 
     /// Listens for the client. Returns the port, or nothing when that is not to be.
@@ -164,36 +182,86 @@ impl Forwards {
             return None;
         }
         let port = u32::from(port);
-        self.listeners.extend(bound.into_iter().map(|socket| Listener {
-            socket,
-            address: address.to_owned(),
-            port,
-        }));
+        let listeners = bound.into_iter().map(|socket| {
+            let address = address.to_owned();
+            Listener::Tcp { socket, address, port }
+        });
+        self.listeners.extend(listeners);
         Some(port)
     }
 
     /// Stops listening. Whether there was such a listener.
     pub(super) fn unlisten(&mut self, address: &str, port: u32) -> bool {
+        self.remove(|listener| {
+            matches!(listener, Listener::Tcp { address: known, port: of, .. } if known == address && *of == port)
+        })
+    }
+
+    /// Listens on a Unix socket for the client.
+    pub(super) fn listen_local(&mut self, start: &SessionStart, path: &str) -> bool {
+        let refused = !start.permit_stream_local_listen
+            || !start.permit_listen.is_empty()
+            || self.listeners.len() >= LISTENERS;
+        if refused {
+            log::info!(
+                "Received request from {} port {} to remote forward to path {}, but the request was denied.",
+                start.ends.remote_address,
+                start.ends.remote_port,
+                crate::monitor::printable(path, 200)
+            );
+            return false;
+        }
+        if start.stream_local_bind_unlink && is_socket(path) {
+            let _ = std::fs::remove_file(path);
+        }
+        // Only this thread makes files.
+        let mask = Mode::from_raw_mode(start.stream_local_bind_mask);
+        let before = rustix::process::umask(mask);
+        let bound = UnixListener::bind(path);
+        rustix::process::umask(before);
+        match bound.and_then(|socket| socket.set_nonblocking(true).map(|()| socket)) {
+            Ok(socket) => {
+                self.listeners.push(Listener::Local { socket, path: path.to_owned() });
+                true
+            }
+            Err(error) => {
+                log::error!("unix_listener: cannot bind to path {}: {error}", crate::monitor::printable(path, 200));
+                false
+            }
+        }
+    }
+
+    /// Stops that. Whether there was such a listener.
+    pub(super) fn unlisten_local(&mut self, path: &str) -> bool {
+        self.remove(|listener| matches!(listener, Listener::Local { path: known, .. } if known == path))
+    }
+
+    fn remove(&mut self, is_meant: impl Fn(&Listener) -> bool) -> bool {
         let before = self.listeners.len();
-        self.listeners.retain(|listener| listener.address != address || listener.port != port);
+        self.listeners.retain(|listener| !is_meant(listener));
         self.listeners.len() < before
     }
 
     /// Takes a connection and passes it to the gate.
     pub(super) fn accept(&mut self, at: usize, gate: &Channel) -> Result<(), Error> {
         let Some(listener) = self.listeners.get(at) else { return Ok(()) };
-        match listener.socket.accept() {
-            Ok((stream, peer)) => {
+        let accepted = match listener {
+            Listener::Tcp { socket, address, port } => socket.accept().map(|(stream, peer)| {
                 let _ = stream.set_nodelay(true);
-                let stream = OwnedFd::from(stream);
                 let message = FromSession::ForwardedConnection {
-                    address: listener.address.clone(),
-                    port: listener.port,
+                    address: address.clone(),
+                    port: *port,
                     originator_address: peer.ip().to_canonical().to_string(),
                     originator_port: u32::from(peer.port()),
                 };
-                gate.send(&message, &[stream.as_fd()])
-            }
+                (OwnedFd::from(stream), message)
+            }),
+            Listener::Local { socket, path } => socket.accept().map(|(stream, _)| {
+                (OwnedFd::from(stream), FromSession::ForwardedLocal { path: path.clone() })
+            }),
+        };
+        match accepted {
+            Ok((stream, message)) => gate.send(&message, &[stream.as_fd()]),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => {
                 log::error!("accept on a forwarded port: {error}");
@@ -203,6 +271,11 @@ impl Forwards {
             }
         }
     }
+}
+
+fn is_socket(path: &str) -> bool {
+    rustix::fs::lstat(path)
+        .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Socket)
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

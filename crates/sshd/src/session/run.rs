@@ -327,7 +327,7 @@ impl Session {
         }
         if let Some(rc) = environment::rc_command(&self.account, self.start.permit_user_rc && !plan.subsystem) {
             // It comes before everything else by definition, so the session waits for it.
-            let mut command = self.command(&rc, &variables);
+            let mut command = command_of(&rc, &variables);
             command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(errors.try_clone()?);
             ChildSetup { new_session: true, directories: self.directories(), ..ChildSetup::default() }
                 .install(&mut command);
@@ -340,7 +340,7 @@ impl Session {
                 format!("Could not chdir to home directory {}\r\n", self.account.home.display());
             write_all(&errors, text.as_bytes());
         }
-        let mut command = self.command(&invocation, &variables);
+        let mut command = command_of(&invocation, &variables);
         let diagnostics = errors.try_clone()?;
         command.stdin(input).stdout(output).stderr(errors);
         ChildSetup {
@@ -374,13 +374,6 @@ impl Session {
             let _ = self.monitor.send(&SessionNews::TerminalOpened { line, process }, &[]);
         }
         Ok(None)
-    }
-
-    fn command(&self, invocation: &Invocation, variables: &environment::Environment) -> Command {
-        let mut command = Command::new(&invocation.program);
-        command.arg0(&invocation.argv0).args(&invocation.arguments);
-        command.env_clear().envs(variables.iter());
-        command
     }
 
     fn home(&self) -> Option<&Path> {
@@ -444,6 +437,13 @@ impl Session {
         }
         write_all(terminal, &text);
     }
+}
+
+fn command_of(invocation: &Invocation, variables: &environment::Environment) -> Command {
+    let mut command = Command::new(&invocation.program);
+    command.arg0(&invocation.argv0).args(&invocation.arguments);
+    command.env_clear().envs(variables.iter());
+    command
 }
 
 fn terminal_streams(pty: &Pty) -> io::Result<Streams> {

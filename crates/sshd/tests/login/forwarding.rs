@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Test;
-use super::support::{Folder, Server, connect, free_port, outcome};
+use super::support::{Folder, Running, Server, connect, free_port, outcome, wait_until};
 
 pub const TESTS: &[Test] = &[
     ("connect_through", connect_through),
@@ -16,6 +16,8 @@ pub const TESTS: &[Test] = &[
     ("agent_forward", agent_forward),
     ("no_agent", no_agent),
     ("unix_socket", unix_socket),
+    ("remote_unix_socket", remote_unix_socket),
+    ("idle_channels", idle_channels),
     ("jump", jump),
 ];
 
@@ -63,24 +65,16 @@ fn local_forward() {
     let server = Server::start("");
     let (here, there) = (free_port(), speaker("through the tunnel"));
     let forward = format!("127.0.0.1:{here}:localhost:{there}");
-    let mut ssh = server
-        .folder
-        .ssh(&["-N", "-o", "ExitOnForwardFailure=yes", "-L", &forward, &server.folder.target()])
-        .spawn()
-        .unwrap();
-    let until = Instant::now() + Duration::from_secs(20);
-    let mut stream = loop {
-        match std::net::TcpStream::connect(("127.0.0.1", here)) {
-            Ok(stream) => break stream,
-            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
-            Err(error) => panic!("{error}"),
-        }
-    };
+    let _ssh = Running::start(server.folder.ssh(&["-N", "-L", &forward, &server.folder.target()]));
+    let mut stream = None;
+    wait_until("the forward", || {
+        stream = std::net::TcpStream::connect(("127.0.0.1", here)).ok();
+        stream.is_some()
+    });
+    let mut stream = stream.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     assert_eq!(text, "through the tunnel");
-    ssh.kill().unwrap();
-    ssh.wait().unwrap();
 }
 
 fn remote_forward() {
@@ -91,14 +85,11 @@ fn remote_forward() {
     let mut arguments = options.to_vec();
     let target = server.folder.target();
     arguments.extend([target.as_str(), "echo ready; sleep 20"]);
-    let mut ssh = server.folder.ssh(&arguments).stdout(Stdio::piped()).spawn().unwrap();
-    let mut byte = [0];
-    ssh.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+    let ssh = Running::ready(server.folder.ssh(&arguments));
     let mut text = String::new();
     connect(there).read_to_string(&mut text).unwrap();
     assert_eq!(text, "from the client");
-    ssh.kill().unwrap();
-    ssh.wait().unwrap();
+    drop(ssh);
     // A port of the server's choice is told to the client.
     let seen = server.login_with(
         &["-R", &format!("0:127.0.0.1:{here}")],
@@ -153,11 +144,7 @@ fn agent_forward() {
     assert!(lines[0].contains("SHA256:"), "{} {}", seen.out, seen.err);
     assert_eq!(lines[1..3], ["1", "700"]);
     let socket = std::path::Path::new(lines[3]).to_owned();
-    let until = Instant::now() + Duration::from_secs(20);
-    while socket.exists() {
-        assert!(Instant::now() < until, "the socket stays");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("the end of the socket", || !socket.exists());
 }
 
 fn no_agent() {
@@ -179,20 +166,54 @@ fn unix_socket() {
     let (here, there) = (free_port(), server.folder.show("there"));
     let forward = format!("127.0.0.1:{here}:{there}");
     let target = server.folder.target();
-    let mut ssh = server.folder.ssh(&["-N", "-L", &forward, &target]).spawn().unwrap();
-    let until = Instant::now() + Duration::from_secs(20);
-    let mut stream = loop {
-        match std::net::TcpStream::connect(("127.0.0.1", here)) {
-            Ok(stream) => break stream,
-            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
-            Err(error) => panic!("{error}"),
-        }
-    };
+    let _ssh = Running::start(server.folder.ssh(&["-N", "-L", &forward, &target]));
+    let mut stream = None;
+    wait_until("the forward", || {
+        stream = std::net::TcpStream::connect(("127.0.0.1", here)).ok();
+        stream.is_some()
+    });
+    let mut stream = stream.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     assert_eq!(text, "by path");
-    ssh.kill().unwrap();
-    ssh.wait().unwrap();
+}
+
+fn remote_unix_socket() {
+    let server = Server::start("StreamLocalBindUnlink yes");
+    let port = speaker("by the client");
+    let path = server.folder.path("listening");
+    // A stale one is in the way.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let forward = format!("{}:127.0.0.1:{port}", path.display());
+    let target = server.folder.target();
+    let ssh = Running::ready(server.folder.ssh(&[
+        "-o", "ExitOnForwardFailure=yes", "-R", &forward, &target, "echo ready; sleep 20",
+    ]));
+    let mut text = String::new();
+    std::os::unix::net::UnixStream::connect(&path).unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "by the client");
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    drop(ssh);
+    wait_until("the end of the socket", || !path.exists());
+    let refused = Server::start("AllowStreamLocalForwarding local");
+    let seen = refused.login_with(&["-o", "ExitOnForwardFailure=yes", "-R", &forward], "true");
+    assert_eq!(seen.status, Some(255), "{}", seen.err);
+}
+
+fn idle_channels() {
+    let server = Server::start("ChannelTimeout session:command=1");
+    assert_eq!(server.login("sleep 5; exit 3").status, Some(255));
+    server.folder.wait_for("closed after inactivity");
+    assert_eq!(server.login("for i in 1 2 3 4; do echo $i; sleep 0.5; done; exit 3").status, Some(3));
+    let server = Server::start("ChannelTimeout session:shell=1");
+    assert_eq!(server.login("sleep 2; exit 3").status, Some(3));
+    // A connection with no channel at all.
+    let server = Server::start("UnusedConnectionTimeout 1");
+    let begun = Instant::now();
+    let seen = outcome(server.folder.ssh(&["-N", &server.folder.target()]));
+    assert_eq!(seen.status, Some(255), "{}", seen.err);
+    assert!(begun.elapsed() < Duration::from_secs(15));
 }
 
 fn jump() {

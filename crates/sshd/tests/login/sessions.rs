@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use super::Test;
-use super::support::{Server, assert_refused, outcome};
+use super::support::{Running, Server, assert_refused, outcome, wait_until};
 
 pub const TESTS: &[Test] = &[
     ("command", command),
@@ -189,55 +189,34 @@ fn several_sessions() {
     let folder = &server.folder;
     let target = folder.target();
     let socket = format!("ControlPath={}", folder.show("control"));
-    let mut master = folder
-        .ssh(&["-M", "-N", "-o", &socket, &target])
-        .spawn()
-        .unwrap();
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !folder.path("control").exists() {
-        assert!(std::time::Instant::now() < until);
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    let shared = ["-o", socket.as_str(), "-o", "ControlMaster=no"];
-    let mut first = {
+    let _master = Running::start(folder.ssh(&["-M", "-N", "-o", &socket, &target]));
+    wait_until("the control socket", || folder.path("control").exists());
+    // What the shared connection refuses must not be tried over one of its own.
+    let shared =
+        ["-o", socket.as_str(), "-o", "ControlMaster=no", "-o", "ProxyCommand=false", target.as_str()];
+    let session = |command: &'static str| {
         let mut arguments = shared.to_vec();
-        arguments.extend([target.as_str(), "sleep 3"]);
-        folder.ssh(&arguments).spawn().unwrap()
+        arguments.push(command);
+        folder.ssh(&arguments)
     };
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    assert_eq!(server.login_with(&shared, "echo second; exit 8").status, Some(8));
-    let mut second = {
-        let mut arguments = shared.to_vec();
-        arguments.extend([target.as_str(), "sleep 3"]);
-        folder.ssh(&arguments).spawn().unwrap()
-    };
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    // The third is refused; ssh then makes a connection of its own unless it may not.
-    let mut arguments = shared.to_vec();
-    arguments.extend(["-o", "ProxyCommand=false", target.as_str(), "echo third"]);
-    let third = outcome(folder.ssh(&arguments));
+    let _first = Running::ready(session("echo ready; sleep 20"));
+    assert_eq!(outcome(session("echo second; exit 8")).status, Some(8));
+    let _second = Running::ready(session("echo ready; sleep 20"));
+    let third = outcome(session("echo third"));
     assert!(!third.out.contains("third"), "{}", third.out);
-    first.wait().unwrap();
-    second.wait().unwrap();
-    master.kill().unwrap();
-    master.wait().unwrap();
 }
 
 fn hang_up() {
-    // When the client goes, what runs on a terminal is told.
+    // When the client goes, what runs is told, on a terminal or not.
     let server = Server::start("");
     let folder = &server.folder;
-    let mark = folder.show("mark");
-    let command = format!("trap 'touch {mark}; exit' HUP; echo ready; while :; do sleep 0.1; done");
-    let mut ssh = folder.ssh(&["-tt", &folder.target(), &command]);
-    let mut child = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut byte = [0];
-    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut byte).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !folder.path("mark").exists() {
-        assert!(std::time::Instant::now() < until, "not told");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+    for (mark, option) in [("one", "-tt"), ("other", "-T")] {
+        let path = folder.show(mark);
+        let command =
+            format!("trap '' PIPE; trap 'touch {path}; exit' HUP; echo ready; while :; do sleep 0.1; done");
+        let mut ssh = folder.ssh(&[option, &folder.target(), &command]);
+        ssh.stdin(Stdio::piped());
+        drop(Running::ready(ssh));
+        wait_until("the hang up", || folder.path(mark).exists());
     }
 }

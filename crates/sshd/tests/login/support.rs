@@ -178,6 +178,46 @@ impl Drop for Server {
     }
 }
 
+/// A client that runs beside the test. Ends with the value.
+pub struct Running(Child);
+
+impl Running {
+    pub fn start(mut command: Command) -> Running {
+        Running(command.spawn().unwrap())
+    }
+
+    /// Starts a command that says something first, and waits for it.
+    pub fn ready(mut command: Command) -> Running {
+        use std::io::Read;
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut byte = [0];
+        let said = child.stdout.as_mut().unwrap().read_exact(&mut byte);
+        let running = Running(child);
+        said.unwrap();
+        running
+    }
+
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for a file to come or to go.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what}: not after 20 seconds");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Runs a command to its end, but not for ever.
 pub fn outcome(mut command: Command) -> Outcome {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
