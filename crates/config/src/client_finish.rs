@@ -228,10 +228,7 @@ impl Expand<'_> {
             config.forward_agent.value = ForwardAgent::Path(path);
         }
         for forward in config.local_forwards.iter_mut().chain(&mut config.remote_forwards) {
-            // The command line is taken as it is.
-            if forward.origin != Origin::CommandLine {
-                self.forward(values, forward)?;
-            }
+            self.forward(values, forward)?;
         }
         for entry in &mut config.set_env {
             let setting = Setting::new(entry.value.1.clone(), entry.origin.clone());
