@@ -366,7 +366,12 @@ impl Session {
             let line = terminal.path.to_string_lossy().into_owned();
             let _ = self.monitor.send(&SessionNews::TerminalClosed { line }, &[]);
         }
-        self.gate.send(&FromSession::Exited { channel, status }, &[])
+        self.gate.send(&FromSession::Exited { channel, status }, &[])?;
+        drop(terminal);
+        if let Some(slot) = self.slots.get_mut(&channel) {
+            slot.release_output();
+        }
+        Ok(())
     }
 
     fn tell_terminal_closed(&self, slot: &Slot) {

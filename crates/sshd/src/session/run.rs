@@ -51,6 +51,9 @@ pub(super) struct Slot {
     terminal: Option<Pty>,
     term: String,
     program: Option<Program>,
+    /// The program's standard error, kept open until the gate was told how it ended: a client
+    /// that sees the end of the output first closes the channel and never hears of it.
+    held: Option<OwnedFd>,
     started: bool,
     /// A client may not send signals to what the administrator chose to run.
     forced: bool,
@@ -77,6 +80,11 @@ impl Slot {
         self.terminal.take()
     }
 
+    /// Lets the output end.
+    pub(super) fn release_output(&mut self) {
+        self.held = None;
+    }
+
     pub(super) fn may_have_terminal(&self) -> bool {
         self.terminal.is_none() && !self.started
     }
@@ -97,6 +105,7 @@ impl Slot {
     pub(super) fn close(&mut self) {
         self.closed = true;
         self.terminal = None;
+        self.held = None;
     }
 
     /// How the program ended, once.
@@ -197,6 +206,8 @@ impl Session {
         let passed: Vec<_> = ours.iter().map(AsFd::as_fd).collect();
         self.gate.send(&FromSession::Started { channel, terminal }, &passed)?;
         drop(ours);
+        let [_, _, errors] = &theirs;
+        let held = errors.try_clone();
         let ending = match self.start_program(channel, &plan, theirs) {
             Ok(None) => return Ok(()),
             Ok(Some(status)) => status,
@@ -205,11 +216,13 @@ impl Session {
                 1
             }
         };
+        let status = Ending::Status { status: ending };
+        self.gate.send(&FromSession::Exited { channel, status }, &[])?;
+        drop(held);
         if let Some(slot) = self.slots.get_mut(&channel) {
             slot.terminal = None;
         }
-        let status = Ending::Status { status: ending };
-        self.gate.send(&FromSession::Exited { channel, status }, &[])
+        Ok(())
     }
 
     /// What to run in place of what was asked for.
@@ -369,6 +382,7 @@ impl Session {
         let process = child.id();
         let Some(slot) = self.slots.get_mut(&channel) else { return Ok(Some(1)) };
         slot.program = Some(Program { child, ending });
+        slot.held = Some(diagnostics);
         if let Some(terminal) = slot.terminal() {
             let line = terminal.path.to_string_lossy().into_owned();
             let _ = self.monitor.send(&SessionNews::TerminalOpened { line, process }, &[]);
