@@ -3,6 +3,7 @@
 //! Which tool runs is decided by the name it was called by (`ssh`, `sshd`, `ssh-keygen`, through
 //! links made by `keyway links DIR`) or by the first word (`keyway ssh host`).
 
+mod add;
 mod agent;
 mod files;
 mod getopt;

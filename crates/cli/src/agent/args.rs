@@ -75,7 +75,7 @@ impl Args {
         let mut providers = false;
         let mut options = Getopt::new(words, "cDdksTuUE:a:O:P:t:");
         while let Some(found) =
-            options.next().map_err(|problem| Problem::Usage(problem.to_string()))?
+            options.next().map_err(|problem| Problem::Usage(format!("ssh-agent: {problem}")))?
         {
             let value = found.value.to_string_lossy();
             match found.letter {

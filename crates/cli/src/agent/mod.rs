@@ -20,6 +20,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use args::lifetime;
 pub use enable::main as service;
 pub use program::main;
 

@@ -30,6 +30,9 @@ const PID_VARIABLE: &str = "SSH_AGENT_PID";
 /// Ended by a signal, or with its parent: OpenSSH's status for it.
 const ENDED: u8 = 2;
 
+/// What OpenSSH ends with where it cannot even start.
+const FATAL: u8 = 255;
+
 /// `ssh-agent`.
 pub fn main(words: &[OsString]) -> ExitCode {
     messages::init();
@@ -45,7 +48,7 @@ pub fn main(words: &[OsString]) -> ExitCode {
         }
         Err(Problem::Fatal(why)) => {
             fatal!("{why}");
-            return ExitCode::FAILURE;
+            return ExitCode::from(FATAL);
         }
     };
     let c_shell = args.c_shell.unwrap_or_else(|| args.command.is_empty() && is_c_shell());
