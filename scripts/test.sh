@@ -16,9 +16,9 @@ log="$peers/test.log"
 status=${PIPESTATUS[0]}
 
 # One line that adds up cargo's own.
-awk -v fuzzed="$fuzzed" '
+awk -v fuzzed="$fuzzed" -v status="$status" '
   /^test result:/ { for (i = 1; i < NF; i++) { if ($(i+1) ~ /^passed/) passed += $i; if ($(i+1) ~ /^failed/) failed += $i; if ($(i+1) ~ /^ignored/) ignored += $i } }
   /^not run: / { skipped++ }
-  END { printf "total: %d passed; %d failed; %d ignored; %d not run for want of a peer%s\n", passed, failed, ignored, skipped, fuzzed ? "; FUZZING FAILED" : "" }
+  END { printf "total: %d passed; %d failed; %d ignored; %d not run for want of a peer%s%s\n", passed, failed, ignored, skipped, fuzzed ? "; FUZZING FAILED" : "", status ? "; CARGO TEST FAILED" : "" }
 ' "$log"
 [ "$status" = 0 ] && [ "$fuzzed" = 0 ]
