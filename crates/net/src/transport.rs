@@ -46,6 +46,12 @@ pub(crate) enum Received {
 
 impl Wire {
     pub(crate) fn new(transport: Transport, reactor: &mut Reactor) -> io::Result<Self> {
+        for fd in [Some(&transport.input), transport.output.as_ref()].into_iter().flatten() {
+            // What is written is whole turns of the loop already; Nagle would
+            // make the last of it wait for an acknowledgement that is delayed.
+            // A transport that is no TCP socket refuses.
+            let _ = rustix::net::sockopt::set_tcp_nodelay(fd, true);
+        }
         let input = Descriptor::probe(transport.input)?;
         let Some(output) = transport.output else {
             let slot = reactor.add(&input, Owner::Transport, Interest::Both)?;
