@@ -111,7 +111,9 @@ impl Flags {
             b'?' => self.task = Task::Usage,
             // Every connection is served by the program executed again; nothing to switch off.
             b'r' => return Err("-r is not supported: sshd always executes itself again".into()),
-            other => return Err(format!("unknown option -- '{}'", char::from(other).escape_default())),
+            other => {
+                return Err(format!("unknown option -- '{}'", char::from(other).escape_default()));
+            }
         }
         Ok(())
     }
@@ -128,7 +130,8 @@ impl Flags {
             b'E' => self.log_file = Some(value.into()),
             b'o' => self.options.push(text()?),
             b'p' => {
-                let port: u16 = text()?.parse().ok().filter(|port| *port != 0).ok_or("Bad port number.")?;
+                let port: u16 =
+                    text()?.parse().ok().filter(|port| *port != 0).ok_or("Bad port number.")?;
                 self.options.push(format!("Port {port}"));
             }
             b'g' => self.options.push(format!("LoginGraceTime {}", text()?)),
@@ -139,7 +142,8 @@ impl Flags {
                     let (keyword, value) = part
                         .split_once('=')
                         .map_or((part, ""), |(keyword, value)| (keyword, value));
-                    let known = ["user", "host", "addr", "laddr", "lport", "rdomain", "invalid-user"];
+                    let known =
+                        ["user", "host", "addr", "laddr", "lport", "rdomain", "invalid-user"];
                     if !known.contains(&keyword) {
                         return Err(format!("Invalid test mode specification {part}"));
                     }

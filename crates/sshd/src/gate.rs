@@ -17,7 +17,10 @@ use std::time::{Duration, Instant};
 
 use keys::PublicKey;
 use net::logging::{self, Destination};
-use net::{Application, Driver, End, EndpointEvent, Interest, KeepAlive, Link, Readiness, Transport, UserToken};
+use net::{
+    Application, Driver, End, EndpointEvent, Interest, KeepAlive, Link, Readiness, Transport,
+    UserToken,
+};
 use proto::{
     AuthAnswer, AuthMethod, AuthRequest, ChannelAsk, ChannelId, Connection, DisconnectReason,
     Event, Prompt, Server, SignAsk, Stream,
@@ -358,9 +361,9 @@ impl Gate {
                 (HowEnded::RemoteDisconnect, format!("{}: {description}", reason.code()))
             }
             E::ConnectionLost { .. } => {
-                let reset = link.transport_error().is_some_and(|error| {
-                    error.kind() == std::io::ErrorKind::ConnectionReset
-                });
+                let reset = link
+                    .transport_error()
+                    .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset);
                 (if reset { HowEnded::Reset } else { HowEnded::Closed }, String::new())
             }
             E::Incompatible(_) => (HowEnded::Incompatible, text),
@@ -368,9 +371,7 @@ impl Gate {
                 (HowEnded::BadIdent, text)
             }
             E::TimedOut(_) => (HowEnded::TimedOut, text),
-            E::ClosedByUs => {
-                (HowEnded::LocalDisconnect, self.failure.take().unwrap_or_default())
-            }
+            E::ClosedByUs => (HowEnded::LocalDisconnect, self.failure.take().unwrap_or_default()),
             _ => (HowEnded::Failed, text),
         }
     }

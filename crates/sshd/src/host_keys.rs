@@ -102,8 +102,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     temporary.push(format!(".new.{}", std::process::id()));
     let temporary = PathBuf::from(temporary);
     let written = (|| {
-        let mut file =
-            File::options().write(true).create_new(true).mode(mode).open(&temporary)?;
+        let mut file = File::options().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.set_permissions(std::fs::Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -134,7 +133,9 @@ impl Unusable {
                 log::error!("@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @");
                 log::error!("@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@");
                 log::error!("Permissions 0{:03o} for '{path}' are too open.", mode & 0o777);
-                log::error!("It is required that your private key files are NOT accessible by others.");
+                log::error!(
+                    "It is required that your private key files are NOT accessible by others."
+                );
                 log::error!("This private key will be ignored.");
                 log::error!("Unable to load host key \"{path}\": bad permissions");
             }
@@ -149,8 +150,7 @@ fn load_key(path: &Path) -> Result<PrivateKey, Unusable> {
     if metadata.uid() == rustix::process::getuid().as_raw() && metadata.mode() & 0o077 != 0 {
         return Err(Unusable::Open(metadata.mode()));
     }
-    let bytes: Zeroizing<Vec<u8>> =
-        read_limited(path, FILE_BYTES).map_err(Unusable::Unreadable)?;
+    let bytes: Zeroizing<Vec<u8>> = read_limited(path, FILE_BYTES).map_err(Unusable::Unreadable)?;
     PrivateKey::parse(&bytes, None).map_err(|error| Unusable::Other(error.to_string()))
 }
 

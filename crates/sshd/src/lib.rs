@@ -1,5 +1,10 @@
 //! The SSH server's processes.
 //!
+//! [`main`] is the program `sshd`. The listener accepts connections and starts a monitor for each; the
+//! monitor decides, with all rights, but sees nothing that the network chose outside of typed requests; the
+//! gate reads the network, locked in and without any rights; the session is the user who came in. Each starts
+//! by executing the program again, and they meet by passing descriptors.
+//!
 //! What a server needs of its operating system lives in modules that know no protocol: who an account is
 //! and whether it may log in ([`accounts`], [`access`], [`password`], [`pam`], [`authorized`]), what a session runs in
 //! ([`environment`], [`pty`], [`login_records`]), and what the process that talks to the network is locked

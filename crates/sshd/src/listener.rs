@@ -84,8 +84,14 @@ impl<'a> Listener<'a> {
     /// # Errors
     /// What to say when there is nothing to listen on.
     pub(crate) fn start(setup: &'a Setup, generation: Generation) -> Result<Self, String> {
-        let signals = Signals::new(&[Signal::Hangup, Signal::Terminate, Signal::Interrupt, Signal::Quit, Signal::Child])
-            .map_err(|error| format!("signals: {error}"))?;
+        let signals = Signals::new(&[
+            Signal::Hangup,
+            Signal::Terminate,
+            Signal::Interrupt,
+            Signal::Quit,
+            Signal::Child,
+        ])
+        .map_err(|error| format!("signals: {error}"))?;
         let inherited = inherited_sockets();
         let given = !inherited.is_empty();
         let sockets = if inherited.is_empty() {
@@ -285,7 +291,9 @@ impl<'a> Listener<'a> {
             let Some(monitor) = self.monitors.remove(&pid) else { continue };
             let authenticated = monitor.authenticated;
             let code = status.exit_status();
-            if let (Some(offence), Some(source)) = (exit::offence(code, authenticated), monitor.source) {
+            if let (Some(offence), Some(source)) =
+                (exit::offence(code, authenticated), monitor.source)
+            {
                 self.penalise(source, offence);
             }
             if self.setup.alone {
@@ -315,7 +323,9 @@ impl<'a> Listener<'a> {
 
     fn is_exempt(&self, source: IpAddr) -> bool {
         let list = self.generation.settings.per_source_penalty_exempt_list.value.as_deref();
-        list.is_some_and(|list| matches!(config::matching::address_list(list, &source.to_string()), Ok(Some(true))))
+        list.is_some_and(|list| {
+            matches!(config::matching::address_list(list, &source.to_string()), Ok(Some(true)))
+        })
     }
 
     fn accept(&mut self, at: usize) {
@@ -346,11 +356,7 @@ impl<'a> Listener<'a> {
         let local = sockets::local_address(&socket);
         let ends = ends(remote, local);
         if let Some((why, farewell)) = self.refusal(remote.map(|remote| remote.ip())) {
-            let _ = rustix::net::send(
-                &socket,
-                farewell,
-                SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
-            );
+            let _ = rustix::net::send(&socket, farewell, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
             self.log_refusal(&ends, &why);
             return;
         }
@@ -358,7 +364,13 @@ impl<'a> Listener<'a> {
         if self.generation.settings.tcp_keep_alive.value {
             let _ = sockopt::set_socket_keepalive(&socket, true);
         }
-        log::debug!("Connection from {} port {} on {} port {}", ends.remote_address, ends.remote_port, ends.local_address, ends.local_port);
+        log::debug!(
+            "Connection from {} port {} on {} port {}",
+            ends.remote_address,
+            ends.remote_port,
+            ends.local_address,
+            ends.local_port
+        );
         if let Err(error) = self.start_monitor(&socket, ends, remote.map(|remote| remote.ip())) {
             log::error!("cannot start a monitor: {error}");
         }
@@ -404,8 +416,7 @@ impl<'a> Listener<'a> {
             Throttling { since: now, logged: long_ago, refused: 0 }
         });
         throttling.refused += 1;
-        if throttling.refused == 1
-            || now.duration_since(throttling.logged) >= REFUSAL_LOG_INTERVAL
+        if throttling.refused == 1 || now.duration_since(throttling.logged) >= REFUSAL_LOG_INTERVAL
         {
             throttling.logged = now;
             log::info!("{line}");
@@ -437,15 +448,18 @@ impl<'a> Listener<'a> {
         source: Option<IpAddr>,
     ) -> Result<(), crate::requests::Error> {
         let subject = format!("{} port {}", ends.remote_address, ends.remote_port);
-        let (child, channel) = spawn::spawn(Role::Monitor, &subject, &crate::program::gate_environment())?;
-        let start = MonitorStart {
-            log: self.setup.log_target(),
-            ends,
-            alone: self.setup.alone,
-        };
+        let (child, channel) =
+            spawn::spawn(Role::Monitor, &subject, &crate::program::gate_environment())?;
+        let start = MonitorStart { log: self.setup.log_target(), ends, alone: self.setup.alone };
         // A failure is that of a monitor which has ended already; its status is reaped.
         let sent = channel.send(&start, &[self.generation.sealed.as_fd(), socket.as_fd()]);
-        let monitor = Monitor { source, starting: Some(channel), authenticated: false, since: Instant::now(), child };
+        let monitor = Monitor {
+            source,
+            starting: Some(channel),
+            authenticated: false,
+            since: Instant::now(),
+            child,
+        };
         self.monitors.insert(monitor.child.id().cast_signed(), monitor);
         sent
     }
@@ -457,7 +471,9 @@ impl<'a> Listener<'a> {
         let Some(path) = &self.generation.settings.pid_file.value else { return };
         match std::fs::write(path, format!("{}\n", std::process::id())) {
             Ok(()) => self.pid_file = Some(path.clone()),
-            Err(error) => log::error!("Couldn't create pid file \"{}\": {}", path.display(), reason(&error)),
+            Err(error) => {
+                log::error!("Couldn't create pid file \"{}\": {}", path.display(), reason(&error))
+            }
         }
     }
 
@@ -491,7 +507,11 @@ fn inherited_sockets() -> Vec<Listening> {
         let _ = rustix::io::ioctl_fionbio(&socket, true);
         match asked {
             Some(asked) => {
-                log::info!("Server listening on {} port {} (given by the service manager).", asked.ip(), asked.port());
+                log::info!(
+                    "Server listening on {} port {} (given by the service manager).",
+                    asked.ip(),
+                    asked.port()
+                );
                 sockets.push(Listening { asked, socket });
             }
             None => log::error!("a socket given by the service manager has no address"),

@@ -57,9 +57,9 @@ fn draw(text: &str) -> Vec<Group> {
             *place = line;
         }
     }
-    let lines = sizes.into_iter().flat_map(|(bits, _, lines)| {
-        lines.into_iter().map(move |line| (bits, line))
-    });
+    let lines = sizes
+        .into_iter()
+        .flat_map(|(bits, _, lines)| lines.into_iter().map(move |line| (bits, line)));
     lines.filter_map(|(bits, line)| group(bits, line)).collect()
 }
 

@@ -132,18 +132,15 @@ enum Outcome {
 }
 
 impl Monitor {
-    fn new(
-        start: MonitorStart,
-        sealed: Sealed,
-        listener: Option<Channel>,
-    ) -> Result<Self, String> {
+    fn new(start: MonitorStart, sealed: Sealed, listener: Option<Channel>) -> Result<Self, String> {
         let config = crate::program::read_sealed(&sealed)?;
         let settings = config.settings.clone();
         let log_level = crate::program::start_logging(&start.log, &settings);
         let (keys, host_keys, timing_secret) = unpack_keys(&sealed)?;
         let subject = format!("{} port {}", start.ends.remote_address, start.ends.remote_port);
-        let (gate_child, gate) = spawn::spawn(Role::Gate, &subject, &crate::program::gate_environment())
-            .map_err(|error| format!("cannot start the gate: {error}"))?;
+        let (gate_child, gate) =
+            spawn::spawn(Role::Gate, &subject, &crate::program::gate_environment())
+                .map_err(|error| format!("cannot start the gate: {error}"))?;
         let grace = settings.login_grace_time.value;
         Ok(Monitor {
             log: start.log,
@@ -216,9 +213,8 @@ impl Monitor {
             match rustix::event::poll(&mut waited, timeout.as_ref()) {
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => {
-                    let ready = |at: usize| {
-                        waited.get(at).is_some_and(|entry| !entry.revents().is_empty())
-                    };
+                    let ready =
+                        |at: usize| waited.get(at).is_some_and(|entry| !entry.revents().is_empty());
                     return Ok(Some((ready(0), ready(1))));
                 }
                 Err(errno) => return Err(errno.into()),
@@ -290,7 +286,7 @@ impl Monitor {
             rekey_bytes: rekey.bytes,
             rekey_seconds: rekey.interval.map(|interval| interval.as_secs()),
             min_rsa_bits: settings.required_rsa_size.value,
-            signature_algorithms: settings.pubkey_accepted_algorithms.value.clone(),
+            signature_algorithms: signature_algorithms(&settings.pubkey_accepted_algorithms.value),
             groups: std::mem::take(&mut self.groups),
             account: identity,
             log_level: self.log_level as u8,
@@ -344,7 +340,8 @@ impl Monitor {
         let public = self.host_keys.get(key as usize)?.plain();
         let private = self.keys.iter().find(|private| *private.public() == public)?;
         // A certificate's key signs by the plain algorithm.
-        let plain = keys::algorithms::lookup(algorithm).map_or(algorithm, |entry| entry.signature_name);
+        let plain =
+            keys::algorithms::lookup(algorithm).map_or(algorithm, |entry| entry.signature_name);
         match private.sign(plain, message) {
             Ok(signature) => Some(signature),
             Err(error) => {
@@ -451,6 +448,18 @@ fn end_child(child: &mut Child, patience: Duration) -> Option<std::process::Exit
 }
 
 pub(crate) use log_lines::printable;
+
+/// What clients are told in `server-sig-algs`: how one may sign, whether or not the key comes
+/// in a certificate. RFC 8308 §3.1.
+fn signature_algorithms(accepted: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for entry in accepted.iter().filter_map(|name| keys::algorithms::lookup(name)) {
+        if !names.iter().any(|name| name == entry.signature_name) {
+            names.push(entry.signature_name.to_owned());
+        }
+    }
+    names
+}
 
 type Keys = (Vec<PrivateKey>, Vec<PublicKey>, crypto::hash::Digest);
 

@@ -21,7 +21,9 @@ use crate::host_keys::{self, HostKeys};
 use crate::listener::{self, Listener, sockets};
 use crate::moduli;
 use crate::monitor;
-use crate::requests::{Bytes, Channel, Ends, LogTarget, ListenerNews, MonitorStart, SecretBytes, SessionStart};
+use crate::requests::{
+    Bytes, Channel, Ends, ListenerNews, LogTarget, MonitorStart, SecretBytes, SessionStart,
+};
 use crate::session;
 use crate::settings::Sealed;
 use crate::spawn::{self, PROGRAM_NAME, Role};
@@ -242,10 +244,7 @@ fn algorithm_lists() -> AlgorithmLists {
             KEY_EXCHANGES.iter().filter(|e| e.server).map(|e| e.name),
             KEY_EXCHANGES.iter().map(|e| e.name),
         ),
-        keys: set(
-            keys::algorithms::default_signature_algorithms().into_iter(),
-            all_signatures(),
-        ),
+        keys: set(keys::algorithms::default_signature_algorithms().into_iter(), all_signatures()),
         ca_signatures: set(
             keys::algorithms::default_ca_signature_algorithms().into_iter(),
             keys::algorithms::SIGNATURE_ALGORITHMS
@@ -272,7 +271,8 @@ pub(crate) fn effective(
     account: Option<&Account>,
     ends: &Ends,
 ) -> Result<ServerSettings, String> {
-    let groups = |_: &str| account.and_then(|account| account.group_names().ok()).unwrap_or_default();
+    let groups =
+        |_: &str| account.and_then(|account| account.group_names().ok()).unwrap_or_default();
     let connection = ConnectionInfo {
         user: Some(user),
         user_is_invalid: account.is_none(),
@@ -361,16 +361,16 @@ fn test(flags: Flags) -> i32 {
 
 /// What holds for the connection that `-C` describes.
 fn described(config: &ServerConfig, flags: &Flags) -> Result<ServerSettings, String> {
-    let account = flags
-        .connection_part("user")
-        .and_then(|user| Account::by_name(user).ok().flatten());
-    let groups =
-        |_: &str| account.as_ref().and_then(|account| account.group_names().ok()).unwrap_or_default();
+    let account =
+        flags.connection_part("user").and_then(|user| Account::by_name(user).ok().flatten());
+    let groups = |_: &str| {
+        account.as_ref().and_then(|account| account.group_names().ok()).unwrap_or_default()
+    };
     let local_port = match flags.connection_part("lport") {
         None => None,
-        Some(port) => Some(
-            port.parse().map_err(|_| format!("Invalid port '{port}' in test mode specification lport={port}"))?,
-        ),
+        Some(port) => Some(port.parse().map_err(|_| {
+            format!("Invalid port '{port}' in test mode specification lport={port}")
+        })?),
     };
     let connection = ConnectionInfo {
         user: flags.connection_part("user"),
@@ -438,7 +438,9 @@ fn serve(flags: Flags, detached: bool, arguments: &[OsString]) -> i32 {
     };
     if let Some(parent) = parent {
         let _ = parent.send(&ListenerNews::Ready, &[]);
-        if !setup.stderr && let Ok(null) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        if !setup.stderr
+            && let Ok(null) = std::fs::OpenOptions::new().write(true).open("/dev/null")
+        {
             let _ = rustix::stdio::dup2_stderr(&null);
         }
     }
@@ -479,9 +481,8 @@ fn serve_standard_input(setup: &Setup, generation: Generation) -> i32 {
         log::error!("standard input and output are not open");
         return exit::FAILED;
     };
-    let address = |find: fn(&OwnedFd) -> Option<std::net::SocketAddr>| {
-        transport.first().and_then(find)
-    };
+    let address =
+        |find: fn(&OwnedFd) -> Option<std::net::SocketAddr>| transport.first().and_then(find);
     let ends = listener::ends(address(sockets::remote_address), address(sockets::local_address));
     let sealed = match Sealed::open(generation.sealed) {
         Ok(sealed) => sealed,

@@ -152,17 +152,16 @@ impl Session {
     }
 
     fn wait(&self) -> Result<Vec<Source>, Error> {
-        let mut watched = vec![
-            (Source::Gate, self.gate.as_fd()),
-            (Source::Monitor, self.monitor.as_fd()),
-        ];
+        let mut watched =
+            vec![(Source::Gate, self.gate.as_fd()), (Source::Monitor, self.monitor.as_fd())];
         for (channel, slot) in &self.slots {
             watched.extend(slot.ending().map(|ending| (Source::Program(*channel), ending)));
         }
         watched.extend(self.agent.as_ref().map(|agent| (Source::Agent, agent.as_fd())));
         let forwards = self.forwards.descriptors().enumerate();
         watched.extend(forwards.map(|(at, descriptor)| (Source::Forward(at), descriptor)));
-        let (sources, descriptors): (Vec<Source>, Vec<BorrowedFd<'_>>) = watched.into_iter().unzip();
+        let (sources, descriptors): (Vec<Source>, Vec<BorrowedFd<'_>>) =
+            watched.into_iter().unzip();
         let mut waited: Vec<PollFd<'_>> = descriptors
             .into_iter()
             .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN))
@@ -175,7 +174,10 @@ impl Session {
             }
         }
         let ready = sources.into_iter().zip(&waited);
-        Ok(ready.filter(|(_, entry)| !entry.revents().is_empty()).map(|(source, _)| source).collect())
+        Ok(ready
+            .filter(|(_, entry)| !entry.revents().is_empty())
+            .map(|(source, _)| source)
+            .collect())
     }
 
     fn hear_gate(&mut self) -> Result<(), Error> {

@@ -57,7 +57,11 @@ pub(crate) fn spawn(
     let (ours, theirs) = Channel::pair()?;
     let mut command = Command::new(PROGRAM);
     // The first word is how the program knows its role; the subject only shows in `ps`.
-    command.arg0(PROGRAM_NAME).args([role.name(), subject]).env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+    command
+        .arg0(PROGRAM_NAME)
+        .args([role.name(), subject])
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)));
     command.current_dir("/");
     command.stdin(Stdio::from(theirs.into_descriptor())).stdout(Stdio::null());
     let child = command.spawn().map_err(requests::Error::Io)?;

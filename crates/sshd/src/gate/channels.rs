@@ -418,9 +418,10 @@ impl Gate {
 
     /// A session channel is closed when its program has ended and all of its output is sent.
     fn close_when_done(&mut self, link: &mut Link<Server>, channel: ChannelId) {
-        let done = self.locals.get(&channel).is_some_and(|local| {
-            local.number.is_some() && local.exited && local.input_ended
-        });
+        let done = self
+            .locals
+            .get(&channel)
+            .is_some_and(|local| local.number.is_some() && local.exited && local.input_ended);
         if done {
             self.close(link, channel);
         }
@@ -439,10 +440,7 @@ impl Gate {
         self.idle_deadlines(link).map(|(_, deadline)| deadline).min()
     }
 
-    fn idle_deadlines(
-        &self,
-        link: &Link<Server>,
-    ) -> impl Iterator<Item = (ChannelId, Instant)> {
+    fn idle_deadlines(&self, link: &Link<Server>) -> impl Iterator<Item = (ChannelId, Instant)> {
         let open = self.locals.iter().filter(|(_, local)| !local.closing);
         open.filter_map(move |(channel, local)| {
             let matching = self

@@ -60,11 +60,13 @@ impl Tariff {
     pub(crate) fn source(&self, address: IpAddr) -> IpAddr {
         match address {
             IpAddr::V4(v4) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.blocks.ipv4.min(32))).unwrap_or(0);
+                let mask =
+                    u32::MAX.checked_shl(32 - u32::from(self.blocks.ipv4.min(32))).unwrap_or(0);
                 IpAddr::V4((u32::from(v4) & mask).into())
             }
             IpAddr::V6(v6) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.blocks.ipv6.min(128))).unwrap_or(0);
+                let mask =
+                    u128::MAX.checked_shl(128 - u32::from(self.blocks.ipv6.min(128))).unwrap_or(0);
                 IpAddr::V6((u128::from(v6) & mask).into())
             }
         }
@@ -112,11 +114,8 @@ impl Penalties {
                 table.remove(&mildest);
             }
         }
-        let penalty = table.entry(source).or_insert(Penalty {
-            ends: now,
-            active: false,
-            reason: offence,
-        });
+        let penalty =
+            table.entry(source).or_insert(Penalty { ends: now, active: false, reason: offence });
         if penalty.ends <= now {
             *penalty = Penalty { ends: now, active: false, reason: offence };
         }
@@ -142,8 +141,16 @@ impl Penalties {
         }
         let source = tariff.source(address);
         let (table, most, denies) = match source {
-            IpAddr::V4(_) => (&self.v4, tariff.penalties.max_sources_ipv4 as usize, !tariff.penalties.overflow_permissive),
-            IpAddr::V6(_) => (&self.v6, tariff.penalties.max_sources_ipv6 as usize, !tariff.penalties.overflow6_permissive),
+            IpAddr::V4(_) => (
+                &self.v4,
+                tariff.penalties.max_sources_ipv4 as usize,
+                !tariff.penalties.overflow_permissive,
+            ),
+            IpAddr::V6(_) => (
+                &self.v6,
+                tariff.penalties.max_sources_ipv6 as usize,
+                !tariff.penalties.overflow6_permissive,
+            ),
         };
         match table.get(&source) {
             Some(penalty) if penalty.active && penalty.ends > now => Some(penalty.reason.name()),

@@ -5,8 +5,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 
-use config::ServerSettings;
 use config::AddressFamily;
+use config::ServerSettings;
 use rustix::net::{AddressFamily as Family, SocketFlags, SocketType, sockopt};
 
 /// The port when the configuration names none.
@@ -45,7 +45,9 @@ pub(crate) fn addresses(settings: &ServerSettings) -> Vec<SocketAddr> {
     }
     for listen in &settings.listen_addresses {
         if let Some(domain) = &listen.value.routing_domain {
-            log::error!("routing domain \"{domain}\" of ListenAddress is not supported; not listening there");
+            log::error!(
+                "routing domain \"{domain}\" of ListenAddress is not supported; not listening there"
+            );
             continue;
         }
         let own = listen.value.port.map(|port| vec![port]);
@@ -61,9 +63,8 @@ pub(crate) fn addresses(settings: &ServerSettings) -> Vec<SocketAddr> {
                 continue;
             }
             match (host, *port).to_socket_addrs() {
-                Ok(found) => addresses.extend(
-                    found.filter(|address| if address.is_ipv4() { v4 } else { v6 }),
-                ),
+                Ok(found) => addresses
+                    .extend(found.filter(|address| if address.is_ipv4() { v4 } else { v6 })),
                 Err(error) => log::error!("bad addr or host: {host} ({error})"),
             }
         }
@@ -103,7 +104,12 @@ pub(crate) fn bind(settings: &ServerSettings, open: Vec<Listening>) -> Vec<Liste
                 // A machine without IPv6 is no reason to complain about the default.
                 Err(error) if unasked_for_family(settings, address, &error) => None,
                 Err(error) => {
-                    log::error!("Bind to port {} on {} failed: {}.", address.port(), address.ip(), reason(&error));
+                    log::error!(
+                        "Bind to port {} on {} failed: {}.",
+                        address.port(),
+                        address.ip(),
+                        reason(&error)
+                    );
                     None
                 }
             }

@@ -256,12 +256,18 @@ impl Authentication {
             return disconnect(DISCONNECT_SERVICE_NOT_AVAILABLE, "Unsupported service".into());
         }
         if self.refused {
-            return disconnect(DISCONNECT_PROTOCOL_ERROR, "Connection refused by configuration".into());
+            return disconnect(
+                DISCONNECT_PROTOCOL_ERROR,
+                "Connection refused by configuration".into(),
+            );
         }
         self.attempts = self.attempts.saturating_add(1);
         // More than any client needs; `MaxAuthTries` does not count questions about keys that are fine.
         if self.attempts > 1024 {
-            return disconnect(DISCONNECT_PROTOCOL_ERROR, "too many authentication requests".into());
+            return disconnect(
+                DISCONNECT_PROTOCOL_ERROR,
+                "too many authentication requests".into(),
+            );
         }
         let (name, description, outcome) = self.try_method(facts, method);
         let outcome = match outcome {
@@ -422,10 +428,7 @@ impl Authentication {
         }
     }
 
-    fn answer_questions(
-        &mut self,
-        responses: Vec<zeroize::Zeroizing<String>>,
-    ) -> Outcome {
+    fn answer_questions(&mut self, responses: Vec<zeroize::Zeroizing<String>>) -> Outcome {
         match self.interactive.answer(&self.account, responses) {
             interactive::Answer::Good => Outcome::Good,
             interactive::Answer::Bad => Outcome::Bad,

@@ -37,7 +37,11 @@ pub(super) fn trusted(
             && PublicKey::from_line(line).is_ok_and(|(ca, _)| ca == certificate.signature_key)
     });
     if !is_trusted {
-        log::debug!("CA of certificate {} is not listed in {}", printable(&certificate.key_id, 100), path.display());
+        log::debug!(
+            "CA of certificate {} is not listed in {}",
+            printable(&certificate.key_id, 100),
+            path.display()
+        );
         return None;
     }
     // With a file of principals the account's own name counts only when it is in there.
@@ -89,7 +93,9 @@ fn from_file(
     account: &Account,
     settings: &ServerSettings,
 ) -> Option<Options> {
-    for file in authorized::read(setting, account, "authorized principals", settings.strict_modes.value) {
+    for file in
+        authorized::read(setting, account, "authorized principals", settings.strict_modes.value)
+    {
         let file = match file {
             Ok(file) => file,
             Err(error) => {
@@ -113,9 +119,9 @@ fn from_file(
             match Options::parse(options) {
                 Ok(options) => {
                     let from_here = options.from.is_none()
-                        || facts
-                            .remote()
-                            .is_some_and(|remote| options.allows_from(None, remote).unwrap_or(false));
+                        || facts.remote().is_some_and(|remote| {
+                            options.allows_from(None, remote).unwrap_or(false)
+                        });
                     if from_here {
                         return Some(options);
                     }
@@ -138,7 +144,10 @@ fn check(
     let signed_by = &settings.ca_signature_algorithms.value;
     let algorithm = certificate.signature_algorithm;
     if !signed_by.iter().any(|name| name == algorithm) {
-        log_refusal(certificate, &format!("signature algorithm {algorithm} of the CA is not allowed"));
+        log_refusal(
+            certificate,
+            &format!("signature algorithm {algorithm} of the CA is not allowed"),
+        );
         return None;
     }
     let terms = certificate

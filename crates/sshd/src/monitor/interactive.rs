@@ -93,7 +93,10 @@ impl Interactive {
         match transaction.authenticate_password(password.as_bytes(), self.permit_empty) {
             Ok(()) => self.accept(Box::new(transaction), account),
             Err(error) => {
-                log::debug!("PAM: password authentication failed for {}: {error}", printable(&account.name, 100));
+                log::debug!(
+                    "PAM: password authentication failed for {}: {error}",
+                    printable(&account.name, 100)
+                );
                 Answer::Bad
             }
         }
@@ -211,4 +214,3 @@ fn questions(messages: &[Message]) -> Option<Verdict> {
         prompts,
     })
 }
-

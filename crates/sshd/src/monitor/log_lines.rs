@@ -49,7 +49,9 @@ impl Monitor {
                 "banner exchange: Connection from {address} port {port}: invalid format"
             ),
             HowEnded::Failed => {
-                log::error!("ssh_dispatch_run_fatal: Connection from {connection}: {text}{preauth}");
+                log::error!(
+                    "ssh_dispatch_run_fatal: Connection from {connection}: {text}{preauth}"
+                );
             }
         }
     }

@@ -17,9 +17,7 @@ use crate::environment;
 use crate::login_options::{LoginOptions, Places};
 use crate::login_records::{self, Entry, Files};
 use crate::pam::Transaction;
-use crate::requests::{
-    Bytes, Channel, Ends, SessionFacts, SessionNews, SessionStart, ToGate,
-};
+use crate::requests::{Bytes, Channel, Ends, SessionFacts, SessionNews, SessionStart, ToGate};
 use crate::spawn::{self, Role};
 
 /// No connection has more terminals; `MaxSessions` says how many at a time.
@@ -120,8 +118,10 @@ impl Monitor {
         permit_listen.extend(options.permit_listen);
         Ok(SessionStart {
             log: self.log.clone(),
-            log_level: net::logging::LogLevel::from_name(config::Choice::word(settings.log_level.value))
-                .map_or(3, |level| level as u8),
+            log_level: net::logging::LogLevel::from_name(config::Choice::word(
+                settings.log_level.value,
+            ))
+            .map_or(3, |level| level as u8),
             facility: config::Choice::word(settings.syslog_facility.value).to_owned(),
             user: account.name.clone(),
             uid: account.uid,
@@ -307,8 +307,8 @@ fn last_login(settings: &ServerSettings, account: &Account) -> String {
     if !settings.print_last_log.value || environment::is_quiet_login(account) {
         return String::new();
     }
-    let message = login_records::last_login(&Files::default(), account.uid)
-        .and_then(|last| last.message());
+    let message =
+        login_records::last_login(&Files::default(), account.uid).and_then(|last| last.message());
     message.map_or_else(String::new, |message| format!("{message}\r\n"))
 }
 

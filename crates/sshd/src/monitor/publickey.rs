@@ -104,11 +104,8 @@ fn signed_data(question: &KeyQuestion<'_>, facts: &Facts<'_>) -> Vec<u8> {
     data.put_u8(USERAUTH_REQUEST);
     data.put_string(question.user.as_bytes());
     data.put_string(question.service.as_bytes());
-    let method: &[u8] = if question.host_bound {
-        b"publickey-hostbound-v00@openssh.com"
-    } else {
-        b"publickey"
-    };
+    let method: &[u8] =
+        if question.host_bound { b"publickey-hostbound-v00@openssh.com" } else { b"publickey" };
     data.put_string(method);
     data.put_boolean(true);
     data.put_string(question.algorithm.as_bytes());

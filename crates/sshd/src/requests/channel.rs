@@ -114,12 +114,7 @@ impl Channel {
             return Err(Error::TooLarge);
         }
         rustix::io::retry_on_intr(|| {
-            rustix::net::sendmsg(
-                &self.socket,
-                &[IoSlice::new(&bytes)],
-                &mut control,
-                flags,
-            )
+            rustix::net::sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut control, flags)
         })?;
         Ok(())
     }
@@ -140,10 +135,7 @@ impl Channel {
         self.receive()
     }
 
-    fn receive_with<T: Field>(
-        &self,
-        flags: RecvFlags,
-    ) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
+    fn receive_with<T: Field>(&self, flags: RecvFlags) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
         // The length first, so that nothing larger than the message is held.
         let peek = flags | RecvFlags::PEEK | RecvFlags::TRUNC;
         let length = match rustix::io::retry_on_intr(|| {

@@ -39,7 +39,14 @@ impl AgentSocket {
     pub(super) fn accept(&self) -> io::Result<Option<OwnedFd>> {
         let stream = match self.listener.accept() {
             Ok((stream, _)) => stream,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock
+                        | io::ErrorKind::Interrupted
+                        | io::ErrorKind::ConnectionAborted
+                ) =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(error),

@@ -98,9 +98,7 @@ pub(super) fn connect(
         }
         .connect();
         let sent = match connected {
-            Ok(dialed) => {
-                answer_to.send(&FromSession::Connected { id }, &[dialed.socket.as_fd()])
-            }
+            Ok(dialed) => answer_to.send(&FromSession::Connected { id }, &[dialed.socket.as_fd()]),
             Err(error) => {
                 let text = error.to_string();
                 answer_to.send(&FromSession::NotConnected { id, prohibited: false, text }, &[])
@@ -178,7 +176,10 @@ impl Forwards {
             }
         }
         if bound.is_empty() {
-            log::error!("bind [{}]:{port} for a forward: failed", crate::monitor::printable(address, 100));
+            log::error!(
+                "bind [{}]:{port} for a forward: failed",
+                crate::monitor::printable(address, 100)
+            );
             return None;
         }
         let port = u32::from(port);
@@ -225,7 +226,10 @@ impl Forwards {
                 true
             }
             Err(error) => {
-                log::error!("unix_listener: cannot bind to path {}: {error}", crate::monitor::printable(path, 200));
+                log::error!(
+                    "unix_listener: cannot bind to path {}: {error}",
+                    crate::monitor::printable(path, 200)
+                );
                 false
             }
         }
@@ -233,7 +237,9 @@ impl Forwards {
 
     /// Stops that. Whether there was such a listener.
     pub(super) fn unlisten_local(&mut self, path: &str) -> bool {
-        self.remove(|listener| matches!(listener, Listener::Local { path: known, .. } if known == path))
+        self.remove(
+            |listener| matches!(listener, Listener::Local { path: known, .. } if known == path),
+        )
     }
 
     fn remove(&mut self, is_meant: impl Fn(&Listener) -> bool) -> bool {

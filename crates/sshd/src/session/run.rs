@@ -262,7 +262,9 @@ impl Session {
             command.to_string_lossy().split_whitespace().next() == Some(INTERNAL_SFTP)
         });
         if is_internal {
-            return Err(format!("{INTERNAL_SFTP} is not built into this server; name an sftp-server program"));
+            return Err(format!(
+                "{INTERNAL_SFTP} is not built into this server; name an sftp-server program"
+            ));
         }
         if plan.command.as_ref().is_some_and(|command| command.as_encoded_bytes().contains(&0)) {
             return Err("a command has a NUL in it".into());
@@ -302,8 +304,7 @@ impl Session {
         if let Some(text) = environment::nologin(&self.account) {
             let text = String::from_utf8_lossy(&text).into_owned();
             write_all(&errors, text.as_bytes());
-            let line =
-                format!("User {} not allowed because /etc/nologin exists", self.start.user);
+            let line = format!("User {} not allowed because /etc/nologin exists", self.start.user);
             let _ = self.monitor.send(&SessionNews::Log { level: 3, text: line }, &[]);
             return Ok(Some(NOLOGIN_STATUS));
         }
@@ -338,12 +339,18 @@ impl Session {
         if has_terminal && plan.command.is_none() {
             self.greet(&output);
         }
-        if let Some(rc) = environment::rc_command(&self.account, self.start.permit_user_rc && !plan.subsystem) {
+        if let Some(rc) =
+            environment::rc_command(&self.account, self.start.permit_user_rc && !plan.subsystem)
+        {
             // It comes before everything else by definition, so the session waits for it.
             let mut command = command_of(&rc, &variables);
             command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(errors.try_clone()?);
-            ChildSetup { new_session: true, directories: self.directories(), ..ChildSetup::default() }
-                .install(&mut command);
+            ChildSetup {
+                new_session: true,
+                directories: self.directories(),
+                ..ChildSetup::default()
+            }
+            .install(&mut command);
             if let Err(error) = command.status() {
                 log::error!("cannot run {}: {error}", rc.program.display());
             }

@@ -15,6 +15,7 @@ pub const TESTS: &[Test] = &[
     ("allow_and_deny", allow_and_deny),
     ("match_blocks", match_blocks),
     ("certificates", certificates),
+    ("only_certificates", only_certificates),
     ("principals_file", principals_file),
     ("host_certificate", host_certificate),
     ("banner", banner),
@@ -198,6 +199,24 @@ fn certificates() {
     assert_eq!(server.login("echo in").out, "in\n");
 }
 
+fn only_certificates() {
+    let folder = Folder::new();
+    folder.keygen("ca");
+    folder.run("ssh-keygen", &["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", "large"]);
+    folder.configure(&format!(
+        "TrustedUserCAKeys {}\nPubkeyAcceptedAlgorithms *-cert-v01@openssh.com",
+        folder.show("ca.pub")
+    ));
+    folder.authorize("", "large");
+    let server = Server::start_in(folder, &[], &[]);
+    let folder = &server.folder;
+    let options = ["-o", "IdentityFile=large"];
+    assert_refused(&server.login_with(&options, "true"));
+    let user = folder.user.clone();
+    folder.run("ssh-keygen", &["-q", "-s", "ca", "-I", "x", "-n", &user, "large.pub"]);
+    assert_eq!(server.login_with(&options, "echo in").out, "in\n");
+}
+
 fn principals_file() {
     let folder = Folder::new();
     folder.keygen("ca");
@@ -210,7 +229,10 @@ fn principals_file() {
     let server = Server::start_in(folder, &[], &[]);
     let folder = &server.folder;
     let user = folder.user.clone();
-    folder.run("ssh-keygen", &["-q", "-s", "ca", "-I", "x", "-n", &format!("role,{user}"), "user.pub"]);
+    folder.run(
+        "ssh-keygen",
+        &["-q", "-s", "ca", "-I", "x", "-n", &format!("role,{user}"), "user.pub"],
+    );
     assert_refused(&server.login("true"));
     std::fs::write(folder.path("principals"), "# who\nother\n").unwrap();
     assert_refused(&server.login("true"));
@@ -221,14 +243,24 @@ fn principals_file() {
 fn host_certificate() {
     let folder = Folder::new();
     folder.keygen("ca");
-    folder.run("ssh-keygen", &["-q", "-s", "ca", "-I", "host", "-h", "-n", "127.0.0.1", "host.pub"]);
+    folder
+        .run("ssh-keygen", &["-q", "-s", "ca", "-I", "host", "-h", "-n", "127.0.0.1", "host.pub"]);
     folder.configure(&format!("HostCertificate {}", folder.show("host-cert.pub")));
     let ca = std::fs::read_to_string(folder.path("ca.pub")).unwrap();
     std::fs::write(folder.path("known"), format!("@cert-authority * {ca}")).unwrap();
     let known = format!("UserKnownHostsFile={}", folder.show("known"));
     let server = Server::start_in(folder, &[], &[]);
     let mut ssh = std::process::Command::new("ssh");
-    ssh.args(["-F", "none", "-o", &known, "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes"]);
+    ssh.args([
+        "-F",
+        "none",
+        "-o",
+        &known,
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        "BatchMode=yes",
+    ]);
     ssh.args(["-p", &server.folder.port.to_string(), "-i", &server.folder.show("user")]);
     ssh.args([&server.folder.target(), "echo certified"]);
     let seen = super::support::outcome(ssh);

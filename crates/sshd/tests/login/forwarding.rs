@@ -91,10 +91,7 @@ fn remote_forward() {
     assert_eq!(text, "from the client");
     drop(ssh);
     // A port of the server's choice is told to the client.
-    let seen = server.login_with(
-        &["-R", &format!("0:127.0.0.1:{here}")],
-        "true",
-    );
+    let seen = server.login_with(&["-R", &format!("0:127.0.0.1:{here}")], "true");
     assert!(seen.err.contains("Allocated port "), "{}", seen.err);
     let forbidden = Server::start("AllowTcpForwarding local");
     let seen = forbidden.login_with(&options, "true");
@@ -136,7 +133,8 @@ fn agent_forward() {
     let server = Server::start("");
     let agent = Agent::start(&server.folder);
     let target = server.folder.target();
-    let command = "ssh-add -l; ssh-add -L | wc -l; stat -c %a $(dirname $SSH_AUTH_SOCK); echo $SSH_AUTH_SOCK";
+    let command =
+        "ssh-add -l; ssh-add -L | wc -l; stat -c %a $(dirname $SSH_AUTH_SOCK); echo $SSH_AUTH_SOCK";
     let mut ssh = server.folder.ssh(&["-A", &target, command]);
     ssh.env("SSH_AUTH_SOCK", &agent.socket);
     let seen = outcome(ssh);
@@ -187,7 +185,12 @@ fn remote_unix_socket() {
     let forward = format!("{}:127.0.0.1:{port}", path.display());
     let target = server.folder.target();
     let ssh = Running::ready(server.folder.ssh(&[
-        "-o", "ExitOnForwardFailure=yes", "-R", &forward, &target, "echo ready; sleep 20",
+        "-o",
+        "ExitOnForwardFailure=yes",
+        "-R",
+        &forward,
+        &target,
+        "echo ready; sleep 20",
     ]));
     let mut text = String::new();
     std::os::unix::net::UnixStream::connect(&path).unwrap().read_to_string(&mut text).unwrap();
@@ -205,7 +208,10 @@ fn idle_channels() {
     let server = Server::start("ChannelTimeout session:command=1");
     assert_eq!(server.login("sleep 5; exit 3").status, Some(255));
     server.folder.wait_for("closed after inactivity");
-    assert_eq!(server.login("for i in 1 2 3 4; do echo $i; sleep 0.5; done; exit 3").status, Some(3));
+    assert_eq!(
+        server.login("for i in 1 2 3 4; do echo $i; sleep 0.5; done; exit 3").status,
+        Some(3)
+    );
     let server = Server::start("ChannelTimeout session:shell=1");
     assert_eq!(server.login("sleep 2; exit 3").status, Some(3));
     // A connection with no channel at all.

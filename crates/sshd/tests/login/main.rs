@@ -27,7 +27,8 @@ fn main() -> ExitCode {
         println!("no /usr/bin/ssh here: nothing is tested");
         return ExitCode::SUCCESS;
     }
-    let chosen: Vec<String> = args.into_iter().skip(1).filter_map(|a| a.into_string().ok()).collect();
+    let chosen: Vec<String> =
+        args.into_iter().skip(1).filter_map(|a| a.into_string().ok()).collect();
     let chosen: Vec<&String> = chosen.iter().filter(|word| !word.starts_with('-')).collect();
     let mut failed = Vec::new();
     let groups = [sessions::TESTS, authentication::TESTS, forwarding::TESTS, processes::TESTS];

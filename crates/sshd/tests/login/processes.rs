@@ -5,7 +5,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Test;
-use super::support::{Folder, Running, Server, assert_refused, connect, is_root, outcome, wait_until};
+use super::support::{
+    Folder, Running, Server, assert_refused, connect, is_root, outcome, wait_until,
+};
 
 pub const TESTS: &[Test] = &[
     ("configuration_tests", configuration_tests),
@@ -73,23 +75,26 @@ fn standard_input() {
     // As a proxy command: two pipes or a socket, with no network at all.
     let folder = Folder::new();
     folder.configure("");
-    let script = format!("exec -a sshd {} -i -f {} -E {}", this_program(), folder.show("config"), folder.show("log"));
+    let script = format!(
+        "exec -a sshd {} -i -f {} -E {}",
+        this_program(),
+        folder.show("config"),
+        folder.show("log")
+    );
     let script_file = folder.path("proxy");
     std::fs::write(&script_file, format!("#!/bin/bash\n{script}\n")).unwrap();
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&script_file, std::fs::Permissions::from_mode(0o700)).unwrap();
     for command in [folder.show("proxy"), format!("cat | {} | cat", folder.show("proxy"))] {
         let proxy = format!("ProxyCommand={command}");
-        let seen = outcome(folder.ssh(&["-o", &proxy, &folder.target(), "echo $SSH_CONNECTION; exit 9"]));
+        let seen =
+            outcome(folder.ssh(&["-o", &proxy, &folder.target(), "echo $SSH_CONNECTION; exit 9"]));
         assert_eq!(seen.status, Some(9), "{}\n{}", seen.err, folder.log());
         assert_eq!(seen.out, "UNKNOWN 65535 UNKNOWN 65535\n");
     }
     // The ident comes at once; nonsense ends it with 255.
-    let mut child = Command::new(&script_file)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        Command::new(&script_file).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut ident = [0; 15];
     child.stdout.as_mut().unwrap().read_exact(&mut ident).unwrap();
     assert_eq!(&ident, b"SSH-2.0-Keyway_");
@@ -141,7 +146,8 @@ fn reload() {
     server.signal("HUP");
     folder.wait_for("the old one stays in force");
     assert_eq!(server.login("true").out, "second\n");
-    let old = server.login_with(&["-o", &socket, "-o", "ControlMaster=no", "-o", "ProxyCommand=false"], "true");
+    let old = server
+        .login_with(&["-o", &socket, "-o", "ControlMaster=no", "-o", "ProxyCommand=false"], "true");
     assert_eq!(old.out, "first\n");
 }
 
@@ -272,9 +278,8 @@ fn processes(listener: u32) -> Vec<(String, u32)> {
         String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned()
     };
     let monitors = children(listener);
-    let all = monitors.iter().flat_map(|monitor| {
-        std::iter::once(*monitor).chain(children(*monitor))
-    });
+    let all =
+        monitors.iter().flat_map(|monitor| std::iter::once(*monitor).chain(children(*monitor)));
     all.map(|pid| (role(pid), pid)).collect()
 }
 
@@ -309,7 +314,11 @@ fn small_when_idle() {
             let line = text.lines().find(|line| line.starts_with(field)).unwrap_or_default();
             line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0)
         };
-        println!("  {name}: {} KiB of its own, {} KiB with its share of the rest", of("Private_Dirty:"), of("Pss:"));
+        println!(
+            "  {name}: {} KiB of its own, {} KiB with its share of the rest",
+            of("Private_Dirty:"),
+            of("Pss:")
+        );
         together += of("Private_Dirty:");
     }
     assert!((1..4 * 1024).contains(&together), "{together} KiB");

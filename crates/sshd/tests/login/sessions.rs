@@ -33,7 +33,10 @@ fn command() {
     ssh.stdin(std::fs::File::open(input).unwrap());
     let seen = outcome(ssh);
     let home = std::env::var("HOME").unwrap();
-    assert_eq!((seen.status, seen.out, seen.err), (Some(0), format!("some input\n{home}\n"), "err\n".into()));
+    assert_eq!(
+        (seen.status, seen.out, seen.err),
+        (Some(0), format!("some input\n{home}\n"), "err\n".into())
+    );
     server.folder.wait_for("Accepted publickey for ");
     server.folder.wait_for(" ssh2: ED25519 SHA256:");
     server.folder.wait_for("Disconnected from user ");
@@ -103,7 +106,9 @@ fn environment() {
     assert_eq!(lines[0], "1--yes-server");
     let home = std::env::var("HOME").unwrap();
     assert_eq!(lines[1], format!("{} {home}", server.folder.user));
-    assert!(lines[2].starts_with("127.0.0.1 ") && lines[2].ends_with(&server.folder.port.to_string()));
+    assert!(
+        lines[2].starts_with("127.0.0.1 ") && lines[2].ends_with(&server.folder.port.to_string())
+    );
 }
 
 fn forced_command() {
@@ -156,8 +161,18 @@ fn subsystems() {
     folder.run(
         "sftp",
         &[
-            "-b", "batch", "-F", "none", "-P", &port, "-i", &identity,
-            "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+            "-b",
+            "batch",
+            "-F",
+            "none",
+            "-P",
+            &port,
+            "-i",
+            &identity,
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
             &folder.target(),
         ],
     );
@@ -192,8 +207,15 @@ fn several_sessions() {
     let _master = Running::start(folder.ssh(&["-M", "-N", "-o", &socket, &target]));
     wait_until("the control socket", || folder.path("control").exists());
     // What the shared connection refuses must not be tried over one of its own.
-    let shared =
-        ["-o", socket.as_str(), "-o", "ControlMaster=no", "-o", "ProxyCommand=false", target.as_str()];
+    let shared = [
+        "-o",
+        socket.as_str(),
+        "-o",
+        "ControlMaster=no",
+        "-o",
+        "ProxyCommand=false",
+        target.as_str(),
+    ];
     let session = |command: &'static str| {
         let mut arguments = shared.to_vec();
         arguments.push(command);
@@ -212,8 +234,9 @@ fn hang_up() {
     let folder = &server.folder;
     for (mark, option) in [("one", "-tt"), ("other", "-T")] {
         let path = folder.show(mark);
-        let command =
-            format!("trap '' PIPE; trap 'touch {path}; exit' HUP; echo ready; while :; do sleep 0.1; done");
+        let command = format!(
+            "trap '' PIPE; trap 'touch {path}; exit' HUP; echo ready; while :; do sleep 0.1; done"
+        );
         let mut ssh = folder.ssh(&[option, &folder.target(), &command]);
         ssh.stdin(Stdio::piped());
         drop(Running::ready(ssh));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// The folder of one test: keys, configuration, log.
 pub struct Folder {
-    folder: tempfile::TempDir,
+    place: tempfile::TempDir,
     pub port: u16,
     pub user: String,
 }
@@ -29,7 +29,7 @@ pub struct Outcome {
 impl Folder {
     pub fn new() -> Folder {
         let folder = tempfile::tempdir().unwrap();
-        let this = Folder { port: free_port(), user: own_name(), folder };
+        let this = Folder { port: free_port(), user: own_name(), place: folder };
         this.keygen("host");
         this.keygen("user");
         this.authorize("", "user");
@@ -39,7 +39,7 @@ impl Folder {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.place.path().join(name)
     }
 
     pub fn show(&self, name: &str) -> String {
@@ -54,13 +54,14 @@ impl Folder {
     /// Lets a key in, with options.
     pub fn authorize(&self, options: &str, key: &str) {
         let public = std::fs::read_to_string(self.path(&format!("{key}.pub"))).unwrap();
-        std::fs::write(self.path("authorized"), format!("{options} {public}").trim_start()).unwrap();
+        std::fs::write(self.path("authorized"), format!("{options} {public}").trim_start())
+            .unwrap();
     }
 
     /// Runs a program in the folder, which must succeed.
     pub fn run(&self, program: &str, arguments: &[&str]) -> String {
         let output =
-            Command::new(program).args(arguments).current_dir(self.folder.path()).output().unwrap();
+            Command::new(program).args(arguments).current_dir(self.place.path()).output().unwrap();
         assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -69,7 +70,8 @@ impl Folder {
     pub fn configure(&self, more: &str) {
         let mut text = format!("{more}\n");
         // A Match block has to be the last thing.
-        let (global, matched) = text.split_once("Match ").map_or((text.as_str(), None), |(g, m)| (g, Some(m)));
+        let (global, matched) =
+            text.split_once("Match ").map_or((text.as_str(), None), |(g, m)| (g, Some(m)));
         let mut all = global.to_owned();
         writeln!(all, "Port {}\nListenAddress 127.0.0.1", self.port).unwrap();
         for (keyword, name) in
@@ -89,7 +91,7 @@ impl Folder {
     pub fn sshd(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         use std::os::unix::process::CommandExt;
-        command.arg0("sshd").args(arguments).current_dir(self.folder.path());
+        command.arg0("sshd").args(arguments).current_dir(self.place.path());
         command
     }
 
@@ -100,7 +102,7 @@ impl Folder {
         let known = format!("UserKnownHostsFile={}", self.show("known"));
         command.args(["-o", &known, "-o", "UpdateHostKeys=no"]);
         command.args(["-p", &self.port.to_string(), "-i", &self.show("user")]);
-        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.args(arguments).current_dir(self.place.path()).stdin(Stdio::null());
         command
     }
 
@@ -280,8 +282,7 @@ impl SystemUser {
         let made = Command::new("/usr/sbin/useradd").args(["-m", "-s", "/bin/sh", &name]).status();
         assert!(made.unwrap().success());
         let user = SystemUser { name };
-        let mut child =
-            Command::new("/usr/sbin/chpasswd").stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new("/usr/sbin/chpasswd").stdin(Stdio::piped()).spawn().unwrap();
         use std::io::Write;
         let line = format!("{}:{password}\n", user.name);
         child.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
@@ -297,7 +298,8 @@ impl SystemUser {
         std::fs::set_permissions(&asker, std::fs::Permissions::from_mode(0o700)).unwrap();
         let target = format!("{}@127.0.0.1", self.name);
         let preferred = format!("PreferredAuthentications={method}");
-        let mut ssh = folder.ssh(&["-o", "NumberOfPasswordPrompts=1", "-o", &preferred, &target, command]);
+        let mut ssh =
+            folder.ssh(&["-o", "NumberOfPasswordPrompts=1", "-o", &preferred, &target, command]);
         // The first of two values counts.
         let arguments: Vec<_> = ssh.get_args().map(ToOwned::to_owned).collect();
         let mut again = Command::new("setsid");
