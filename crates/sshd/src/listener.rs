@@ -472,7 +472,7 @@ impl<'a> Listener<'a> {
         match std::fs::write(path, format!("{}\n", std::process::id())) {
             Ok(()) => self.pid_file = Some(path.clone()),
             Err(error) => {
-                log::error!("Couldn't create pid file \"{}\": {}", path.display(), reason(&error))
+                log::error!("Couldn't create pid file \"{}\": {}", path.display(), reason(&error));
             }
         }
     }
