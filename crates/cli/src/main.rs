@@ -5,6 +5,7 @@
 
 mod add;
 mod agent;
+mod copy_id;
 mod files;
 mod getopt;
 mod key_files;

@@ -21,6 +21,7 @@ pub static TOOLS: &[Tool] = &[
     Tool { name: "sshd", summary: "let others log in to this machine", main: crate::sshd_main },
     Tool { name: "ssh-agent", summary: "hold keys and sign with them", main: crate::agent::main },
     Tool { name: "ssh-add", summary: "give keys to the agent", main: crate::add::main },
+    Tool { name: "ssh-copy-id", summary: "put keys on a machine", main: crate::copy_id::main },
     Tool { name: "ssh-keygen", summary: "make and look at keys", main: crate::keygen::main },
 ];
 

@@ -23,6 +23,7 @@ mod tests;
 pub use args::lifetime;
 pub use enable::main as service;
 pub use program::main;
+pub use sockets::quoted;
 
 /// Every limit of the agent, with its reason.
 mod limits {
