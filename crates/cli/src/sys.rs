@@ -13,6 +13,9 @@ use std::path::PathBuf;
 
 use rustix::process::Pid;
 
+pub mod clock;
+pub mod signals;
+
 /// Longest record of the account database that is read.
 const RECORD_BYTES_MAX: usize = 1 << 20;
 

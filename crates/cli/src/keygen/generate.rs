@@ -7,20 +7,25 @@ use std::process::ExitCode;
 use keys::{KeyKind, PrivateKey, limits};
 use zeroize::Zeroizing;
 
-use super::{Failure, Options, default_key_file};
+use super::options::default_key_file;
+use super::{Failure, Options, save};
 use crate::files;
+use crate::ui::clean;
 use crate::ui::prompt::{self, Place};
 
 /// A kind of key as the user names it: short name, what the question calls it, bits fixed by a
 /// wire name.
-struct Wanted {
-    kind: KeyKind,
-    label: &'static str,
-    bits: Option<u32>,
+pub struct Wanted {
+    /// What to make.
+    pub kind: KeyKind,
+    /// What it is called.
+    pub label: &'static str,
+    /// `-b`, or what the name says.
+    pub bits: Option<u32>,
 }
 
 /// `ssh-keygen [-t KIND]`.
-pub fn run(options: Options) -> Result<ExitCode, Failure> {
+pub fn run(options: &Options) -> Result<ExitCode, Failure> {
     let wanted = wanted(options.kind.as_deref().unwrap_or("ed25519"), options.bits)?;
     if !options.quiet {
         println!("Generating public/private {} key pair.", wanted.label);
@@ -46,33 +51,39 @@ pub fn run(options: Options) -> Result<ExitCode, Failure> {
         Some(passphrase) => passphrase.clone(),
         None => ask_for_passphrase(&path)?,
     };
-    save(&key, &path, &passphrase, &comment, options.rounds)?;
+    let text = save::private_text(options, &key, &passphrase, None)?;
+    save::new_private(&path, &text).map_err(|source| {
+        eprintln!("Saving key \"{}\" failed: {}", path.display(), crate::text::reason(&source));
+        Failure::Code(1)
+    })?;
+    save::public(&public_path(&path), key.public(), &comment)?;
     if !options.quiet {
         let public = key.public();
         println!("Your identification has been saved in {}", path.display());
         println!("Your public key has been saved in {}", public_path(&path).display());
         println!("The key fingerprint is:");
-        println!("{} {comment}", public.fingerprint(options.hash));
+        println!("{} {}", public.fingerprint(options.hash), clean::visible(&comment));
         println!("The key's randomart image is:");
         println!("{}", public.randomart(options.hash));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn wanted(name: &str, bits: Option<u32>) -> Result<Wanted, Failure> {
+/// A kind of key by its short name or its name on the wire.
+pub fn wanted(name: &str, bits: Option<u32>) -> Result<Wanted, Failure> {
     let ecdsa = |bits| Wanted { kind: KeyKind::Ecdsa, label: "ecdsa", bits };
     Ok(match name.to_ascii_lowercase().as_str() {
         "ed25519" | "ssh-ed25519" => {
             Wanted { kind: KeyKind::Ed25519, label: "ed25519", bits: None }
         }
-        "rsa" | "ssh-rsa" => {
+        "rsa" | "ssh-rsa" | "rsa-sha2-256" | "rsa-sha2-512" => {
             if bits.is_some_and(|bits| bits < limits::RSA_BITS_MIN) {
                 let least = limits::RSA_BITS_MIN;
-                return Err(format!("Invalid RSA key length: minimum is {least} bits"));
+                return Err(format!("Invalid RSA key length: minimum is {least} bits").into());
             }
             if bits.is_some_and(|bits| bits > limits::RSA_BITS_MAX) {
                 let most = limits::RSA_BITS_MAX;
-                return Err(format!("Invalid RSA key length: maximum is {most} bits"));
+                return Err(format!("Invalid RSA key length: maximum is {most} bits").into());
             }
             Wanted { kind: KeyKind::Rsa, label: "rsa", bits }
         }
@@ -80,7 +91,7 @@ fn wanted(name: &str, bits: Option<u32>) -> Result<Wanted, Failure> {
             None | Some(256 | 384 | 521) => ecdsa(bits),
             Some(_) => {
                 return Err(
-                    "Invalid ECDSA key length: valid lengths are 256, 384 or 521 bits".to_owned()
+                    "Invalid ECDSA key length: valid lengths are 256, 384 or 521 bits".into()
                 );
             }
         },
@@ -90,20 +101,21 @@ fn wanted(name: &str, bits: Option<u32>) -> Result<Wanted, Failure> {
         "dsa" | "ssh-dss" => {
             return Err("DSA keys are not usable in any current SSH; make an ed25519 key with: \
                         ssh-keygen -t ed25519"
-                .to_owned());
+                .into());
         }
         _ if name.contains("-sk") || name.starts_with("sk-") => {
             return Err(format!(
-                "ssh-keygen: keys of type {name} need FIDO hardware, which this version of Keyway \
-                 cannot use"
-            ));
+                "keys of type {name} are made by a security key, and this version of Keyway \
+                 cannot talk to security keys"
+            )
+            .into());
         }
-        _ => return Err(format!("unknown key type {name}")),
+        _ => return Err(format!("unknown key type {name}").into()),
     })
 }
 
 /// `user@host`, as OpenSSH writes it.
-fn default_comment() -> String {
+pub fn default_comment() -> String {
     let user = crate::ssh::paths::own_account().map(|account| account.name).unwrap_or_default();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{user}@{host}")
@@ -113,13 +125,14 @@ fn ask_for_path(label: &str) -> Result<PathBuf, Failure> {
     let default = default_key_file(label)?;
     let question = format!("Enter file in which to save the key ({}): ", default.display());
     match prompt::plain_line(&question) {
-        None => Err("No file name was given.".to_owned()),
+        None => Err("No file name was given.".into()),
         Some(answer) if answer.is_empty() => Ok(default),
         Some(answer) => Ok(crate::ssh::paths::expand_tilde(&answer)),
     }
 }
 
-fn may_overwrite(path: &Path) -> bool {
+/// Asks before a file is replaced.
+pub fn may_overwrite(path: &Path) -> bool {
     if fs::symlink_metadata(path).is_err() {
         return true;
     }
@@ -128,8 +141,7 @@ fn may_overwrite(path: &Path) -> bool {
 }
 
 fn ask_for_passphrase(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let nobody =
-        || "A passphrase is needed, and there is nobody to ask; give it with -N.".to_owned();
+    let nobody = || "A passphrase is needed, and there is nobody to ask; give it with -N.";
     loop {
         let question =
             format!("Enter passphrase for \"{}\" (empty for no passphrase): ", path.display());
@@ -141,34 +153,6 @@ fn ask_for_passphrase(path: &Path) -> Result<Zeroizing<String>, Failure> {
         }
         println!("Passphrases do not match.  Try again.");
     }
-}
-
-fn save(
-    key: &PrivateKey,
-    path: &Path,
-    passphrase: &str,
-    comment: &str,
-    rounds: Option<u32>,
-) -> Result<(), Failure> {
-    let passphrase = (!passphrase.is_empty()).then_some(passphrase.as_bytes());
-    let rounds = rounds.unwrap_or(limits::BCRYPT_ROUNDS_DEFAULT);
-    let text = key
-        .to_openssh(passphrase, rounds)
-        .map_err(|problem| format!("the key cannot be encrypted: {problem}"))?;
-    let failed = |path: &Path, source: &std::io::Error| {
-        format!("Saving key \"{}\" failed: {}", path.display(), crate::text::reason(source))
-    };
-    // Whatever modes or links an old file of that name had are not for the new key.
-    files::replace_as(path, text.as_bytes(), 0o600).map_err(|source| failed(path, &source))?;
-    let public = public_path(path);
-    let line = format!("{}\n", key.public().to_line(comment));
-    files::replace_as(&public, line.as_bytes(), 0o644).map_err(|source| {
-        format!(
-            "Unable to save public key to {}: {}",
-            public.display(),
-            crate::text::reason(&source)
-        )
-    })
 }
 
 /// The private file's name and `.pub`.
@@ -188,6 +172,6 @@ mod tests {
         assert_eq!(wanted("ecdsa-sha2-nistp384", None).map(|w| w.bits), Ok(Some(384)));
         assert!(wanted("ecdsa", Some(257)).is_err());
         assert!(wanted("rsa", Some(512)).is_err());
-        assert_eq!(wanted("foo", None).map(|w| w.label), Err("unknown key type foo".to_owned()));
+        assert_eq!(wanted("foo", None).map(|w| w.label), Err("unknown key type foo".into()));
     }
 }

@@ -8,6 +8,7 @@ use keys::known_hosts::{self, Edit, Entry, HostName, KnownHosts, Marker};
 
 use super::{Failure, Options};
 use crate::files;
+use crate::sys::signals;
 use crate::text::reason;
 use crate::ui::clean;
 
@@ -26,7 +27,9 @@ pub fn find(options: &Options, host: &str) -> Result<ExitCode, Failure> {
         if !options.quiet {
             println!("# Host {} found: line {} {}", clean::visible(host), entry.line, note(entry));
         }
-        if options.fingerprint {
+        if options.hash_names {
+            print_hashed(entry, lines.get(entry.line.saturating_sub(1)).copied());
+        } else if options.fingerprint {
             let fingerprint = entry.key.fingerprint(options.hash);
             let line = format!("{host} {} {fingerprint} {}", entry.key.type_label(), entry.comment);
             println!("{}", clean::visible(line.trim_end()));
@@ -38,6 +41,42 @@ pub fn find(options: &Options, host: &str) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::from(u8::from(!found)))
+}
+
+/// With every name behind a hash, where that can be: `-H` beside `-F`.
+fn print_hashed(entry: &Entry, line: Option<&str>) {
+    if entry.marker.is_some() || entry.names.contains(['|', '*', '?', '!']) {
+        println!("{}", clean::visible(line.unwrap_or_default().trim()));
+        return;
+    }
+    let key = entry.key.to_line(&entry.comment);
+    for name in entry.names.split(',').filter(|name| !name.is_empty()) {
+        let hashed = known_hosts::hash_host(&HostName::from_text(name));
+        println!("{hashed} {}", clean::visible(&key));
+    }
+}
+
+/// Says which lines make no sense. Types of keys that are gone or from the future do.
+fn is_damaged(known: &KnownHosts, path: &Path) -> bool {
+    let mut damaged = false;
+    for bad in known.bad_lines() {
+        if !matches!(bad.error, keys::Error::UnknownType(_) | keys::Error::Dsa) {
+            eprintln!("{}:{}: invalid line", path.display(), bad.line);
+            damaged = true;
+        }
+    }
+    damaged
+}
+
+/// A damaged file is left as it is: what its lines mean is not certain.
+fn check_whole(path: &Path, text: &str) -> Result<(), Failure> {
+    let known = KnownHosts::parse(text, "");
+    if is_damaged(&known, path) {
+        eprintln!("{} is not a valid known_hosts file.", path.display());
+        eprintln!("Not replacing existing known_hosts file because of errors");
+        return Err(Failure::Code(1));
+    }
+    Ok(())
 }
 
 fn note(entry: &Entry) -> &'static str {
@@ -56,9 +95,12 @@ pub fn remove(options: &Options, host: &str) -> Result<ExitCode, Failure> {
         eprintln!("Host {} not found in {}", clean::visible(host), path.display());
         return Ok(ExitCode::SUCCESS);
     }
-    for line in &edit.lines {
-        println!("# Host {} found: line {line}", clean::visible(host));
+    if !options.quiet {
+        for line in &edit.lines {
+            println!("# Host {} found: line {line}", clean::visible(host));
+        }
     }
+    check_whole(&path, &text)?;
     save(&path, &text, &edit)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -66,6 +108,7 @@ pub fn remove(options: &Options, host: &str) -> Result<ExitCode, Failure> {
 /// `-H`: hides every name behind a hash.
 pub fn hash(options: &Options) -> Result<ExitCode, Failure> {
     let (path, text) = read(options)?;
+    check_whole(&path, &text)?;
     let edit = known_hosts::hash_names(&text);
     if edit.lines.is_empty() {
         return Ok(ExitCode::SUCCESS);
@@ -98,8 +141,10 @@ fn save(path: &Path, old_text: &str, edit: &Edit) -> Result<PathBuf, Failure> {
     let old = PathBuf::from(old);
     let mode = fs::metadata(path)
         .map_or(0o600, |metadata| std::os::unix::fs::MetadataExt::mode(&metadata) & 0o777);
-    let failed =
-        |path: &Path, source: &std::io::Error| format!("{}: {}", path.display(), reason(source));
+    let failed = |path: &Path, source: &std::io::Error| -> Failure {
+        format!("{}: {}", path.display(), reason(source)).into()
+    };
+    let _held = signals::hold();
     files::replace_as(&old, old_text.as_bytes(), mode).map_err(|source| failed(&old, &source))?;
     files::replace(path, edit.text.as_bytes(), mode).map_err(|source| failed(path, &source))?;
     println!("{} updated.", path.display());
