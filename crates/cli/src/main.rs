@@ -11,6 +11,7 @@ mod getopt;
 mod key_files;
 mod keygen;
 mod messages;
+mod puttygen;
 mod ssh;
 mod sys;
 mod text;

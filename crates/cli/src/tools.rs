@@ -23,6 +23,11 @@ pub static TOOLS: &[Tool] = &[
     Tool { name: "ssh-add", summary: "give keys to the agent", main: crate::add::main },
     Tool { name: "ssh-copy-id", summary: "put keys on a machine", main: crate::copy_id::main },
     Tool { name: "ssh-keygen", summary: "make and look at keys", main: crate::keygen::main },
+    Tool {
+        name: "puttygen",
+        summary: "make and convert PuTTY's keys",
+        main: crate::puttygen::main,
+    },
 ];
 
 /// The tool of that name.

@@ -54,7 +54,8 @@ pub use error::{Error, PrivateKeyError};
 pub use fingerprint::FingerprintHash;
 pub use ppk::{PpkDerivation, PpkFlavour, PpkFormat};
 pub use private::{
-    KeyKind, PrivateFileFormat, PrivateKey, private_file_format, public_of_private_file,
+    KeyKind, PrivateFileFormat, PrivateKey, comment_of_private_file, private_file_format,
+    public_of_private_file,
 };
 pub use public::{KeyData, PublicKey};
 pub use secret::SecurityKey;

@@ -253,23 +253,25 @@ fn decrypt_legacy(
 ) -> Result<Zeroizing<Vec<u8>>, PrivateKeyError> {
     let (name, iv) =
         info.split_once(',').ok_or(PrivateKeyError::Damaged("its DEK-Info has no IV"))?;
-    let (cipher, key_len) = match name {
-        "AES-128-CBC" => ("aes128-cbc", 16),
-        "AES-192-CBC" => ("aes192-cbc", 24),
-        "AES-256-CBC" => ("aes256-cbc", 32),
+    let (cipher, key_len, iv_len) = match name {
+        "AES-128-CBC" => ("aes128-cbc", 16, 16),
+        "AES-192-CBC" => ("aes192-cbc", 24, 16),
+        "AES-256-CBC" => ("aes256-cbc", 32, 16),
+        // What OpenSSH itself wrote until 2014, and PuTTY still does.
+        "DES-EDE3-CBC" => ("3des-cbc", 24, 8),
         _ => return Err(PrivateKeyError::UnknownCipher(printable(name.as_bytes()))),
     };
-    let iv: [u8; 16] = hexadecimal(iv.trim())
-        .and_then(|iv| iv.try_into().ok())
+    let iv = hexadecimal(iv.trim())
+        .filter(|iv| iv.len() == iv_len)
         .ok_or(PrivateKeyError::Damaged("its DEK-Info has a bad IV"))?;
     let passphrase = passphrase.ok_or(PrivateKeyError::PassphraseNeeded)?;
     let key = legacy_key(passphrase, &iv, key_len);
     decrypt_cbc(cipher, &key, &iv, encrypted)
 }
 
-/// The key is MD5 over and over, with the first half of the IV as salt.
-pub(crate) fn legacy_key(passphrase: &[u8], iv: &[u8; 16], key_len: usize) -> Zeroizing<Vec<u8>> {
-    let (salt, _) = iv.split_at(8);
+/// The key is MD5 over and over, with the first eight octets of the IV as salt.
+pub(crate) fn legacy_key(passphrase: &[u8], iv: &[u8], key_len: usize) -> Zeroizing<Vec<u8>> {
+    let salt = iv.get(..8).unwrap_or(iv);
     let mut key = Zeroizing::new(Vec::with_capacity(48));
     let mut previous = HashAlgorithm::Md5.digest(&[passphrase, salt]);
     while key.len() < key_len {
@@ -293,7 +295,11 @@ fn decrypt_cbc(
     iv: &[u8],
     encrypted: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, PrivateKeyError> {
-    if encrypted.is_empty() || !encrypted.len().is_multiple_of(16) || iv.len() != 16 {
+    let block_len = iv.len();
+    if !matches!(block_len, 8 | 16)
+        || encrypted.is_empty()
+        || !encrypted.len().is_multiple_of(block_len)
+    {
         return Err(PrivateKeyError::Truncated);
     }
     let mut plain = crypt_key_file(cipher, key, iv, encrypted, false)?;
@@ -302,7 +308,7 @@ fn decrypt_cbc(
         .len()
         .checked_sub(padding)
         .filter(|kept| {
-            (1..=16).contains(&padding)
+            (1..=block_len).contains(&padding)
                 && plain[*kept..].iter().all(|octet| usize::from(*octet) == padding)
         })
         .ok_or(PrivateKeyError::WrongPassphrase)?;

@@ -97,7 +97,7 @@ pub(crate) struct Ppk {
     version: u32,
     algorithm: String,
     encryption: &'static str,
-    comment: String,
+    pub(crate) comment: String,
     pub(crate) public: PublicKey,
     derivation: Option<(PpkDerivation, Vec<u8>)>,
     private: Zeroizing<Vec<u8>>,

@@ -259,6 +259,12 @@ pub fn public_of_private_file(text: &[u8]) -> Result<Option<PublicKey>, PrivateK
     }
 }
 
+/// The comment of a private key file where it stands in the clear although the key may be
+/// encrypted, as in PuTTY's files.
+pub fn comment_of_private_file(text: &[u8]) -> Option<String> {
+    Some(Ppk::parse(ppk_text(text).ok()??).ok()?.comment)
+}
+
 /// What a private key file is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PrivateFileFormat {

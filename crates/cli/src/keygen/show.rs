@@ -108,9 +108,11 @@ fn public_of(path: &Path, bytes: &[u8]) -> Result<(PublicKey, String), Failure> 
     Ok((key.public().clone(), key.comment().to_owned()))
 }
 
-/// The comment of a key file that is not encrypted.
+/// The comment in a key file, as far as it is not encrypted.
 fn comment_inside(bytes: &[u8]) -> String {
-    PrivateKey::parse(bytes, None).map(|key| key.comment().to_owned()).unwrap_or_default()
+    keys::comment_of_private_file(bytes)
+        .or_else(|| Some(PrivateKey::parse(bytes, None).ok()?.comment().to_owned()))
+        .unwrap_or_default()
 }
 
 /// The key in a line of any file of keys: behind the options of authorized_keys or the names and
