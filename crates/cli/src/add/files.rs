@@ -114,13 +114,10 @@ impl Session<'_> {
         let shown = shown(path.as_os_str());
         let Some(details) = certificate.certificate() else { return false };
         let name = clean::visible(&details.key_id);
-        let lifetime = match self.certificate_lifetime(details) {
-            Ok(lifetime) => lifetime,
-            Err(why) => {
-                error!("Certificate {shown} ({name}) not added: {why}");
-                return false;
-            }
-        };
+        let lifetime = self.certificate_lifetime(details);
+        if lifetime == Some(0) {
+            error!("Certificate {shown} ({name}) has expired");
+        }
         let key = match key.with_certificate(certificate) {
             Ok(key) => key,
             Err(problem) => {
@@ -139,19 +136,20 @@ impl Session<'_> {
         true
     }
 
-    /// A certificate is of no use after it has expired: the agent need not keep it.
-    fn certificate_lifetime(&self, certificate: &Certificate) -> Result<Option<u32>, &'static str> {
+    /// A certificate is of no use after it has expired: the agent need not keep it. One that has
+    /// expired already is given for ever (0): its owner must know what for.
+    fn certificate_lifetime(&self, certificate: &Certificate) -> Option<u32> {
         let given = self.args.lifetime.filter(|life| *life != 0);
         if self.args.keep_expired || certificate.valid_before == u64::MAX {
-            return Ok(given);
+            return given;
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let left = certificate.valid_before.saturating_add(GRACE_SECONDS).saturating_sub(now);
         if left == 0 {
-            return Err("it has expired (-N adds it all the same)");
+            return given.or(Some(0));
         }
         let left = u32::try_from(left).unwrap_or(u32::MAX);
-        Ok(Some(given.map_or(left, |given| given.min(left))))
+        Some(given.map_or(left, |given| given.min(left)))
     }
 
     fn tell(&self, what: &str, shown: &str, comment: &str, lifetime: Option<u32>) {

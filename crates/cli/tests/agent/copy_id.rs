@@ -1,0 +1,123 @@
+//! `ssh-copy-id` to a real account on a stock server.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use keyway_testkit::account::Account;
+use keyway_testkit::process::{DEADLINE, Finished, run};
+use keyway_testkit::{Implementation, Server, StartedServer, not_run};
+use tempfile::TempDir;
+
+use crate::terminal::Terminal;
+use crate::{keyway, make_key};
+
+/// Someone with a new key, who knows the server.
+struct User {
+    folder: TempDir,
+    words: Vec<String>,
+}
+
+impl User {
+    fn new(server: &StartedServer, account: &str) -> Self {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        make_key(&folder.path().join("key"), "");
+        fs::write(folder.path().join("known_hosts"), server.known_hosts()).expect("write");
+        let known = folder.path().join("known_hosts").display().to_string();
+        let words = ["-F", "none", "-p", &server.port.to_string(), "-o"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([format!("UserKnownHostsFile={known}"), format!("{account}@127.0.0.1")])
+            .collect();
+        User { folder, words }
+    }
+
+    fn key(&self) -> PathBuf {
+        self.folder.path().join("key")
+    }
+
+    fn command(&self, options: &[&str]) -> std::process::Command {
+        let mut command = keyway("ssh-copy-id");
+        command.env("HOME", self.folder.path()).args(options).arg("-i").arg(self.key());
+        command.args(&self.words);
+        command
+    }
+
+    fn run(&self, options: &[&str]) -> Finished {
+        run(&mut self.command(options), b"", DEADLINE)
+    }
+}
+
+#[test]
+fn with_a_password_and_again_without() {
+    let account = match Account::create("copy") {
+        Ok(account) => account,
+        Err(reason) => return not_run("with_a_password_and_again_without", &reason),
+    };
+    let server = Server::new(Implementation::OpenSsh)
+        .config("AuthorizedKeysFile .ssh/authorized_keys")
+        .config("UsePAM no")
+        .config("PasswordAuthentication yes")
+        .start();
+    let user = User::new(&server, &account.name);
+    let mut terminal = Terminal::start(&user.command(&[]));
+    terminal.expect("password: ");
+    terminal.type_keys(&format!("{}\n", account.password));
+    terminal.expect("made the folder .ssh");
+    terminal.expect("Number of key(s) added: 1");
+    terminal.expect("Now try logging into the machine, with: ssh ");
+    terminal.expect("Checked: logging in with the key works.");
+    let (code, text) = terminal.finish();
+    assert_eq!(code, 0, "{text}");
+
+    let file = PathBuf::from(format!("/home/{}/.ssh/authorized_keys", account.name));
+    let public = fs::read_to_string(user.key().with_extension("pub")).expect("public key");
+    assert_eq!(fs::read_to_string(&file).expect("authorized_keys"), public);
+    let mode =
+        |path: &std::path::Path| fs::metadata(path).expect("mode").permissions().mode() & 0o777;
+    assert_eq!(mode(&file), 0o600);
+
+    // The key is there now, so no password is needed; the mode is mended.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("chmod");
+    let identity = format!("IdentityFile={}", user.key().display());
+    let again = user.run(&["-o", &identity]);
+    assert!(again.success() && again.stderr.contains("All keys were skipped"), "{again}");
+    assert!(again.stderr.contains("set the mode of .ssh/authorized_keys to 600"), "{again}");
+    assert_eq!(mode(&file), 0o600);
+    assert_eq!(fs::read_to_string(&file).expect("authorized_keys"), public);
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let server = Server::new(Implementation::OpenSsh).start();
+    let user = User::new(&server, &server.user);
+    let sftp = user.run(&["-s"]);
+    assert!(sftp.code() == Some(1) && sftp.stderr.contains("sftp"), "{sftp}");
+    let refused = user.run(&["-o", "BatchMode=yes"]);
+    assert!(refused.code() == Some(1) && refused.stderr.contains("could not log in"), "{refused}");
+    fs::remove_file(user.key().with_extension("pub")).expect("remove");
+    fs::remove_file(user.key()).expect("remove");
+    let missing = user.run(&[]);
+    assert!(missing.stderr.contains("failed to open ID file '"), "{missing}");
+    let help = run(keyway("ssh-copy-id").arg("-h"), b"", DEADLINE);
+    assert!(help.success() && help.text().starts_with("Usage: ssh-copy-id"), "{help}");
+}
+
+#[test]
+fn into_a_file_of_ones_choice() {
+    let server = Server::new(Implementation::OpenSsh).start();
+    let user = User::new(&server, &server.user);
+    let known =
+        keyway_testkit::key_files::private(keyway_testkit::key_files::Holder::User, "ssh-rsa");
+    let identity = format!("IdentityFile={}", known.display());
+    let target = server.folder().join("authorized_keys");
+    let target = target.to_str().expect("a path");
+    let before = fs::read_to_string(target).expect("keys");
+    let dry = user.run(&["-n", "-o", &identity, "-t", target]);
+    assert!(dry.text().contains("Would have added the following key(s):"), "{dry}");
+    assert_eq!(fs::read_to_string(target).expect("keys"), before);
+    let copied = user.run(&["-o", &identity, "-t", target]);
+    assert!(copied.success() && copied.text().contains("Number of key(s) added: 1"), "{copied}");
+    let public = fs::read_to_string(user.key().with_extension("pub")).expect("public key");
+    assert_eq!(fs::read_to_string(target).expect("keys"), format!("{before}{public}"));
+}
