@@ -180,7 +180,15 @@ impl Monitor {
                 continue;
             }
             let answered = match self.gate.receive::<ToMonitor>() {
-                Ok((request, _descriptors)) => self.answer(request),
+                Ok((request, _descriptors)) => {
+                    let logs_in = matches!(request, ToMonitor::StartSession);
+                    let answered = self.answer(request);
+                    if logs_in {
+                        // Here the stack is at its shallowest.
+                        crate::sys::memory::release();
+                    }
+                    answered
+                }
                 Err(error) => Err(error),
             };
             match answered {

@@ -53,6 +53,7 @@ pub fn main(args: Vec<OsString>) -> i32 {
         // A role directly, as in `keyway sshd-gate`.
         all => all,
     };
+    crate::sys::memory::be_frugal();
     match arguments.first().and_then(|word| Role::of_name(word)) {
         Some(Role::Monitor) => return monitor::main(),
         Some(Role::Gate) => return gate::main(),

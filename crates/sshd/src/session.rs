@@ -123,6 +123,7 @@ impl Session {
     }
 
     fn serve(mut self) -> Result<(), Error> {
+        crate::sys::memory::release();
         self.monitor.send(&SessionNews::Ready, &[])?;
         let outcome = loop {
             let ready = self.wait()?;

@@ -191,7 +191,6 @@ impl Monitor {
         self.config = None;
         self.settings = None;
         self.groups = Vec::new();
-        crate::sys::memory::release();
     }
 }
 

@@ -173,7 +173,8 @@ macro_rules! requests {
 }
 
 // Without F_SETOWN and F_SETSIG, by which the kernel would send signals for the process.
-static FCNTL: &[&[Condition]] = requests![F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC, F_SETPIPE_SZ];
+static FCNTL: &[&[Condition]] =
+    requests![F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC, F_SETPIPE_SZ];
 // Without TIOCSTI, which types into a terminal, and TIOCSCTTY.
 static NO_NEW_PRIVS: &[&[Condition]] = &[&[Is(0, libc::PR_SET_NO_NEW_PRIVS as u32)]];
 static IOCTL: &[&[Condition]] =

@@ -1,11 +1,66 @@
 //! Memory that is not needed goes back to the system.
 
-/// Gives free memory of the heap back. An idle connection keeps its processes
-/// for hours, and what its beginning needed would stay with them.
+/// Stack below the caller that is given back: as deep as any call here goes.
+#[cfg(target_os = "linux")]
+const STACK_BYTES: usize = 256 * 1024;
+/// Left alone below the caller: this function's own frames and those of what
+/// it calls, and the red zone.
+#[cfg(target_os = "linux")]
+const KEPT_BYTES: usize = 16 * 1024;
+
+/// Lets the heap give memory back early: buffers by themselves when they are
+/// freed, and the heap's end when little of it is in use. For processes that
+/// are idle for most of their lives, and of which there are many.
+pub fn be_frugal() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt takes two numbers; at worst it knows them not and changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 16 * 1024);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 16 * 1024);
+    }
+}
+
+/// Gives free memory of the heap and the unused part of the main thread's
+/// stack back. An idle connection keeps its processes for hours, and what its
+/// beginning needed would stay with them.
 pub fn release() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: malloc_trim takes a number, locks the heap itself, and moves nothing that is in use.
     unsafe {
         libc::malloc_trim(0);
+    }
+    #[cfg(target_os = "linux")]
+    release_stack();
+}
+
+#[cfg(target_os = "linux")]
+fn release_stack() {
+    // Threads have small stacks with other mappings right below them.
+    if rustix::thread::gettid() != rustix::process::getpid() {
+        return;
+    }
+    // SAFETY: sysconf only looks the number up.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(65536);
+    let here = 0u8;
+    let end = (std::ptr::from_ref(&here).addr() - KEPT_BYTES) & !(page - 1);
+    let begin = (end - STACK_BYTES) & !(page - 1);
+    // SAFETY: the range lies below every live frame of the main thread's stack, which grows
+    // downwards on all systems this is compiled for, so nothing in it will be read before it is
+    // written again. No other mapping is in it: the kernel keeps 1 MiB below the stack free. Where
+    // the stack does not reach down so far yet, the call says so and changes nothing there.
+    unsafe {
+        libc::madvise(std::ptr::without_provenance_mut(begin), end - begin, libc::MADV_DONTNEED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_in_use_stays() {
+        let kept: Vec<u8> = (0..100_000u32).map(|i| i as u8).collect();
+        let local = [7u8; 512];
+        super::release();
+        assert!(kept.iter().enumerate().all(|(i, byte)| *byte == i as u8));
+        assert_eq!(local, [7; 512]);
     }
 }
