@@ -171,3 +171,64 @@ fn flags() {
     assert_eq!(signature_algorithm(&key("rsa"), 0), "ssh-rsa");
     assert_eq!(signature_algorithm(&key("ed25519"), RSA_SHA2_512), "ssh-ed25519");
 }
+
+#[test]
+fn requests_to_log_in() {
+    let (mine, host) = (key("ed25519"), key("rsa"));
+    let data = |method: &str, number: u8, signed: bool, host: Option<&PublicKey>| {
+        let mut data = Vec::new();
+        data.put_string(&[7; 32]);
+        data.put_u8(number);
+        for field in ["me", "ssh-connection", method] {
+            data.put_string(field.as_bytes());
+        }
+        data.put_boolean(signed);
+        data.put_string(b"ssh-ed25519");
+        data.put_string(mine.blob());
+        if let Some(host) = host {
+            data.put_string(host.blob());
+        }
+        data
+    };
+    let bound = "publickey-hostbound-v00@openssh.com";
+    let plain = data("publickey", 50, true, None);
+    let read = LoginRequest::decode(&plain, &mine).unwrap();
+    assert_eq!((read.user.as_str(), read.session_id, read.host_key), ("me", vec![7; 32], None));
+    let read = LoginRequest::decode(&data(bound, 50, true, Some(&host)), &mine).unwrap();
+    assert_eq!(read.host_key, Some(host.clone()));
+    for bad in [
+        data("publickey", 50, true, Some(&host)),
+        data(bound, 50, true, None),
+        data("publickey", 51, true, None),
+        data("publickey", 50, false, None),
+        data("password", 50, true, None),
+    ] {
+        assert!(LoginRequest::decode(&bad, &mine).is_none());
+    }
+    assert!(LoginRequest::decode(&plain, &host).is_none());
+    for length in 0..plain.len() {
+        assert!(LoginRequest::decode(&plain[..length], &mine).is_none());
+    }
+}
+
+#[test]
+fn answers_may_be_longer_than_requests() {
+    let identity = Identity { key_blob: vec![1; 1000], comment: "c".into() };
+    let list = Response::Identities(vec![identity; 1000]);
+    let framed = list.encode().unwrap();
+    assert!(take_frame(&framed).is_err());
+    let (message, _) = take_answer(&framed).unwrap().unwrap();
+    assert_eq!(Response::decode(message).unwrap(), list);
+    let over = Response::Signature(vec![0; limits::AGENT_ANSWER_BYTES]);
+    assert!(over.encode().is_err());
+}
+
+#[test]
+fn queried_extensions() {
+    let names = [QUERY, SESSION_BIND];
+    assert_eq!(queried(&query_response(&names)).unwrap(), names);
+    assert!(queried(b"").is_err());
+    let mut other = Vec::new();
+    other.put_string(b"other");
+    assert!(queried(&other).is_err());
+}
