@@ -6,6 +6,7 @@
 //! any `Vec<u8>`. There are no messages here, only their building blocks.
 //!
 //! ```
+//! # use keyway_wire as wire;
 //! use wire::{Reader, Writer};
 //!
 //! let mut bytes = Vec::new();

@@ -48,6 +48,11 @@ impl RawTerminal {
         self.raw = tcsetattr(io::stdin(), OptionalActions::Drain, &modes).is_ok();
     }
 
+    /// The modes the terminal had, which are those its user knows.
+    pub fn cooked(&self) -> &Termios {
+        &self.cooked
+    }
+
     /// Back to the modes the terminal had.
     pub fn leave(&mut self) {
         if self.raw {

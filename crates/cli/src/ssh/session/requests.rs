@@ -9,7 +9,7 @@ use proto::{ChannelId, ChannelRequest, Client};
 use super::Session;
 use crate::messages::{debug, error, info};
 use crate::ssh::purpose::Purpose;
-use crate::ui::terminal;
+use crate::ui::terminal::{self, RawTerminal};
 
 impl Session {
     /// Everything between the open channel and the running program.
@@ -23,7 +23,7 @@ impl Session {
             requests.push((ChannelRequest::AuthAgent, None));
         }
         if self.plan.terminal {
-            requests.push((pty_request(), Some(Expected::Terminal)));
+            requests.push((pty_request(self.raw_terminal.as_ref()), Some(Expected::Terminal)));
         }
         for (name, value) in self.environment() {
             debug!("channel {}: setting env {name} = \"{value}\"", channel.0);
@@ -125,12 +125,14 @@ pub(super) enum Expected {
     Program(&'static str),
 }
 
-fn pty_request() -> ChannelRequest {
+/// Asks for a terminal like ours, with the modes from before raw mode if that has been entered.
+fn pty_request(raw: Option<&RawTerminal>) -> ChannelRequest {
     let size = terminal::own_window_size();
-    let modes = match rustix::termios::tcgetattr(io::stdin()) {
-        Ok(modes) => net::terminal_modes::encode(&modes),
+    let modes = match (raw, rustix::termios::tcgetattr(io::stdin())) {
+        (Some(raw), _) => net::terminal_modes::encode(raw.cooked()),
+        (None, Ok(modes)) => net::terminal_modes::encode(&modes),
         // Only TTY_OP_END: no modes are known.
-        Err(_) => vec![0],
+        (None, Err(_)) => vec![0],
     };
     ChannelRequest::PtyReq {
         term: std::env::var("TERM").unwrap_or_default(),
