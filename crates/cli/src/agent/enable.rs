@@ -49,6 +49,8 @@ struct Service {
     after: Vec<Vec<String>>,
     /// What is running them.
     manager: &'static str,
+    /// It is this machine's service manager.
+    is_managed: bool,
     /// For the shell's profile.
     profile: String,
 }
@@ -65,10 +67,18 @@ impl Service {
         }
         match self.start.iter().try_for_each(|words| run(words)) {
             Ok(()) => println!("{} has started it", self.manager),
-            Err(why) => println!(
-                "not started now: {why}\n{} will start it at your next login",
-                self.manager
-            ),
+            Err(why) => {
+                println!("not started now: {why}");
+                if self.is_managed {
+                    println!("{} will start it at your next login", self.manager);
+                } else {
+                    println!(
+                        "{} does not run here; until it does, start the agent by hand:\n    \
+                         eval \"$(ssh-agent -s)\"",
+                        self.manager
+                    );
+                }
+            }
         }
         println!("put this line into your shell's profile:\n    {}", self.profile);
         Ok(())
@@ -180,6 +190,8 @@ fn systemd(home: &str, program: &str) -> Service {
         stop: vec![systemctl(&["stop", "keyway-agent.socket", "keyway-agent.service"])],
         after: vec![systemctl(&["daemon-reload"])],
         manager: "systemd",
+        // How sd_booted(3) tells.
+        is_managed: Path::new("/run/systemd/system").is_dir(),
         profile: "export SSH_AUTH_SOCK=\"$XDG_RUNTIME_DIR/keyway-agent.socket\"".to_owned(),
     }
 }
@@ -213,6 +225,7 @@ fn launchd(home: &str, program: &str) -> Service {
         stop: vec![launchctl("unload")],
         after: Vec::new(),
         manager: "launchd",
+        is_managed: true,
         profile: "export SSH_AUTH_SOCK=\"$HOME/.ssh/keyway-agent.socket\"".to_owned(),
     }
 }

@@ -175,6 +175,16 @@ fn consent_is_asked_for_without_keeping_others_waiting() {
         fs::write(&answer, text).expect("write");
         assert_eq!(test.wait().expect("wait").code(), Some(code), "{text}");
     }
+    // Who hangs up takes the question along: the next one can be asked.
+    for _ in 0..2 {
+        let _ = fs::remove_file(&answer);
+        let _ = fs::remove_file(agent.path("asked"));
+        let mut command = agent.tool(stock("ssh-add"));
+        let mut test = command.arg("-T").arg(&tested).stderr(Stdio::null()).spawn().expect("start");
+        wait_for(|| agent.path("asked").exists());
+        test.kill().expect("kill");
+        test.wait().expect("wait");
+    }
     let asked = fs::read_to_string(agent.path("asked")).expect("asked");
     assert!(
         asked.starts_with("confirm Allow use of key made here?\nKey fingerprint SHA256:"),

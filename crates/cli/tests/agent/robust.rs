@@ -10,11 +10,14 @@ use net::agent::AgentClient;
 
 use crate::Agent;
 
+/// Far less than anyone here would keep the agent waiting; test machines are slow.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// Whoever behaves is answered at once.
 fn assert_alive(agent: &Agent) {
     let before = Instant::now();
     agent.client().identities().expect("listed");
-    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+    assert!(before.elapsed() < PATIENCE, "{:?}", before.elapsed());
 }
 
 fn connect(agent: &Agent) -> UnixStream {
@@ -116,7 +119,7 @@ fn ten_thousand_keys_and_a_client_that_does_not_read() {
     let before = Instant::now();
     let key = last.expect("a key");
     client.sign(&key, b"data", 0).expect("signed");
-    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+    assert!(before.elapsed() < PATIENCE, "{:?}", before.elapsed());
     assert!(matches!(client.perform(&Request::RemoveAllIdentities), Ok(Response::Success)));
     let mut other =
         AgentClient::connect(&agent.socket(), Duration::from_secs(20)).expect("connect");
