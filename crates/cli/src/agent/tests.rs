@@ -284,3 +284,66 @@ fn garbage_is_refused() {
         assert_eq!(*framed, [0, 0, 0, 1, 5]);
     }
 }
+
+/// Messages that were good once, with bytes changed, cut and doubled: whatever comes, every one
+/// has an outcome.
+#[test]
+fn damaged_messages_have_an_outcome() {
+    let a = Host::new("a");
+    let restriction = Constraint::RestrictDestination(vec![DestinationConstraint {
+        from: Hop::default(),
+        to: a.hop("me"),
+    }]);
+    let mut core = agent();
+    let held = key(KeyKind::Ed25519, "held");
+    let blob = held.public().blob().to_vec();
+    add(&mut core, held, vec![restriction.clone()]);
+    let secret = || zeroize::Zeroizing::new(b"p".to_vec());
+    let added = |kind| Request::AddIdentity {
+        key: Box::new(key(kind, "added")),
+        constraints: vec![Constraint::Lifetime(5), restriction.clone()],
+    };
+    let good: Vec<_> = [
+        Request::RequestIdentities,
+        sign(&blob, &login(1, "me", &blob, Some(&a)), 4),
+        added(KeyKind::Ed25519),
+        added(KeyKind::Ecdsa),
+        added(KeyKind::Rsa),
+        a.bind(1, true),
+        Request::RemoveIdentity { key_blob: blob.clone() },
+        Request::Lock { passphrase: secret() },
+        Request::Unlock { passphrase: secret() },
+    ]
+    .iter()
+    .map(|request| request.encode().unwrap()[4..].to_vec())
+    .collect();
+    // A generator of no quality, the same in every run.
+    let mut state = 1_u32;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % below
+    };
+    let mut bindings = Bindings::default();
+    let mut now = NOW;
+    for _ in 0..5000 {
+        let mut message = good[random(good.len())].clone();
+        for _ in 0..=random(3) {
+            let at = random(message.len());
+            match random(4) {
+                0 => message[at] ^= 1 << random(8),
+                1 => message[at] = [0, 0xff, 0x7f, 0x80][random(4)],
+                2 => message.truncate(at.max(1)),
+                _ => message.extend_from_within(at..),
+            }
+        }
+        if random(50) == 0 {
+            bindings = Bindings::default();
+        }
+        now += Duration::from_secs(1);
+        match core.handle(&mut bindings, &message, random(2) == 0, now) {
+            Outcome::Answer(answer) | Outcome::AnswerAt(_, answer) => assert!(answer.len() > 4),
+            Outcome::TryAgainAt(moment) => assert!(moment > now),
+            Outcome::Confirm(question) => assert!(!question.is_empty()),
+        }
+    }
+}
