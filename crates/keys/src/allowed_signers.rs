@@ -53,13 +53,11 @@ pub fn parse_line(line: &str) -> Result<Option<Entry>, Error> {
         return Ok(None);
     }
     let (principals, rest) = take_principals(line)?;
-    let (options, key) = match PublicKey::from_line(rest) {
-        Ok((key, _)) => ("", key),
-        Err(_) => {
-            let end = end_of_options(rest)?;
-            let (options, rest) = rest.split_at(end);
-            (options, PublicKey::from_line(rest.trim_start_matches([' ', '\t']))?.0)
-        }
+    let (options, key) = if let Ok((key, _)) = PublicKey::from_line(rest) {
+        ("", key)
+    } else {
+        let (options, rest) = rest.split_at(end_of_options(rest)?);
+        (options, PublicKey::from_line(rest.trim_start_matches([' ', '\t']))?.0)
     };
     let mut entry = Entry {
         principals,
@@ -75,14 +73,10 @@ pub fn parse_line(line: &str) -> Result<Option<Entry>, Error> {
 
 /// The first field, which may stand in quotes.
 fn take_principals(line: &str) -> Result<(String, &str), Error> {
-    let (field, rest) = match line.strip_prefix('"') {
-        Some(quoted) => {
-            quoted.split_once('"').ok_or(Error::BadLine("a quote is missing its end"))?
-        }
-        None => {
-            let end = line.find([' ', '\t']).ok_or(Error::NoKey)?;
-            line.split_at(end)
-        }
+    let (field, rest) = if let Some(quoted) = line.strip_prefix('"') {
+        quoted.split_once('"').ok_or(Error::BadLine("a quote is missing its end"))?
+    } else {
+        line.split_at(line.find([' ', '\t']).ok_or(Error::NoKey)?)
     };
     Ok((field.to_owned(), rest.trim_start_matches([' ', '\t'])))
 }

@@ -169,14 +169,12 @@ impl Krl {
 
     fn authority(&mut self, ca: Option<PublicKey>) -> &mut Authority {
         let ca = ca.map(|ca| ca.plain());
-        let at = match self.authorities.iter().position(|authority| authority.ca == ca) {
-            Some(at) => at,
-            None => {
-                let (serials, key_ids) = (BTreeMap::new(), BTreeSet::new());
-                self.authorities.push(Authority { ca, serials, key_ids });
-                self.authorities.len() - 1
-            }
-        };
+        let known = self.authorities.iter().position(|authority| authority.ca == ca);
+        let at = known.unwrap_or_else(|| {
+            let (serials, key_ids) = (BTreeMap::new(), BTreeSet::new());
+            self.authorities.push(Authority { ca, serials, key_ids });
+            self.authorities.len() - 1
+        });
         &mut self.authorities[at]
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn traditional(
     crypto::random::fill(&mut iv);
     let key = legacy_key(passphrase, &iv, 16);
     let encrypted = crypt_key_file("aes128-cbc", &key, &iv, &padded(&body), true)?;
-    let iv: String = iv.iter().map(|octet| format!("{octet:02X}")).collect();
+    let iv = crate::ppk::hex(&iv).to_ascii_uppercase();
     let headers = format!("Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{iv}\n\n");
     Ok(Some(armour_as(label, &headers, &encrypted, WIDTH)))
 }

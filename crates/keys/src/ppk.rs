@@ -1,5 +1,7 @@
 //! PuTTY's key files, versions 2 and 3. PuTTY manual, appendix C.
 
+use std::fmt::Write as _;
+
 use argon2::{Algorithm, Argon2, Params, Version};
 use crypto::hash::{HashAlgorithm, hmac};
 use crypto::sign::{SecretKey, SecretParts};
@@ -202,9 +204,12 @@ pub(crate) fn write(
     let encryption = if passphrase.is_some() { "aes256-cbc" } else { "none" };
     let mut private = encode_private(secret)?;
     let mut text = Zeroizing::new(String::with_capacity(8192));
-    text.push_str(&format!(
-        "{MAGIC}{version}: {algorithm}\nEncryption: {encryption}\nComment: {comment}\n"
-    ));
+    put(
+        &mut text,
+        format_args!(
+            "{MAGIC}{version}: {algorithm}\nEncryption: {encryption}\nComment: {comment}\n"
+        ),
+    );
     put_block(&mut text, "Public-Lines", public.blob());
     let keys = match (passphrase, format) {
         (None, _) => plain_keys(version),
@@ -212,15 +217,18 @@ pub(crate) fn write(
         (Some(passphrase), PpkFormat::V3(derivation)) => {
             let mut salt = [0; SALT_BYTES];
             crypto::random::fill(&mut salt);
-            text.push_str(&format!(
-                "Key-Derivation: {}\nArgon2-Memory: {}\nArgon2-Passes: {}\n\
+            put(
+                &mut text,
+                format_args!(
+                    "Key-Derivation: {}\nArgon2-Memory: {}\nArgon2-Passes: {}\n\
                  Argon2-Parallelism: {}\nArgon2-Salt: {}\n",
-                derivation.flavour.name(),
-                derivation.memory_kib,
-                derivation.passes,
-                derivation.parallelism,
-                hex(&salt)
-            ));
+                    derivation.flavour.name(),
+                    derivation.memory_kib,
+                    derivation.passes,
+                    derivation.parallelism,
+                    hex(&salt)
+                ),
+            );
             derive(&derivation, &salt, passphrase)
                 .map_err(|_| Error::InvalidKey("the Argon2 parameters are out of range"))?
         }
@@ -237,18 +245,27 @@ pub(crate) fn write(
         private = crypt_key_file("aes256-cbc", &keys.cipher, &keys.iv, &private, true)?;
     }
     put_block(&mut text, "Private-Lines", &private);
-    text.push_str(&format!("Private-MAC: {}\n", hex(mac.as_ref())));
+    put(&mut text, format_args!("Private-MAC: {}\n", hex(mac.as_ref())));
     Ok(text)
+}
+
+/// Appends without a copy beside.
+fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = text.write_fmt(arguments);
 }
 
 fn put_block(text: &mut String, name: &str, bytes: &[u8]) {
     let encoded = Zeroizing::new(base64::encode(bytes));
-    text.push_str(&format!("{name}: {}\n", encoded.len().div_ceil(WIDTH)));
+    put(text, format_args!("{name}: {}\n", encoded.len().div_ceil(WIDTH)));
     put_lines(text, &encoded, WIDTH);
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|octet| format!("{octet:02x}")).collect()
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, octet| {
+        put(&mut text, format_args!("{octet:02x}"));
+        text
+    })
 }
 
 fn mac_hash(version: u32) -> HashAlgorithm {

@@ -156,7 +156,7 @@ pub(crate) fn ssh2_body<'a>(text: &'a str, begin: &str) -> Result<Ssh2Body<'a>, 
         match (line.split_once(": "), headers.last_mut()) {
             (_, Some((_, value))) if continued => value.push_str(line),
             (Some((name, value)), _) if encoded.is_empty() => {
-                headers.push((name, value.to_owned()))
+                headers.push((name, value.to_owned()));
             }
             _ => encoded.push_str(line),
         }

@@ -20,6 +20,7 @@ impl PrivateKey {
     /// # Errors
     /// [`PrivateKeyError::UnknownCipher`] for one that is encrypted, which only ssh.com's own
     /// tool can undo; the others say what is wrong with the file.
+    #[expect(clippy::many_single_char_names, reason = "the names of RFC 8017 §3.2")]
     pub fn from_ssh_com(text: &str) -> Result<Self, PrivateKeyError> {
         if text.len() > limits::PRIVATE_FILE_BYTES {
             return Err(PrivateKeyError::TooLarge);

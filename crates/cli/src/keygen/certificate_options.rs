@@ -30,7 +30,6 @@ pub fn parse(options: &[String], for_host: bool) -> Result<(Fields, Fields), Fai
             "clear" => {
                 permits.clear();
                 (no_touch, verify) = (false, false);
-                continue;
             }
             "touch-required" => no_touch = false,
             "no-touch-required" => no_touch = true,

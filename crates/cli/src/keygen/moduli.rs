@@ -139,15 +139,12 @@ fn test(choices: &Choices, candidate: Candidate) -> Result<Option<Candidate>, Fa
     if candidate.tests & tests::COMPOSITE != 0 || candidate.kind > kind::LAST {
         return Ok(None);
     }
-    let (p, q, size, known) = match candidate.kind {
-        kind::SOPHIE_GERMAIN => {
-            let p = table::double_and_one(&candidate.number);
-            (p, candidate.number, candidate.size.saturating_add(1), 0)
-        }
-        _ => {
-            let q = table::half(&candidate.number);
-            (candidate.number, q, candidate.size, candidate.generator)
-        }
+    let (p, q, size, known) = if candidate.kind == kind::SOPHIE_GERMAIN {
+        let p = table::double_and_one(&candidate.number);
+        (p, candidate.number, candidate.size.saturating_add(1), 0)
+    } else {
+        let q = table::half(&candidate.number);
+        (candidate.number, q, candidate.size, candidate.generator)
     };
     // What the line says and what the number is must agree.
     if table::bits(&p) != size.saturating_add(1) || !BITS.contains(&table::bits(&p)) {
@@ -287,7 +284,8 @@ mod test {
     fn the_sieve_marks_what_has_small_factors() {
         let start = 1_000_003u64.to_be_bytes();
         let composite = sieve(&start);
-        let small = |number: u64| [3, 5, 7, 11, 13, 17, 19, 23].iter().any(|p| number % p == 0);
+        let small =
+            |number: u64| [3, 5, 7, 11, 13, 17, 19, 23].iter().any(|p| number.is_multiple_of(*p));
         for (index, marked) in composite.iter().take(2000).enumerate() {
             let q = 1_000_003 + 2 * index as u64;
             assert!(*marked || !(small(q) || small(2 * q + 1)), "{q}");

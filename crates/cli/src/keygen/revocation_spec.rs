@@ -14,12 +14,14 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The CA, if it is one; nothing where nobody said.
-    fn ca(&self) -> Option<Option<PublicKey>> {
+    /// The CA, or nothing for every one.
+    fn ca(&self, by: &str) -> Result<Option<PublicKey>, String> {
         match self {
-            Self::Unknown => None,
-            Self::Any => Some(None),
-            Self::Of(ca) => Some(Some((**ca).clone())),
+            Self::Any => Ok(None),
+            Self::Of(ca) => Ok(Some((**ca).clone())),
+            Self::Unknown => {
+                Err(format!("revoking certificates by {by} requires specification of a CA key"))
+            }
         }
     }
 }
@@ -36,16 +38,14 @@ pub fn apply(krl: &mut Krl, scope: &Scope, line: &str) -> Result<(), String> {
         }
         _ => (String::new(), line),
     };
-    let needs_ca =
-        |by: &str| format!("revoking certificates by {by} requires specification of a CA key");
     match word.as_str() {
         "serial" => {
-            let ca = scope.ca().ok_or_else(|| needs_ca("serial number"))?;
+            let ca = scope.ca("serial number")?;
             let (first, last) = serials(rest)?;
             krl.revoke_serials(ca, first, last);
         }
         "id" => {
-            let ca = scope.ca().ok_or_else(|| needs_ca("key ID"))?;
+            let ca = scope.ca("key ID")?;
             krl.revoke_key_id(ca, rest);
         }
         "hash" => krl.revoke_fingerprint(rest).map_err(|why| why.to_string())?,

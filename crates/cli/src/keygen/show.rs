@@ -97,8 +97,7 @@ fn public_of(path: &Path, bytes: &[u8]) -> Result<(PublicKey, String), Failure> 
     if let Some(public) = keys::public_of_private_file(bytes).map_err(failed)? {
         let comment = beside(path)
             .filter(|(key, _)| key.plain() == public.plain())
-            .map(|(_, comment)| comment)
-            .unwrap_or_else(|| comment_inside(bytes));
+            .map_or_else(|| comment_inside(bytes), |(_, comment)| comment);
         return Ok((public, comment));
     }
     if let Some(found) = beside(path) {

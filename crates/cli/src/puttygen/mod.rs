@@ -39,7 +39,7 @@ pub fn main(words: &[OsString]) -> ExitCode {
     crate::sys::default_sigpipe();
     crate::messages::init();
     if words.is_empty() {
-        eprint!("{USAGE}Use \"puttygen --help\" for more detail.\n");
+        eprintln!("{USAGE}Use \"puttygen --help\" for more detail.");
         return ExitCode::SUCCESS;
     }
     let done = match options::read(words) {
@@ -183,8 +183,8 @@ fn load(options: &Options, path: &Path, output: Output) -> Result<Key, String> {
             let key =
                 PrivateKey::parse(&bytes, Some(passphrase.as_bytes())).map_err(
                     |why| match why {
-                        PrivateKeyError::WrongPassphrase => "wrong passphrase".to_owned(),
-                        other => other.to_string(),
+                        PrivateKeyError::WrongPassphrase => failed("wrong passphrase"),
+                        other => failed(&other.to_string()),
                     },
                 )?;
             Ok(Key::Private(Box::new(named(key)), passphrase))

@@ -155,8 +155,7 @@ pub fn read(words: &[OsString]) -> Result<Request, String> {
                 _ => options.take_long(long, &mut words)?,
             }
         } else {
-            let mut letters = text[1..].char_indices();
-            while let Some((at, letter)) = letters.next() {
+            for (at, letter) in text[1..].char_indices() {
                 if letter == 'V' {
                     return Ok(Request::Version);
                 }

@@ -39,8 +39,8 @@ impl Krl {
             put_section(&mut out, CERTIFICATES, &section);
         }
         put_strings(&mut out, EXPLICIT_KEY, self.keys.iter().map(Vec::as_slice));
-        put_strings(&mut out, FINGERPRINT_SHA1, self.sha1.iter().map(|hash| hash.as_slice()));
-        put_strings(&mut out, FINGERPRINT_SHA256, self.sha256.iter().map(|hash| hash.as_slice()));
+        put_strings(&mut out, FINGERPRINT_SHA1, self.sha1.iter().map(<[u8; 20]>::as_slice));
+        put_strings(&mut out, FINGERPRINT_SHA256, self.sha256.iter().map(<[u8; 32]>::as_slice));
         out
     }
 }
