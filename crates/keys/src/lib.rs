@@ -52,6 +52,7 @@ pub use certificate::{
 };
 pub use error::{Error, PrivateKeyError};
 pub use fingerprint::FingerprintHash;
+pub use openssh_key::is_file_cipher;
 pub use ppk::{PpkDerivation, PpkFlavour, PpkFormat};
 pub use private::{
     KeyKind, PrivateFileFormat, PrivateKey, comment_of_private_file, private_file_format,

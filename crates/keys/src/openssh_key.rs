@@ -46,6 +46,11 @@ static CIPHERS: &[Cipher] = &[
     cipher("chacha20-poly1305@openssh.com", 64, 0, 8, 16),
 ];
 
+/// Whether a key file can be encrypted with a cipher of this name: `ssh-keygen -Z`.
+pub fn is_file_cipher(name: &str) -> bool {
+    CIPHERS.iter().any(|cipher| cipher.name == name)
+}
+
 /// What can be read without a passphrase.
 pub(crate) struct Envelope<'a> {
     pub(crate) public: PublicKey,

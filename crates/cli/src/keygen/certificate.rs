@@ -115,8 +115,8 @@ fn signature_algorithm(options: &Options, ca: &PublicKey) -> Result<&'static str
             names.first().copied().ok_or_else(|| "the CA key cannot sign".into())
         }
         Some(wanted) => names.iter().copied().find(|name| name == wanted).ok_or_else(|| {
-            let label = ca.type_label();
-            format!("CA key type {label} doesn't match specified {wanted}").into()
+            let ca = ca.algorithm();
+            format!("CA key type {ca} doesn't match specified {wanted}").into()
         }),
     }
 }

@@ -24,7 +24,8 @@ pub fn passphrase(options: &Options) -> Result<ExitCode, Failure> {
         println!("Pass phrases do not match.  Try again.");
         return Ok(ExitCode::from(1));
     };
-    let text = save::private_text(options, &loaded.key, &new, Some(loaded.format))?;
+    let text = save::private_text(options, &loaded.key, &new, Some(loaded.format))
+        .map_err(|failure| save::failed(&path, failure))?;
     save::changed_private(&path, &text)?;
     println!("Your identification has been saved with the new passphrase.");
     Ok(ExitCode::SUCCESS)
@@ -67,7 +68,8 @@ pub fn comment(options: &Options) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let key = loaded.key.with_comment(&new);
-    let text = save::private_text(options, &key, &loaded.passphrase, Some(loaded.format))?;
+    let text = save::private_text(options, &key, &loaded.passphrase, Some(loaded.format))
+        .map_err(|failure| save::failed(&path, failure))?;
     save::changed_private(&path, &text)?;
     save::public(&public_path(&path), key.public(), &new)?;
     if new.is_empty() {

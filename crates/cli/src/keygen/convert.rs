@@ -18,7 +18,8 @@ const COMMENT_BYTES_MAX: usize = 60;
 /// `-e`: prints the public half in another format.
 pub fn export(options: &Options) -> Result<ExitCode, Failure> {
     let path = options.file_or_ask("Enter file in which the key is")?;
-    fs::metadata(&path).map_err(|source| format!("{}: {}", path.display(), reason(&source)))?;
+    fs::metadata(&path)
+        .map_err(|source| format!("ssh-keygen: {}: {}", path.display(), reason(&source)))?;
     let key = match load::public(&path) {
         Ok((key, _)) => key,
         Err(_) => load::private(options, &path)?.key.public().clone(),

@@ -51,7 +51,8 @@ pub fn run(options: &Options) -> Result<ExitCode, Failure> {
         Some(passphrase) => passphrase.clone(),
         None => ask_for_passphrase(&path)?,
     };
-    let text = save::private_text(options, &key, &passphrase, None)?;
+    let text = save::private_text(options, &key, &passphrase, None)
+        .map_err(|failure| save::failed(&path, failure))?;
     save::new_private(&path, &text).map_err(|source| {
         eprintln!("Saving key \"{}\" failed: {}", path.display(), crate::text::reason(&source));
         Failure::Code(1)

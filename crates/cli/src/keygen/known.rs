@@ -90,6 +90,7 @@ fn note(entry: &Entry) -> &'static str {
 /// `-R HOST`: forgets a host.
 pub fn remove(options: &Options, host: &str) -> Result<ExitCode, Failure> {
     let (path, text) = read(options)?;
+    check_whole(&path, &text)?;
     let edit = known_hosts::remove_host(&text, &HostName::from_text(host));
     if edit.lines.is_empty() {
         eprintln!("Host {} not found in {}", clean::visible(host), path.display());
@@ -100,7 +101,6 @@ pub fn remove(options: &Options, host: &str) -> Result<ExitCode, Failure> {
             println!("# Host {} found: line {line}", clean::visible(host));
         }
     }
-    check_whole(&path, &text)?;
     save(&path, &text, &edit)?;
     Ok(ExitCode::SUCCESS)
 }

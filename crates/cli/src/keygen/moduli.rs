@@ -72,7 +72,7 @@ impl Choices {
 
 fn output(options: &Options) -> Result<(PathBuf, Box<dyn Write>), Failure> {
     let [path] = options.files.as_slice() else {
-        return Err(Failure::Usage(Some("-M needs one output file".to_owned())));
+        return Err("No output file specified".into());
     };
     let path = PathBuf::from(path);
     if is_stdin(&path) {

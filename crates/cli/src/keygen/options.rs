@@ -165,7 +165,7 @@ impl Options {
             .map_err(|_| "the command line is not valid UTF-8")?;
         match letter {
             'A' => self.all_host_keys = true,
-            'a' => self.rounds = Some(number(&value, "Invalid number", 1, 1 << 16)?),
+            'a' => self.rounds = Some(number(&value, "Invalid number:", 1, 1 << 16)?),
             'B' => self.bubble_babble = true,
             'b' => self.bits = Some(number(&value, "Bits has bad value", 1, 1 << 20)?),
             'C' => self.comment = Some(value),
@@ -209,7 +209,12 @@ impl Options {
             'v' => self.verbose = self.verbose.saturating_add(1),
             'Y' => self.signature_verb = Some(value),
             'y' => self.public_of = true,
-            'Z' => self.cipher = Some(value),
+            'Z' => {
+                if !keys::is_file_cipher(&value) {
+                    return Err(format!("Invalid OpenSSH-format cipher '{value}'").into());
+                }
+                self.cipher = Some(value);
+            }
             'z' => {
                 let digits = value.strip_prefix('+').unwrap_or(&value);
                 self.serial_counts_up = digits.len() < value.len();
@@ -240,7 +245,7 @@ impl Options {
         let default = default_key_file("ed25519")?;
         let answer = prompt::plain_line(&format!("{question} ({}): ", default.display()));
         match answer {
-            None => Err("No key file was given.".into()),
+            None => Err(Failure::Code(1)),
             Some(answer) if answer.is_empty() => Ok(default),
             Some(answer) => Ok(crate::ssh::paths::expand_tilde(&answer)),
         }

@@ -138,5 +138,4 @@ fn print(krl: &Krl) {
             println!("id: {}", visible(key_id));
         }
     }
-    println!();
 }

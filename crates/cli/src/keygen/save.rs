@@ -75,6 +75,17 @@ pub fn private_text(
     .map_err(failed)
 }
 
+/// Says that a key was not saved.
+pub fn failed(path: &Path, failure: Failure) -> Failure {
+    match failure {
+        Failure::Fatal(why) => {
+            eprintln!("Saving key \"{}\" failed: {why}", path.display());
+            Failure::Code(1)
+        }
+        other => other,
+    }
+}
+
 fn is_short(secret: Option<&[u8]>) -> bool {
     secret.is_some_and(|secret| secret.len() < PEM_PASSPHRASE_MIN)
 }

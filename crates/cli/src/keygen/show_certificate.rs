@@ -26,7 +26,7 @@ const WITHOUT_VALUE: &[&str] = &[
 pub fn run(options: &Options) -> Result<ExitCode, Failure> {
     let path = options.file_or_ask("Enter file in which the key is")?;
     let bytes = load::bytes(&path, KEYS_FILE_BYTES_MAX)
-        .map_err(|why| format!("{}: {why}", path.display()))?;
+        .map_err(|why| format!("ssh-keygen: {}: {why}", path.display()))?;
     let shown = if is_stdin(&path) { "(stdin)".to_owned() } else { path.display().to_string() };
     let text = String::from_utf8_lossy(&bytes);
     let mut found = false;

@@ -19,7 +19,8 @@ const LINE_BYTES: usize = 1024;
 pub enum Place {
     /// The controlling terminal only (then askpass).
     Terminal,
-    /// Standard input will do when it is a terminal (then askpass): `ssh-keygen`.
+    /// Askpass if standard input is no terminal, else the terminal, and where there is neither
+    /// whatever comes on standard input, so that scripts can answer: `ssh-keygen`.
     StandardInput,
 }
 
@@ -69,19 +70,37 @@ pub fn confirm(question: &str, fingerprint: Option<&str>) -> bool {
 
 fn ask(question: &str, echo: bool, place: Place) -> Option<Zeroizing<String>> {
     let policy = askpass::policy();
-    let terminal = if policy.required { None } else { open_terminal(place) };
-    match terminal {
-        Some(terminal) => ask_on(&terminal, question, echo).ok().flatten(),
-        None if policy.allowed => askpass::ask(question, None),
-        None => None,
+    let prefers_askpass =
+        policy.required || policy.allowed && place == Place::StandardInput && !stdin_is_terminal();
+    if prefers_askpass {
+        return askpass::ask(question, None);
+    }
+    match (open_terminal(), place) {
+        (Some(terminal), _) => ask_on(&terminal, question, echo).ok().flatten(),
+        (None, _) if policy.allowed => askpass::ask(question, None),
+        (None, Place::StandardInput) => Some(answer_of_script(question)),
+        (None, Place::Terminal) => None,
     }
 }
 
-fn open_terminal(place: Place) -> Option<File> {
-    if place == Place::StandardInput && !io::stdin().is_terminal() {
+fn stdin_is_terminal() -> bool {
+    let is_terminal = io::stdin().is_terminal();
+    if !is_terminal {
         debug!("read_passphrase: stdin is not a tty");
-        return None;
     }
+    is_terminal
+}
+
+/// The next line of standard input; empty at its end.
+fn answer_of_script(question: &str) -> Zeroizing<String> {
+    eprint!("{}", super::clean::visible_lines(question));
+    let mut line = Zeroizing::new(String::with_capacity(LINE_BYTES));
+    // What cannot be read is no answer.
+    let _ = io::stdin().read_line(&mut line);
+    Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn open_terminal() -> Option<File> {
     match File::options().read(true).write(true).open("/dev/tty") {
         Ok(terminal) => Some(terminal),
         Err(source) => {

@@ -56,6 +56,28 @@ fn a_comment_is_changed_by_answering() {
 }
 
 #[test]
+fn scripts_answer_on_standard_input() {
+    let folder = Folder::new();
+    let detached = |words: &str, input: &str| {
+        // A session of its own has no terminal to ask on.
+        let program = env!("CARGO_BIN_EXE_keyway");
+        let line = format!("exec setsid --wait {program} ssh-keygen {words}");
+        folder.run("sh", &["-c", &line], input)
+    };
+    let made = detached("-t ed25519 -f k", "secret\nsecret\n");
+    assert!(made.success(), "{made}");
+    folder.line("ssh-keygen", "-y -P secret -f k");
+    assert!(detached("-y -f k", "secret\n").success());
+    let made = detached("-q -t ed25519 -f plain", "");
+    assert!(made.success(), "{made}");
+    folder.good("ssh-keygen", &["-y", "-P", "", "-f", "plain"]);
+    let kept = detached("-q -t ed25519 -N '' -f k", "n\n");
+    assert_eq!(kept.code(), Some(1));
+    assert!(kept.text().contains("Overwrite (y/n)? "), "{kept}");
+    assert!(detached("-q -t ed25519 -N '' -f k", "y\n").success());
+}
+
+#[test]
 fn control_c_leaves_nothing() {
     let folder = Folder::new();
     let mut command = keyway("ssh-keygen");

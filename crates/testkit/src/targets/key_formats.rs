@@ -2,7 +2,7 @@
 
 use keys::agent::{self, Request, Response};
 use keys::{
-    CertificateKind, FingerprintHash, KeyKind, PrivateKey, PublicKey, VerifyOptions,
+    CertificateKind, FingerprintHash, KeyKind, PpkFormat, PrivateKey, PublicKey, VerifyOptions,
     public_of_private_file,
 };
 use wire::Reader;
@@ -57,6 +57,10 @@ pub fn private_key(data: &[u8]) {
 /// Whether decrypting would take long: a file may ask for minutes, and a
 /// person who waits for it is right to, but not a fuzzer.
 fn asks_for_work(text: &[u8]) -> bool {
+    // PuTTY's derivation; a file that was changed may ask for gigabytes.
+    if text.windows(7).any(|window| window == b"Argon2-") {
+        return true;
+    }
     let mut bits = 0u32;
     let mut count = 0;
     let mut bytes = Vec::new();
@@ -159,6 +163,10 @@ pub fn private_key_seeds() -> Vec<Vec<u8>> {
         && let Ok(text) = key.to_openssh(Some(b"secret"), 1)
     {
         seeds.push(text.as_bytes().to_vec());
+        for format in [PpkFormat::V2, PpkFormat::default()] {
+            seeds.extend(key.to_ppk(None, format).map(|text| text.as_bytes().to_vec()));
+        }
+        seeds.extend(key.to_pkcs8(None).ok().flatten().map(|text| text.as_bytes().to_vec()));
     }
     seeds
 }

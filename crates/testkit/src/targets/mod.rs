@@ -10,6 +10,7 @@ mod engine;
 mod key_formats;
 mod rogue;
 mod text_files;
+mod trust_files;
 mod wire_types;
 
 /// One thing to fuzz.
@@ -51,6 +52,17 @@ pub static TARGETS: &[Target] = &[
         run: text_files::authorized_keys,
         seeds: text_files::authorized_keys_seeds,
     },
+    Target {
+        name: "signature_file",
+        run: trust_files::signature,
+        seeds: trust_files::signature_seeds,
+    },
+    Target {
+        name: "allowed_signers",
+        run: trust_files::signers,
+        seeds: trust_files::signers_seeds,
+    },
+    Target { name: "revoked_keys", run: trust_files::revoked, seeds: trust_files::revoked_seeds },
     Target { name: "ssh_config", run: configuration::client, seeds: configuration::client_seeds },
     Target { name: "sshd_config", run: configuration::server, seeds: configuration::server_seeds },
     Target { name: "server_clear", run: engine::server_clear, seeds: engine::server_clear_seeds },
