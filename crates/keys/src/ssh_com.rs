@@ -64,3 +64,55 @@ impl PrivateKey {
         Ok(Self::from_secret(secret, String::new())?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crypto::sign::{PublicParts, SecretParts};
+    use wire::Writer;
+
+    use super::*;
+    use crate::KeyKind;
+    use crate::pem::put_lines;
+
+    fn file(cipher: &str, kind: &str) -> (PrivateKey, String) {
+        let key = PrivateKey::generate(KeyKind::Rsa, Some(1024), "").unwrap();
+        let pem = key.to_pem(None).unwrap().unwrap();
+        let secret = crate::pkcs::parse(&crate::pem::Pem::parse(&pem).unwrap(), None).unwrap();
+        let (PublicParts::Rsa { n, e }, Ok(SecretParts::Rsa { d, iqmp, p, q })) =
+            (secret.public(), secret.parts())
+        else {
+            unreachable!()
+        };
+        let mut body = Vec::new();
+        for length in [MAGIC, 0] {
+            body.put_u32(length);
+        }
+        body.put_string(kind.as_bytes());
+        body.put_string(cipher.as_bytes());
+        body.put_u32(0);
+        body.put_u32(0);
+        for number in [e.as_slice(), &d, &n, &iqmp, &q, &p] {
+            body.put_u32(wire::Mpint::from_magnitude(number).bits() as u32);
+            body.put_bytes(number);
+        }
+        let mut text = format!("{BEGIN}\nSubject: me\nComment: \"a \\\nb\"\n");
+        put_lines(&mut text, &base64::encode(&body), 70);
+        text.push_str("---- END SSH2 ENCRYPTED PRIVATE KEY ----\n");
+        (key, text)
+    }
+
+    #[test]
+    fn files_that_are_not_encrypted() {
+        let kind = "if-modn{sign{rsa-pkcs1-sha1},encrypt{rsa-pkcs1v2-oaep}}";
+        let (key, text) = file("none", kind);
+        for text in [text.clone(), text.replace('\n', "\r"), text.replace('\n', "\r\n")] {
+            let read = PrivateKey::from_ssh_com(&text).unwrap();
+            assert_eq!(read.public(), key.public());
+        }
+        assert!(PrivateKey::from_ssh_com(&text[..text.len() / 2]).is_err());
+        let encrypted = PrivateKey::from_ssh_com(&file("3des-cbc", kind).1);
+        assert!(matches!(encrypted, Err(PrivateKeyError::UnknownCipher(_))));
+        let dsa = PrivateKey::from_ssh_com(&file("none", "dl-modp{sign{dsa-nist-sha1}}").1);
+        assert!(matches!(dsa, Err(PrivateKeyError::Key(Error::Dsa))));
+    }
+}
