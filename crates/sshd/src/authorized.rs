@@ -252,9 +252,13 @@ pub fn check_chroot(path: &Path) -> Result<(), String> {
         let status = rustix::fs::stat(part)
             .map_err(|error| format!("stat(\"{}\"): {}", part.display(), io::Error::from(error)))?;
         if status.st_uid != 0 || status.st_mode & 0o022 != 0 {
-            let kind = if part == path { "" } else { "component " };
-            let part = part.display();
-            return Err(format!("bad ownership or modes for chroot directory {kind}\"{part}\""));
+            let text = "bad ownership or modes for chroot directory";
+            let shown = part.display();
+            return Err(match shown.to_string().as_str() {
+                _ if part == path => format!("{text} \"{shown}\""),
+                "/" => format!("{text} component \"/\""),
+                shown => format!("{text} component \"{shown}/\""),
+            });
         }
         if FileType::from_raw_mode(status.st_mode) != FileType::Directory {
             return Err(format!("chroot path \"{}\" is not a directory", part.display()));
@@ -391,7 +395,7 @@ mod tests {
         assert!(check_chroot(Path::new("etc")).is_err());
         assert_eq!(
             check_chroot(Path::new("/tmp/x")).unwrap_err(),
-            "bad ownership or modes for chroot directory component \"/tmp\""
+            "bad ownership or modes for chroot directory component \"/tmp/\""
         );
     }
 }

@@ -45,6 +45,16 @@ impl LoginOptions {
         }
     }
 
+    /// The same without anything that leads out of the session.
+    pub(crate) fn without_forwarding(self) -> Self {
+        LoginOptions {
+            agent_forwarding: false,
+            port_forwarding: false,
+            x11_forwarding: false,
+            ..self
+        }
+    }
+
     /// What both this and `other` allow.
     pub(crate) fn restrict(&mut self, other: LoginOptions) {
         // A second key with another command cannot free the session of the first one's.

@@ -177,7 +177,7 @@ impl Setup {
             }
         }
         let settings = config.settings.clone();
-        let keys = load_host_keys(&settings)?;
+        let keys = load_host_keys(&settings, true)?;
         let sealed = Sealed {
             config_file: self.config_file.clone(),
             options: self.flags.options.clone(),
@@ -202,7 +202,8 @@ impl Setup {
     }
 }
 
-fn load_host_keys(settings: &ServerSettings) -> Result<HostKeys, String> {
+/// The host keys; `may_make` says whether the usual ones are made when there are none.
+fn load_host_keys(settings: &ServerSettings, may_make: bool) -> Result<HostKeys, String> {
     let named = settings.host_keys.iter().any(config::Setting::is_set);
     let paths = |list: &[config::Setting<PathBuf>]| -> Vec<PathBuf> {
         list.iter().map(|setting| setting.value.clone()).collect()
@@ -210,7 +211,7 @@ fn load_host_keys(settings: &ServerSettings) -> Result<HostKeys, String> {
     let mut configured = Vec::new();
     if named {
         configured = paths(&settings.host_keys);
-    } else if rustix::process::geteuid().is_root() {
+    } else if may_make && rustix::process::geteuid().is_root() {
         for line in host_keys::make_missing() {
             log::info!("{line}");
         }
@@ -336,7 +337,7 @@ fn test(flags: Flags) -> i32 {
             complain(&note.message);
         }
         if setup.flags.task != Task::DumpUnchecked {
-            load_host_keys(&config.settings)?;
+            load_host_keys(&config.settings, false)?;
         }
         if setup.flags.task == Task::Test {
             return Ok(None);

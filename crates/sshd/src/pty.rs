@@ -2,7 +2,7 @@
 
 use crate::accounts;
 use net::terminal_modes;
-use rustix::fs::{Gid, Mode, Uid};
+use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::pty::OpenptFlags;
 use rustix::termios::{OptionalActions, Winsize};
 use std::fs::File;
@@ -40,7 +40,20 @@ impl Pty {
     /// When there is no more, or no `/dev/pts`.
     pub fn open() -> io::Result<Self> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let master = rustix::pty::openpt(flags)?;
+        Self::of_master(rustix::pty::openpt(flags)?)
+    }
+
+    /// Opens a new pseudo-terminal by a directory `/dev` that was opened earlier, for a process that cannot see it
+    /// any more. Its path is that of the system, which means nothing to who is locked in.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in(devices: impl AsFd) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        Self::of_master(rustix::fs::openat(devices, c"ptmx", flags, Mode::empty())?)
+    }
+
+    fn of_master(master: OwnedFd) -> io::Result<Self> {
         rustix::pty::grantpt(&master)?;
         rustix::pty::unlockpt(&master)?;
         let name = rustix::pty::ptsname(&master, Vec::new())?;

@@ -394,6 +394,10 @@ record! {
         print_motd: bool,
         /// What to say about the last login, if anything.
         last_login: String,
+        /// Whether `/etc/nologin` is looked for.
+        check_nologin: bool,
+        /// What it said at the login, which a session in a root directory of its own cannot see.
+        nologin: Option<Bytes>,
         /// The password is to be changed before anything else is run.
         must_change_password: bool,
         /// Messages of the account and its password, shown at an interactive login.

@@ -10,10 +10,11 @@ mod forward;
 mod run;
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::accounts::Account;
@@ -49,11 +50,13 @@ pub(crate) fn main() -> i32 {
         return exit::FAILED;
     };
     crate::program::start_session_logging(&start);
+    // In a root directory of its own there may be none.
+    let devices = start.chroot.as_ref().and_then(|_| open_devices().ok());
     if let Err(error) = become_user(&start) {
         log::error!("cannot become {}: {error}", start.user);
         return exit::FAILED;
     }
-    let session = Session::new(start, gate, monitor);
+    let session = Session { devices, ..Session::new(start, gate, monitor) };
     match session.serve() {
         Ok(()) => exit::FINE,
         Err(error) => {
@@ -61,6 +64,12 @@ pub(crate) fn main() -> i32 {
             exit::FAILED
         }
     }
+}
+
+/// `/dev`, to open terminals by. Neither listed by it nor passed on to what runs.
+fn open_devices() -> std::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(c"/dev", flags, Mode::empty())?)
 }
 
 fn become_user(start: &SessionStart) -> std::io::Result<()> {
@@ -84,6 +93,8 @@ struct Session {
     account: Account,
     gate: Arc<Channel>,
     monitor: Channel,
+    /// `/dev` from before `chroot`.
+    devices: Option<OwnedFd>,
     slots: BTreeMap<u32, Slot>,
     agent: Option<AgentSocket>,
     forwards: Forwards,
@@ -115,6 +126,7 @@ impl Session {
             account,
             gate: Arc::new(gate),
             monitor,
+            devices: None,
             slots: BTreeMap::new(),
             agent: None,
             forwards: Forwards::default(),
@@ -301,7 +313,11 @@ impl Session {
         else {
             return false;
         };
-        let opened = pty::Pty::open().and_then(|terminal| {
+        let opened = match &self.devices {
+            Some(devices) => pty::Pty::open_in(devices),
+            None => pty::Pty::open(),
+        };
+        let opened = opened.and_then(|terminal| {
             terminal.give_to(self.account.uid, self.account.gid)?;
             Ok(terminal)
         });

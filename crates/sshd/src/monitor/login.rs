@@ -44,6 +44,7 @@ impl Monitor {
         };
         let Authentication { account, settings, options, interactive, .. } = auth;
         let must_change = options.must_change_password || interactive.must_change_password();
+        let options = if must_change { options.without_forwarding() } else { options };
         let mut transaction = interactive.into_transaction();
         let mut start = self.session_start(&account, &settings, options)?;
         start.must_change_password = must_change;
@@ -107,6 +108,11 @@ impl Monitor {
         options: LoginOptions,
     ) -> Result<SessionStart, Error> {
         let groups = account.groups()?;
+        let administrator_command = settings
+            .force_command
+            .value
+            .as_ref()
+            .filter(|command| !command.eq_ignore_ascii_case("none"));
         let forwarding = !settings.disable_forwarding.value && options.port_forwarding;
         let tcp = settings.allow_tcp_forwarding.value;
         let local = matches!(tcp, AllowForwarding::Yes | AllowForwarding::Local);
@@ -146,12 +152,7 @@ impl Monitor {
             accept_env: settings.accept_env.iter().map(|name| name.value.clone()).collect(),
             set_env: settings.set_env.iter().map(|variable| variable.value.clone()).collect(),
             // The administrator's command goes before the key's.
-            force_command: settings
-                .force_command
-                .value
-                .clone()
-                .filter(|command| !command.eq_ignore_ascii_case("none"))
-                .or(options.force_command),
+            force_command: administrator_command.cloned().or(options.force_command),
             subsystems: settings
                 .subsystems
                 .iter()
@@ -163,7 +164,10 @@ impl Monitor {
             permit_agent_forwarding: settings.allow_agent_forwarding.value
                 && !settings.disable_forwarding.value
                 && options.agent_forwarding,
-            permit_user_rc: settings.permit_user_rc.value && options.user_rc,
+            // The administrator's command has no company; a key's may have.
+            permit_user_rc: settings.permit_user_rc.value
+                && options.user_rc
+                && administrator_command.is_none(),
             permit_local_forwarding: forwarding && local,
             permit_remote_forwarding: forwarding && remote,
             permit_stream_local: forwarding
@@ -181,6 +185,12 @@ impl Monitor {
             },
             print_motd: settings.print_motd.value,
             last_login: last_login(settings, account),
+            // With PAM it is for a module of its to say so.
+            check_nologin: !settings.use_pam.value,
+            nologin: (!settings.use_pam.value)
+                .then(|| environment::nologin(account))
+                .flatten()
+                .map(Bytes),
             must_change_password: false,
             login_messages: String::new(),
         })

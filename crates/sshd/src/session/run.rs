@@ -301,7 +301,7 @@ impl Session {
         plan: &Plan,
         [input, output, errors]: [OwnedFd; 3],
     ) -> io::Result<Option<u32>> {
-        if let Some(text) = environment::nologin(&self.account) {
+        if let Some(text) = self.nologin() {
             let text = String::from_utf8_lossy(&text).into_owned();
             write_all(&errors, text.as_bytes());
             let line = format!("User {} not allowed because /etc/nologin exists", self.start.user);
@@ -395,6 +395,16 @@ impl Session {
             let _ = self.monitor.send(&SessionNews::TerminalOpened { line, process }, &[]);
         }
         Ok(None)
+    }
+
+    fn nologin(&self) -> Option<Vec<u8>> {
+        if !self.start.check_nologin {
+            return None;
+        }
+        match &self.start.chroot {
+            Some(_) => self.start.nologin.as_ref().map(|text| text.0.clone()),
+            None => environment::nologin(&self.account),
+        }
     }
 
     fn home(&self) -> Option<&Path> {

@@ -7,9 +7,13 @@
 
 mod support;
 
+mod accounts;
 mod authentication;
 mod forwarding;
+mod greeting;
+mod private;
 mod processes;
+mod services;
 mod sessions;
 
 use std::ffi::OsString;
@@ -27,11 +31,22 @@ fn main() -> ExitCode {
         println!("no /usr/bin/ssh here: nothing is tested");
         return ExitCode::SUCCESS;
     }
+    if let Some(code) = private::enter(&args) {
+        return ExitCode::from(u8::try_from(code).unwrap_or(1));
+    }
     let chosen: Vec<String> =
         args.into_iter().skip(1).filter_map(|a| a.into_string().ok()).collect();
     let chosen: Vec<&String> = chosen.iter().filter(|word| !word.starts_with('-')).collect();
     let mut failed = Vec::new();
-    let groups = [sessions::TESTS, authentication::TESTS, forwarding::TESTS, processes::TESTS];
+    let groups = [
+        sessions::TESTS,
+        authentication::TESTS,
+        forwarding::TESTS,
+        processes::TESTS,
+        services::TESTS,
+        greeting::TESTS,
+        accounts::TESTS,
+    ];
     for (name, test) in groups.into_iter().flatten() {
         if !chosen.is_empty() && !chosen.iter().any(|word| name.contains(word.as_str())) {
             continue;

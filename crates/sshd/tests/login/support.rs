@@ -137,6 +137,11 @@ impl Server {
         all.extend(arguments);
         let mut command = folder.sshd(&all);
         command.envs(environment.iter().copied()).stdin(Stdio::null());
+        Server::start_as(folder, command)
+    }
+
+    /// Starts a server by a command of the caller's, which logs to the folder's log.
+    pub fn start_as(folder: Folder, mut command: Command) -> Server {
         let process = command.spawn().unwrap();
         let server = Server { folder, process };
         server.folder.wait_for("Server listening on");
@@ -208,6 +213,62 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// A program that is talked to: what it writes is waited for, and answered.
+pub struct Talk {
+    child: Child,
+    seen: std::sync::Arc<std::sync::Mutex<Vec<u8>>>,
+}
+
+impl Talk {
+    pub fn start(mut command: Command) -> Talk {
+        use std::io::Read;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let mut output = child.stdout.take().unwrap();
+        let into = std::sync::Arc::clone(&seen);
+        std::thread::spawn(move || {
+            let mut room = [0; 4096];
+            while let Ok(count @ 1..) = output.read(&mut room) {
+                into.lock().unwrap().extend_from_slice(&room[..count]);
+            }
+        });
+        Talk { child, seen }
+    }
+
+    pub fn seen(&self) -> String {
+        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
+    }
+
+    pub fn wait_for(&self, words: &str) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !self.seen().contains(words) {
+            assert!(Instant::now() < until, "{words:?} was not written:\n{}", self.seen());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn say(&mut self, text: &str) {
+        use std::io::Write;
+        // A program that asks for a password throws away what was typed before it was ready.
+        std::thread::sleep(Duration::from_millis(100));
+        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The exit status and all that was written.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        std::thread::sleep(Duration::from_millis(100));
+        (code, self.seen())
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -290,24 +351,67 @@ impl SystemUser {
         Some(user)
     }
 
+    /// Lets the folder's key in as this user, and returns the target to log in to.
+    pub fn admit(&self, folder: &Folder) -> String {
+        // The list of keys is read with the rights of whom it is for.
+        use std::os::unix::fs::PermissionsExt;
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path("."), open).unwrap();
+        format!("{}@127.0.0.1", self.name)
+    }
+
+    /// A file of the user's own, by its path below the home directory.
+    pub fn write(&self, name: &str, text: &str) {
+        let path = Path::new("/home").join(&self.name).join(name);
+        let own = |path: &Path| {
+            let owner = format!("{0}:{0}", self.name);
+            assert!(Command::new("chown").arg(owner).arg(path).status().unwrap().success());
+        };
+        let above = path.parent().unwrap();
+        std::fs::create_dir_all(above).unwrap();
+        own(above);
+        std::fs::write(&path, text).unwrap();
+        own(&path);
+    }
+
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(Path::new("/home").join(&self.name).join(name)).unwrap();
+    }
+
     /// A login by password, typed by a program.
     pub fn login(&self, folder: &Folder, method: &str, password: &str, command: &str) -> Outcome {
+        outcome(self.by_password(folder, method, password, &[], command))
+    }
+
+    /// The client of such a login; a shell when there is no command.
+    pub fn by_password(
+        &self,
+        folder: &Folder,
+        method: &str,
+        password: &str,
+        options: &[&str],
+        command: &str,
+    ) -> Command {
         let asker = folder.path("asker");
         std::fs::write(&asker, format!("#!/bin/sh\necho '{password}'\n")).unwrap();
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&asker, std::fs::Permissions::from_mode(0o700)).unwrap();
         let target = format!("{}@127.0.0.1", self.name);
         let preferred = format!("PreferredAuthentications={method}");
-        let mut ssh =
-            folder.ssh(&["-o", "NumberOfPasswordPrompts=1", "-o", &preferred, &target, command]);
+        let mut arguments = vec!["-o", "NumberOfPasswordPrompts=1", "-o", &preferred];
+        arguments.extend(options);
+        arguments.push(&target);
+        if !command.is_empty() {
+            arguments.push(command);
+        }
+        let ssh = folder.ssh(&arguments);
         // The first of two values counts.
         let arguments: Vec<_> = ssh.get_args().map(ToOwned::to_owned).collect();
         let mut again = Command::new("setsid");
         again.args(["ssh", "-o", "BatchMode=no"]).args(arguments);
         again.current_dir(folder.path(".")).stdin(Stdio::null());
         again.envs([("SSH_ASKPASS_REQUIRE", "force")]).env("SSH_ASKPASS", asker);
-        ssh = again;
-        outcome(ssh)
+        again
     }
 }
 
