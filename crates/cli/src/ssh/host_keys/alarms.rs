@@ -1,8 +1,8 @@
 //! A key that is not the one it should be.
 
 use config::{StrictHostKeyChecking, YesNoAsk};
-use keys::PublicKey;
 use keys::known_hosts::Entry;
+use keys::{PublicKey, krl};
 
 use super::{Decision, HostKeys, type_label};
 use crate::files;
@@ -12,39 +12,24 @@ use crate::text::reason;
 /// Largest file of revoked keys that is read.
 const REVOKED_BYTES_MAX: u64 = 64 << 20;
 
-/// What the binary form of a revocation list begins with.
-const KRL_MAGIC: &[u8] = b"SSHKRL\n\0";
-
 impl HostKeys {
     /// Whether `RevokedHostKeys` forbids the key. A list that cannot be read forbids every key.
     pub(super) fn is_revoked_by_file(&self, key: &PublicKey) -> bool {
-        let plain = key.plain();
-        let ca = key.certificate().map(|certificate| &certificate.signature_key);
         self.config.revoked_host_keys.iter().any(|path| {
             let (label, shown) = (type_label(key), path.display());
             let fingerprint = key.fingerprint(self.hash());
-            let bytes = match files::read_limited(path, REVOKED_BYTES_MAX) {
-                Ok(bytes) if !bytes.starts_with(KRL_MAGIC) => bytes,
-                Ok(_) => {
-                    error!("{shown}: binary revocation lists are not in this version of Keyway");
-                    return true;
-                }
-                Err(source) => {
-                    error!(
-                        "Error checking host key {label} {fingerprint} in revoked keys file \
-                         {shown}: {}",
-                        reason(&source)
-                    );
-                    return true;
-                }
-            };
-            let text = String::from_utf8_lossy(&bytes);
-            let mut listed = text.lines().filter_map(|line| PublicKey::from_line(line).ok());
-            let is_revoked = listed.any(|(one, _)| one == plain || Some(&one) == ca);
-            if is_revoked {
-                error!("Host key {label} {fingerprint} revoked by file {shown}");
+            let judged = files::read_limited(path, REVOKED_BYTES_MAX)
+                .map_err(|source| reason(&source))
+                .and_then(|file| krl::file_revokes(&file, key).map_err(|why| why.to_string()));
+            match judged {
+                Ok(false) => return false,
+                Ok(true) => error!("Host key {label} {fingerprint} revoked by file {shown}"),
+                Err(why) => error!(
+                    "Error checking host key {label} {fingerprint} in revoked keys file {shown}: \
+                     {why}"
+                ),
             }
-            is_revoked
+            true
         })
     }
 
