@@ -16,7 +16,7 @@ const STALLS: u8 = 3;
 ///
 /// A window that is too small for its link shows by stalls: all that the
 /// remote knew it may send has come, and then nothing comes until our adjust
-/// has travelled there and the next byte back. The window doubles while such
+/// has travelled there and the next byte back. The window grows while such
 /// stalls take up more than an eighth of the time, and while it is not far
 /// beyond bandwidth x delay: on a short link stalls are the scheduler's, and
 /// a larger window would only be buffered by the remote.
@@ -97,12 +97,11 @@ impl LocalWindow {
         }
         let mut add = self.consumed;
         self.consumed = 0;
-        if self.must_grow(add, now, round_trip) {
-            let larger = self.size.saturating_mul(2).min(limits::WINDOW_CAP_BYTES);
-            if u64::from(larger - self.size) <= spare {
-                add += larger - self.size;
-                self.size = larger;
-            }
+        let factor = self.growth(add, now, round_trip);
+        let larger = self.size.saturating_mul(factor).min(limits::WINDOW_CAP_BYTES);
+        if larger > self.size && u64::from(larger - self.size) <= spare {
+            add += larger - self.size;
+            self.size = larger;
         }
         // Only what the remote surely knew of can be seen to run out.
         if self.before_adjust.is_none() && self.left > 0 {
@@ -114,7 +113,8 @@ impl LocalWindow {
         Some(add)
     }
 
-    fn must_grow(&mut self, bytes: u32, now: Instant, round_trip: Option<Duration>) -> bool {
+    /// How many times as large the window is to be.
+    fn growth(&mut self, bytes: u32, now: Instant, round_trip: Option<Duration>) -> u32 {
         let stalled = std::mem::take(&mut self.stalled);
         let judged = self.last_judged.replace(now);
         let elapsed = judged.map_or(Duration::MAX, |last| now.saturating_duration_since(last));
@@ -125,10 +125,18 @@ impl LocalWindow {
         }
         // A period is half a window, so on a link that it limits the rate
         // x delay is half of it; twice that is margin.
-        let Some(round_trip) = round_trip else { return false };
+        let Some(round_trip) = round_trip else { return 1 };
         let rate = f64::from(bytes) / elapsed.as_secs_f64().max(1e-6);
         let useful = 4.0 * rate * round_trip.as_secs_f64();
-        !self.fixed && self.stalls >= STALLS && f64::from(self.size) <= useful
+        if self.fixed || self.stalls < STALLS || f64::from(self.size) > useful {
+            return 1;
+        }
+        // The busy part of the period says how much more would fit into it.
+        match elapsed.saturating_sub(stalled) {
+            busy if busy <= elapsed / 8 => 8,
+            busy if busy <= elapsed / 4 => 4,
+            _ => 2,
+        }
     }
 }
 
@@ -196,12 +204,12 @@ mod tests {
             assert_eq!(window.consumed(half, now, trip, u64::MAX), Some(half as u32));
         }
         // A long one: all of it comes at once, then nothing for a round trip.
-        for expected in [half, half, 3 * half] {
+        for expected in [half, half, 15 * half] {
             window.received(half, now).unwrap();
             assert_eq!(window.consumed(half, now, trip, u64::MAX), Some(expected as u32));
             now += Duration::from_millis(100);
         }
-        assert_eq!(window.size(), limits::WINDOW_START_BYTES * 2);
+        assert_eq!(window.size(), limits::WINDOW_START_BYTES * 8);
     }
 
     #[test]
