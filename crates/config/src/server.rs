@@ -54,7 +54,7 @@ keywords! {
     client_alive_count_max: Setting<u32> = One<Count>, 3u32;
     "RequiredRSASize" Anywhere Built "the shortest RSA key, in bits"
     required_rsa_size: Setting<u32> = One<Count>, 1024u32;
-    "StreamLocalBindMask" Anywhere Later "the umask of forwarded sockets"
+    "StreamLocalBindMask" Anywhere Built "the umask of forwarded sockets"
     stream_local_bind_mask: Setting<u32> = One<Mask>, 0o177u32;
     "UnusedConnectionTimeout" Anywhere Built "when to close a connection without channels"
     unused_connection_timeout: Setting<Option<Duration>> = One<TimeOrNone>, None;
@@ -123,11 +123,11 @@ keywords! {
     "AllowStreamLocalForwarding" Anywhere Built "which Unix socket forwards are allowed"
     allow_stream_local_forwarding: Setting<AllowForwarding> =
         One<Pick<AllowForwarding>>, AllowForwarding::Yes;
-    "StreamLocalBindUnlink" Anywhere Later "remove a stale socket before listening"
+    "StreamLocalBindUnlink" Anywhere Built "remove a stale socket before listening"
     stream_local_bind_unlink: Setting<bool> = One<Flag>, false;
     "FingerprintHash" Global Built "the hash of logged fingerprints"
     fingerprint_hash: Setting<FingerprintHash> = One<Hash>, FingerprintHash::Sha256;
-    "ExposeAuthInfo" Anywhere Later "tell the session how the user logged in"
+    "ExposeAuthInfo" Anywhere Built "tell the session how the user logged in"
     expose_auth_info: Setting<bool> = One<Flag>, false;
     "RefuseConnection" Anywhere Built "end the connection after it named a user"
     refuse_connection: Setting<bool> = One<Flag>, false;
@@ -149,7 +149,7 @@ keywords! {
     chroot_directory: Setting<Option<String>> = One<WordOrNone>, None;
     "TrustedUserCAKeys" Anywhere Built "who may sign user certificates"
     trusted_user_ca_keys: Setting<Option<PathBuf>> = One<PathOrNone>, None;
-    "RevokedKeys" Anywhere Security "keys that are never accepted"
+    "RevokedKeys" Anywhere Built "keys that are never accepted"
     revoked_keys: Setting<Option<PathBuf>> = One<PathOrNone>, None;
     "SecurityKeyProvider" Global Later "the library for security keys"
     security_key_provider: Setting<String> = One<Word>, "internal".to_owned();
@@ -157,13 +157,13 @@ keywords! {
     authorized_principals_file: Setting<Option<String>> = One<WordOrNone>, None;
     "VersionAddendum" Global Built "a comment in our version line"
     version_addendum: Setting<Option<String>> = One<Addendum>, None;
-    "AuthorizedKeysCommand" Anywhere Security "a command that prints a user's keys"
+    "AuthorizedKeysCommand" Anywhere Built "a command that prints a user's keys"
     authorized_keys_command: Setting<Option<String>> = One<RestOfLine>, None;
-    "AuthorizedKeysCommandUser" Anywhere Security "who runs it"
+    "AuthorizedKeysCommandUser" Anywhere Built "who runs it"
     authorized_keys_command_user: Setting<Option<String>> = One<WordOrNone>, None;
-    "AuthorizedPrincipalsCommand" Anywhere Security "a command that prints a user's principals"
+    "AuthorizedPrincipalsCommand" Anywhere Built "a command that prints a user's principals"
     authorized_principals_command: Setting<Option<String>> = One<RestOfLine>, None;
-    "AuthorizedPrincipalsCommandUser" Anywhere Security "who runs it"
+    "AuthorizedPrincipalsCommandUser" Anywhere Built "who runs it"
     authorized_principals_command_user: Setting<Option<String>> = One<WordOrNone>, None;
     "HostKeyAgent" Global Later "an agent that holds the host keys"
     host_key_agent: Setting<Option<String>> = One<WordOrNone>, None;
@@ -215,7 +215,7 @@ keywords! {
     authentication_methods: Setting<Vec<MethodList>> = One<Methods>, Vec::new();
     "LogVerbose" Anywhere Later "places in the source to log"
     log_verbose: Setting<Vec<String>> = One<List>, Vec::new();
-    "ChannelTimeout" Anywhere Later "when to close idle channels"
+    "ChannelTimeout" Anywhere Built "when to close idle channels"
     channel_timeout: Setting<Vec<ChannelTimeout>> = One<ChannelTimeouts>, Vec::new();
     "Subsystem" Anywhere Built "a subsystem and its command"
     subsystems: Vec<Setting<Subsystem>> = SubsystemLine, Vec::new();
@@ -233,7 +233,7 @@ keywords! {
     per_source_penalties: Setting<Penalties> = One<Penalise>, Penalties::default();
     "PermitTunnel" Anywhere Later "which tunnels are allowed"
     permit_tunnel: Setting<PermitTunnel> = One<Pick<PermitTunnel>>, PermitTunnel::No;
-    "IPQoS" Anywhere Later "traffic classes"
+    "IPQoS" Anywhere Built "traffic classes"
     ip_qos: Setting<IpQos> = One<Qos>, IpQos { interactive: Some(0xb8), bulk: None };
     "RekeyLimit" Anywhere Built "when to exchange keys anew"
     rekey_limit: Setting<RekeyLimit> = One<Rekey>, RekeyLimit::default();

@@ -7,6 +7,7 @@
 
 mod authentication;
 mod certificate;
+mod commands;
 mod interactive;
 mod log_lines;
 mod login;

@@ -177,6 +177,7 @@ impl Setup {
             }
         }
         let settings = config.settings.clone();
+        check_commands(&settings)?;
         let keys = load_host_keys(&settings, true)?;
         let sealed = Sealed {
             config_file: self.config_file.clone(),
@@ -200,6 +201,21 @@ impl Setup {
         let sealed = sealed.seal().map_err(|error| format!("memfd: {error}"))?;
         Ok(Generation { settings, sealed })
     }
+}
+
+/// A program of the administrator's is run by somebody, who has to be named.
+fn check_commands(settings: &ServerSettings) -> Result<(), String> {
+    let keys = (&settings.authorized_keys_command, &settings.authorized_keys_command_user);
+    let principals =
+        (&settings.authorized_principals_command, &settings.authorized_principals_command_user);
+    for (keyword, (command, user)) in
+        [("AuthorizedKeysCommand", keys), ("AuthorizedPrincipalsCommand", principals)]
+    {
+        if command.value.is_some() && user.value.is_none() {
+            return Err(format!("{keyword} set without {keyword}User"));
+        }
+    }
+    Ok(())
 }
 
 /// The host keys; `may_make` says whether the usual ones are made when there are none.
@@ -336,6 +352,7 @@ fn test(flags: Flags) -> i32 {
         for note in config.notes.iter().filter(|note| note.level == NoteLevel::Error) {
             complain(&note.message);
         }
+        check_commands(&config.settings)?;
         if setup.flags.task != Task::DumpUnchecked {
             load_host_keys(&config.settings, false)?;
         }

@@ -402,6 +402,8 @@ record! {
         must_change_password: bool,
         /// Messages of the account and its password, shown at an interactive login.
         login_messages: String,
+        /// `ExposeAuthInfo`: what is to be in the file that `SSH_USER_AUTH` names.
+        authentication_information: Option<String>,
     }
 }
 

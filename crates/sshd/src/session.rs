@@ -6,6 +6,7 @@
 //! attacker could hold, is not asked.
 
 mod agent;
+mod exposed;
 mod forward;
 mod run;
 
@@ -27,6 +28,7 @@ use crate::requests::{
 use crate::spawn;
 use crate::sys::process::{self, Identity};
 use agent::AgentSocket;
+use exposed::Exposed;
 use forward::Forwards;
 use run::Slot;
 
@@ -97,6 +99,8 @@ struct Session {
     devices: Option<OwnedFd>,
     slots: BTreeMap<u32, Slot>,
     agent: Option<AgentSocket>,
+    /// `ExposeAuthInfo`. Goes with the session.
+    exposed: Option<Exposed>,
     forwards: Forwards,
     no_more_sessions: bool,
 }
@@ -129,12 +133,17 @@ impl Session {
             devices: None,
             slots: BTreeMap::new(),
             agent: None,
+            exposed: None,
             forwards: Forwards::default(),
             no_more_sessions: false,
         }
     }
 
     fn serve(mut self) -> Result<(), Error> {
+        self.exposed = self.start.authentication_information.take().and_then(|text| {
+            let made = Exposed::new(&text);
+            made.inspect_err(|error| log::error!("ExposeAuthInfo: {error}")).ok()
+        });
         crate::sys::memory::release();
         self.monitor.send(&SessionNews::Ready, &[])?;
         let outcome = loop {
@@ -419,6 +428,7 @@ impl Session {
             self.tell_terminal_closed(slot);
         }
         self.agent = None;
+        self.exposed = None;
     }
 }
 

@@ -73,6 +73,10 @@ pub(super) struct Authentication {
     used_keys: Vec<Vec<u8>>,
     /// The key that is about to be.
     candidate: Option<Vec<u8>>,
+    /// It again, as a line of text.
+    candidate_line: Option<String>,
+    /// `ExposeAuthInfo`: a line for each method that was good.
+    pub(super) information: String,
     pub(super) interactive: Interactive,
 }
 
@@ -204,6 +208,8 @@ impl Authentication {
             options: LoginOptions::everything(),
             used_keys: Vec::new(),
             candidate: None,
+            candidate_line: None,
+            information: String::new(),
             interactive: Interactive::new(&settings),
             settings,
         })
@@ -285,6 +291,7 @@ impl Authentication {
             }
             Outcome::Good => {
                 self.used_keys.extend(self.candidate.take());
+                self.note(name);
                 if self.step_of_lists(name) {
                     self.log("Accepted", name, &description, facts);
                     return Verdict::Accept;
@@ -294,6 +301,16 @@ impl Authentication {
             }
             Outcome::Bad => self.refuse(name, &description, facts, started),
         }
+    }
+
+    /// Keeps what the session may be told of how its user came in.
+    fn note(&mut self, method: &str) {
+        self.information.push_str(method);
+        if let Some(key) = self.candidate_line.take() {
+            self.information.push(' ');
+            self.information.push_str(&key);
+        }
+        self.information.push('\n');
     }
 
     /// Tries one method. Returns its name, what to add to the log, and what came of it.
@@ -385,6 +402,7 @@ impl Authentication {
             Some(_) if signature.is_none() => Outcome::Going(Verdict::PublicKeyOk),
             Some(options) => {
                 self.candidate = Some(plain);
+                self.candidate_line = Some(judged.line);
                 self.options.restrict(options);
                 Outcome::Good
             }

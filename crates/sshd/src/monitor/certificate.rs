@@ -5,6 +5,7 @@ use keys::authorized_keys::{self, Entry, Options};
 use keys::{Certificate, CertificateKind, PublicKey};
 
 use super::authentication::{Facts, now_seconds};
+use super::commands::{self, Lookup};
 use super::log_lines::printable;
 use super::publickey::{Grant, check_entry, grant};
 use crate::accounts::Account;
@@ -19,6 +20,7 @@ pub(super) fn trusted(
     key: &PublicKey,
     facts: &Facts<'_>,
     account: &Account,
+    valid: bool,
     settings: &ServerSettings,
 ) -> Option<Grant> {
     let certificate = key.certificate()?;
@@ -44,18 +46,21 @@ pub(super) fn trusted(
         );
         return None;
     }
-    // With a file of principals the account's own name counts only when it is in there.
-    let principals = match settings.authorized_principals_file.value.as_deref() {
-        Some(file) if !file.eq_ignore_ascii_case("none") => {
-            from_file(file, certificate, facts, account, settings)?
-        }
-        _ => {
-            if !certificate.principals.contains(&account.name) {
-                log_refusal(certificate, "name is not a listed principal");
-                return None;
-            }
-            Options::default()
-        }
+    let file = settings.authorized_principals_file.value.as_deref();
+    let file = file.filter(|file| !file.eq_ignore_ascii_case("none"));
+    let command = settings.authorized_principals_command.value.as_deref();
+    // With a file or a command the account's own name counts only when they say so.
+    let principals = if file.is_none() && command.is_none() {
+        certificate.principals.contains(&account.name).then(Options::default)
+    } else {
+        file.and_then(|file| from_file(file, certificate, facts, account, settings)).or_else(|| {
+            let command = command.filter(|_| valid)?;
+            from_command(command, key, certificate, facts, account, settings)
+        })
+    };
+    let Some(principals) = principals else {
+        log_refusal(certificate, "name is not a listed principal");
+        return None;
     };
     check(certificate, &principals, facts, settings)
 }
@@ -103,34 +108,63 @@ fn from_file(
                 continue;
             }
         };
-        for line in file.text.lines() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            // The name is the last word; options before it may have blanks in quotes.
-            let (options, name) = match line.rsplit_once([' ', '\t']) {
-                Some((options, name)) => (options.trim(), name),
-                None => ("", line),
-            };
-            if !certificate.principals.iter().any(|principal| principal == name) {
-                continue;
-            }
-            match Options::parse(options) {
-                Ok(options) => {
-                    let from_here = options.from.is_none()
-                        || facts.remote().is_some_and(|remote| {
-                            options.allows_from(None, remote).unwrap_or(false)
-                        });
-                    if from_here {
-                        return Some(options);
-                    }
-                }
-                Err(error) => log::info!("{}: {error}", file.path.display()),
-            }
+        let source = file.path.display().to_string();
+        if let Some(options) = search(&file.text, &source, certificate, facts) {
+            return Some(options);
         }
     }
-    log_refusal(certificate, "name is not a listed principal");
+    None
+}
+
+/// The same of what `AuthorizedPrincipalsCommand` prints.
+fn from_command(
+    command: &str,
+    key: &PublicKey,
+    certificate: &Certificate,
+    facts: &Facts<'_>,
+    account: &Account,
+    settings: &ServerSettings,
+) -> Option<Options> {
+    let keyword = "AuthorizedPrincipalsCommand";
+    let user = settings.authorized_principals_command_user.value.as_deref();
+    let lookup = Lookup { keyword, command, user };
+    let values = commands::tokens(account, facts, key);
+    let text = lookup.run(account, &commands::certificate_tokens(values, certificate))?;
+    search(&text, keyword, certificate, facts)
+}
+
+fn search(
+    text: &str,
+    source: &str,
+    certificate: &Certificate,
+    facts: &Facts<'_>,
+) -> Option<Options> {
+    for line in text.lines() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // The name is the last word; options before it may have blanks in quotes.
+        let (options, name) = match line.rsplit_once([' ', '\t']) {
+            Some((options, name)) => (options.trim(), name),
+            None => ("", line),
+        };
+        if !certificate.principals.iter().any(|principal| principal == name) {
+            continue;
+        }
+        match Options::parse(options) {
+            Ok(options) => {
+                let from_here = options.from.is_none()
+                    || facts
+                        .remote()
+                        .is_some_and(|remote| options.allows_from(None, remote).unwrap_or(false));
+                if from_here {
+                    return Some(options);
+                }
+            }
+            Err(error) => log::info!("{source}: {error}"),
+        }
+    }
     None
 }
 

@@ -42,12 +42,13 @@ impl Monitor {
                 return Err(Error::OutOfTurn("a session before there was a login"));
             }
         };
-        let Authentication { account, settings, options, interactive, .. } = auth;
+        let Authentication { account, settings, options, interactive, information, .. } = auth;
         let must_change = options.must_change_password || interactive.must_change_password();
         let options = if must_change { options.without_forwarding() } else { options };
         let mut transaction = interactive.into_transaction();
         let mut start = self.session_start(&account, &settings, options)?;
         start.must_change_password = must_change;
+        start.authentication_information = settings.expose_auth_info.value.then_some(information);
         if let Some(transaction) = &mut transaction {
             // As OpenSSH: credentials, then the session, before anything of the user's runs.
             let opened =
@@ -193,6 +194,7 @@ impl Monitor {
                 .map(Bytes),
             must_change_password: false,
             login_messages: String::new(),
+            authentication_information: None,
         })
     }
 

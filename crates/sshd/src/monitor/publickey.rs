@@ -9,15 +9,19 @@ use wire::Writer;
 
 use super::authentication::{Facts, now_seconds};
 use super::certificate;
+use super::commands::{self, Lookup};
 use super::log_lines::printable;
 use crate::accounts::Account;
 use crate::authorized;
 use crate::login_options::{LoginOptions, Places};
+use crate::settings::read_limited;
 
 /// SSH_MSG_USERAUTH_REQUEST, RFC 4252 §6.
 const USERAUTH_REQUEST: u8 = 50;
 /// No key blob or signature is larger; certificates are the largest.
 const BLOB_BYTES: usize = 64 * 1024;
+/// No list of revoked keys is larger.
+const REVOKED_BYTES: u64 = 64 * 1024 * 1024;
 /// A file of keys may have so many lines.
 const LINES: usize = 100_000;
 
@@ -41,6 +45,8 @@ pub(super) struct KeyQuestion<'a> {
 pub(super) struct Judged {
     /// The key, for the log.
     pub(super) description: String,
+    /// The key itself, as a line of text.
+    pub(super) line: String,
     /// The blob of the key without a certificate.
     pub(super) plain_key: Vec<u8>,
     /// The restrictions that come with it, when it lets the user in.
@@ -63,21 +69,29 @@ pub(super) fn judge(
     valid: bool,
     settings: &ServerSettings,
 ) -> Judged {
-    let judged = |description: String, plain_key: &[u8], allowed| Judged {
-        description,
-        plain_key: plain_key.to_vec(),
-        allowed,
-    };
     let key = match acceptable(question, settings) {
         Ok(key) => key,
         Err(reason) => {
             log::info!(target: crate::VERBOSE, "{reason} [preauth]");
-            return judged(String::new(), &[], None);
+            return Judged {
+                description: String::new(),
+                line: String::new(),
+                plain_key: Vec::new(),
+                allowed: None,
+            };
         }
     };
     let plain = key.plain();
-    let judged = |allowed| judged(describe(&key, settings), plain.blob(), allowed);
-    let found = find(&key, facts, account, settings);
+    let judged = |allowed| Judged {
+        description: describe(&key, settings),
+        line: key.to_line(""),
+        plain_key: plain.blob().to_vec(),
+        allowed,
+    };
+    if is_revoked(&key, settings) {
+        return judged(None);
+    }
+    let found = find(&key, facts, account, valid, settings);
     let Some(grant) = found.filter(|_| valid) else { return judged(None) };
     let Some(signature) = question.signature else {
         return judged(Some(grant.options));
@@ -167,14 +181,58 @@ pub(super) fn describe(key: &PublicKey, settings: &ServerSettings) -> String {
     }
 }
 
+/// `RevokedKeys`. What cannot be read revokes everything.
+fn is_revoked(key: &PublicKey, settings: &ServerSettings) -> bool {
+    let Some(path) = &settings.revoked_keys.value else { return false };
+    let kind = key.type_label();
+    let fingerprint = key.fingerprint(keys::FingerprintHash::Sha256);
+    let path_shown = path.display();
+    let judged =
+        read_limited(path, REVOKED_BYTES).map_err(|error| error.to_string()).and_then(|file| {
+            match file.len() as u64 {
+                REVOKED_BYTES => Err("it is too large".into()),
+                _ => keys::krl::file_revokes(&file, key).map_err(|error| error.to_string()),
+            }
+        });
+    match judged {
+        Ok(false) => false,
+        Ok(true) => {
+            log::error!("Authentication key {kind} {fingerprint} revoked by file {path_shown}");
+            true
+        }
+        Err(error) => {
+            log::error!(
+                "Error checking authentication key {kind} {fingerprint} in revoked keys file \
+                 {path_shown}: {error}"
+            );
+            true
+        }
+    }
+}
+
 fn find(
     key: &PublicKey,
     facts: &Facts<'_>,
     account: &Account,
+    valid: bool,
     settings: &ServerSettings,
 ) -> Option<Grant> {
-    if let Some(grant) = certificate::trusted(key, facts, account, settings) {
+    if let Some(grant) = certificate::trusted(key, facts, account, valid, settings) {
         return Some(grant);
+    }
+    // Nobody else's program is run for a user who cannot come in.
+    if valid && let Some(command) = &settings.authorized_keys_command.value {
+        let lookup = Lookup {
+            keyword: "AuthorizedKeysCommand",
+            command,
+            user: settings.authorized_keys_command_user.value.as_deref(),
+        };
+        let text = lookup.run(account, &commands::tokens(account, facts, key));
+        let source = "AuthorizedKeysCommand";
+        let grant = text.and_then(|text| search(&text, source, key, facts, account, settings));
+        if grant.is_some() {
+            return grant;
+        }
     }
     for setting in &settings.authorized_keys_files.value {
         let strict = settings.strict_modes.value;

@@ -12,6 +12,7 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::Session;
+use super::exposed::Exposed;
 use crate::environment::{self, Invocation, Sources, UserEnvironment};
 use crate::pty::Pty;
 use crate::requests::{Ending, Error, FromSession, Run, SessionNews};
@@ -449,7 +450,7 @@ impl Session {
             }),
             display: None,
             agent_socket: path.as_deref(),
-            authentication_file: None,
+            authentication_file: self.exposed.as_ref().map(Exposed::path),
             original_command: plan.original.as_deref(),
         })
     }

@@ -9,8 +9,12 @@ mod support;
 
 mod accounts;
 mod authentication;
+mod commands;
 mod forwarding;
 mod greeting;
+mod hostile;
+mod idle;
+mod load;
 mod private;
 mod processes;
 mod services;
@@ -46,6 +50,10 @@ fn main() -> ExitCode {
         services::TESTS,
         greeting::TESTS,
         accounts::TESTS,
+        commands::TESTS,
+        idle::TESTS,
+        load::TESTS,
+        hostile::TESTS,
     ];
     for (name, test) in groups.into_iter().flatten() {
         if !chosen.is_empty() && !chosen.iter().any(|word| name.contains(word.as_str())) {

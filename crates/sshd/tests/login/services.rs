@@ -1,5 +1,6 @@
 //! What the system gives a server and takes from it: sockets, notices, host keys, the log.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -40,10 +41,10 @@ fn activated(folder: &Folder, sockets: &[TcpListener], for_whom: &str) -> Comman
         // Out of the way of the numbers that they are to have.
         let copy = rustix::io::fcntl_dupfd_cloexec(socket, 50 + number).unwrap();
         let from = std::os::fd::AsRawFd::as_raw_fd(&copy);
-        lines.push_str(&format!("exec {number}<&{from} {from}<&-; "));
+        write!(lines, "exec {number}<&{from} {from}<&-; ").unwrap();
         inherit.push(copy);
     }
-    lines.push_str(&format!("LISTEN_PID={for_whom} LISTEN_FDS={} ", sockets.len()));
+    write!(lines, "LISTEN_PID={for_whom} LISTEN_FDS={} ", sockets.len()).unwrap();
     let mut command = script(folder, &lines, "-D -f config -E log");
     ChildSetup { inherit, ..ChildSetup::default() }.install(&mut command);
     command
@@ -60,7 +61,10 @@ fn socket_activation() {
         let command = activated(&folder, &sockets, "$$");
         drop(sockets);
         let key = std::fs::read_to_string(folder.path("host.pub")).unwrap();
-        let known: String = ports.iter().map(|port| format!("[127.0.0.1]:{port} {key}")).collect();
+        let mut known = String::new();
+        for port in &ports {
+            write!(known, "[127.0.0.1]:{port} {key}").unwrap();
+        }
         std::fs::write(folder.path("known"), known).unwrap();
         folder.port = ports[0];
         let mut server = Server::start_as(folder, command);
@@ -174,7 +178,7 @@ fn first_start() {
         assert!(log.contains(&format!("{path}: {label} {}", words[1])), "{log}");
         let public = std::fs::read_to_string(format!("{path}.pub")).unwrap();
         assert_eq!(server.folder.run("ssh-keygen", &["-y", "-f", &path]), public);
-        known.push_str(&format!("[127.0.0.1]:{} {public}", server.folder.port));
+        write!(known, "[127.0.0.1]:{} {public}", server.folder.port).unwrap();
     }
     let left = std::fs::read_dir("/etc/ssh").unwrap().filter(|entry| {
         let name = entry.as_ref().unwrap().file_name();
@@ -207,7 +211,7 @@ fn first_start() {
         let _ = std::fs::remove_file(&path);
         if let Some(bytes) = bytes {
             std::fs::write(&path, bytes).unwrap();
-            let mode = if path.ends_with(".pub") { 0o644 } else { 0o600 };
+            let mode = if path.contains(".pub") { 0o644 } else { 0o600 };
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
         }
     }

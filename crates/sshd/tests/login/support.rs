@@ -132,6 +132,20 @@ impl Server {
         Server::start_in(folder, &[], &[])
     }
 
+    /// The same with a log of errors only, which `wait_for` cannot use.
+    pub fn start_quiet(more: &str) -> Server {
+        let folder = Folder::new();
+        folder.configure(more);
+        let process = folder.sshd(&["-D", "-f", "config", "-E", "log"]);
+        let mut process = process;
+        let process = process.stdin(Stdio::null()).spawn().unwrap();
+        let server = Server { folder, process };
+        wait_until("the listener", || {
+            TcpStream::connect(("127.0.0.1", server.folder.port)).is_ok()
+        });
+        server
+    }
+
     pub fn start_in(folder: Folder, arguments: &[&str], environment: &[(&str, &str)]) -> Server {
         let mut all = vec!["-D", "-f", "config", "-E", "log"];
         all.extend(arguments);
@@ -202,6 +216,10 @@ impl Running {
         let running = Running(child);
         said.unwrap();
         running
+    }
+
+    pub fn of(child: Child) -> Running {
+        Running(child)
     }
 
     pub fn child(&mut self) -> &mut Child {
@@ -282,12 +300,16 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Runs a command to its end, but not for ever.
-pub fn outcome(mut command: Command) -> Outcome {
+pub fn outcome(command: Command) -> Outcome {
+    outcome_within(command, Duration::from_secs(60))
+}
+
+pub fn outcome_within(mut command: Command, time: Duration) -> Outcome {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = child.id().to_string();
     let (done, finished) = std::sync::mpsc::channel::<()>();
     let guard = std::thread::spawn(move || {
-        if finished.recv_timeout(Duration::from_secs(60)).is_err() {
+        if finished.recv_timeout(time).is_err() {
             let _ = Command::new("kill").args(["-KILL", &pid]).status();
         }
     });
