@@ -78,7 +78,7 @@ keywords! {
     forward_x11: Setting<bool> = One<Flag>, false;
     "ForwardX11Trusted" Anywhere Later "give X11 clients full access"
     forward_x11_trusted: Setting<bool> = One<Flag>, false;
-    "GatewayPorts" Anywhere Later "let other hosts use local forwards"
+    "GatewayPorts" Anywhere Built "let other hosts use local forwards"
     gateway_ports: Setting<bool> = One<Flag>, false;
     "GSSAPIAuthentication" Anywhere Later "log in with Kerberos"
     gssapi_authentication: Setting<bool> = One<Flag>, false;
@@ -111,7 +111,7 @@ keywords! {
     stdin_null: Setting<bool> = One<Flag>, false;
     "ForkAfterAuthentication" Anywhere Built "go to the background after login"
     fork_after_authentication: Setting<bool> = One<Flag>, false;
-    "StreamLocalBindUnlink" Anywhere Later "remove a stale socket before listening"
+    "StreamLocalBindUnlink" Anywhere Built "remove a stale socket before listening"
     stream_local_bind_unlink: Setting<bool> = One<Flag>, false;
     "StrictHostKeyChecking" Anywhere Built "what to do about unknown host keys"
     strict_host_key_checking: Setting<StrictHostKeyChecking> =
@@ -202,11 +202,11 @@ keywords! {
     version_addendum: Setting<Option<String>> = One<Addendum>, None;
     "RefuseConnection" Anywhere Built "a reason not to connect"
     refuse_connection: Setting<Option<String>> = One<OptionalWord>, None;
-    "DynamicForward" Anywhere Later "a local SOCKS server"
+    "DynamicForward" Anywhere Built "a local SOCKS server"
     dynamic_forwards: Vec<Setting<Forward>> = Many<ForwardLine<{ ForwardLine::DYNAMIC }>>, Vec::new();
-    "LocalForward" Anywhere Later "a local port that leads there"
+    "LocalForward" Anywhere Built "a local port that leads there"
     local_forwards: Vec<Setting<Forward>> = Many<ForwardLine<{ ForwardLine::LOCAL }>>, Vec::new();
-    "RemoteForward" Anywhere Later "a remote port that leads here"
+    "RemoteForward" Anywhere Built "a remote port that leads here"
     remote_forwards: Vec<Setting<Forward>> = Many<ForwardLine<{ ForwardLine::REMOTE }>>, Vec::new();
     "IdentityFile" Anywhere Built "a key to log in with"
     identity_files: Vec<Setting<String>> = Many<Word>, Vec::new();
@@ -232,7 +232,7 @@ keywords! {
     log_verbose: Setting<Vec<String>> = One<List>, Vec::new();
     "ChannelTimeout" Anywhere Later "when to close idle channels"
     channel_timeout: Setting<Vec<ChannelTimeout>> = One<ChannelTimeouts>, Vec::new();
-    "PermitRemoteOpen" Anywhere Security "where a remote SOCKS forward may lead"
+    "PermitRemoteOpen" Anywhere Built "where a remote SOCKS forward may lead"
     permit_remote_open: Setting<Permit> = One<RemoteOpen>, Permit::Any;
     "AddKeysToAgent" Anywhere Later "put used keys into the agent"
     add_keys_to_agent: Setting<AddKeysToAgent> = One<AddKeys>, AddKeysToAgent::default();
@@ -253,7 +253,7 @@ keywords! {
     ip_qos: Setting<IpQos> = One<Qos>, IpQos { interactive: Some(0xb8), bulk: None };
     "RekeyLimit" Anywhere Built "when to exchange keys anew"
     rekey_limit: Setting<RekeyLimit> = One<Rekey>, RekeyLimit::default();
-    "StreamLocalBindMask" Anywhere Later "the umask of forwarded sockets"
+    "StreamLocalBindMask" Anywhere Built "the umask of forwarded sockets"
     stream_local_bind_mask: Setting<u32> = One<Mask>, 0o177u32;
     "SyslogFacility" Anywhere Later "the syslog facility"
     syslog_facility: Setting<SyslogFacility> = One<Facility>, SyslogFacility::User;

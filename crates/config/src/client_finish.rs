@@ -227,7 +227,8 @@ impl Expand<'_> {
             let path = self.path(values, path, &config.forward_agent.origin)?;
             config.forward_agent.value = ForwardAgent::Path(path);
         }
-        for forward in config.local_forwards.iter_mut().chain(&mut config.remote_forwards) {
+        let forwards = config.local_forwards.iter_mut().chain(&mut config.remote_forwards);
+        for forward in forwards.chain(&mut config.dynamic_forwards) {
             self.forward(values, forward)?;
         }
         for entry in &mut config.set_env {

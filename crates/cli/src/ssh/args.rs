@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use config::Direction;
+
 use super::destination::{self, Destination};
 use crate::getopt::{self, Getopt};
 use crate::messages::Level;
@@ -16,10 +18,11 @@ const LETTERS: &str = "1246ab:c:e:fgi:kl:m:no:p:qstvxyAB:CD:E:F:GI:J:KL:MNO:P:Q:
 
 /// What OpenSSH prints when called without arguments.
 pub const USAGE: &str = "\
-usage: ssh [-46AaCfGkNnqsTtVvx] [-B bind_interface] [-b bind_address]
-           [-c cipher_spec] [-E log_file] [-e escape_char] [-F configfile]
-           [-i identity_file] [-J destination] [-l login_name] [-m mac_spec]
-           [-o option] [-p port] [-W host:port]
+usage: ssh [-46AaCfGgkNnqsTtVvx] [-B bind_interface] [-b bind_address]
+           [-c cipher_spec] [-D [bind_address:]port] [-E log_file]
+           [-e escape_char] [-F configfile] [-i identity_file]
+           [-J destination] [-L address] [-l login_name] [-m mac_spec]
+           [-o option] [-p port] [-R address] [-W host:port]
            destination [command [argument ...]]
        ssh [-Q query_option]
 ";
@@ -156,6 +159,10 @@ impl Reader {
             'C' => self.flag("Compression", "yes"),
             'c' => self.algorithm("Ciphers", "cipher", value)?,
             'm' => self.algorithm("MACs", "mac", value)?,
+            'D' => self.forward("DynamicForward", "dynamic", value)?,
+            'L' => self.forward("LocalForward", "local", value)?,
+            'R' => self.forward("RemoteForward", "remote", value)?,
+            'g' => self.flag("GatewayPorts", "yes"),
             'E' => self.arguments.log_file = Some(value.into()),
             'e' => self.escape_character(value)?,
             'F' => self.arguments.config_file = Some(value.into()),
@@ -241,6 +248,21 @@ impl Reader {
     fn flag_value(&mut self, keyword: &'static str, value: OsString) -> Result<(), Error> {
         let value = text(value)?;
         self.flag(keyword, &value);
+        Ok(())
+    }
+
+    /// Forwards add up, in the order given.
+    fn forward(&mut self, keyword: &'static str, what: &str, value: OsString) -> Result<(), Error> {
+        let value = text(value)?;
+        let direction = match keyword {
+            "LocalForward" => Direction::Local,
+            "RemoteForward" => Direction::Remote,
+            _ => Direction::Dynamic,
+        };
+        if config::parse_forward(&value, direction).is_none() {
+            return Err(Error::Bad(format!("Bad {what} forwarding specification '{value}'")));
+        }
+        self.first_wins.push(Setting::Flag(keyword, value));
         Ok(())
     }
 
@@ -353,8 +375,6 @@ fn text(value: OsString) -> Result<String, Error> {
 /// What a flag of OpenSSH's that is missing here would do.
 fn lacking(letter: char) -> &'static str {
     match letter {
-        'D' | 'L' | 'R' => "port forwarding",
-        'g' => "remote hosts may use forwarded ports",
         'I' => "PKCS#11 library",
         'K' => "GSSAPI",
         'M' | 'O' | 'S' => "connection sharing",
@@ -429,7 +449,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        assert_eq!(refused("-L 1:h:2 host"), Error::Lacking('L', "port forwarding"));
+        assert_eq!(refused("-w 1 host"), Error::Lacking('w', "tunnel device"));
         assert_eq!(refused("-p 0 host"), Error::Bad("Bad port '0'".to_owned()));
         assert_eq!(refused("-v"), Error::Usage);
         assert_eq!(
@@ -437,6 +457,25 @@ mod tests {
             Error::Bad("SSH protocol v.1 is no longer supported".into())
         );
         assert!(matches!(refused("-% host"), Error::Option(getopt::Error::Unknown('%'))));
+    }
+
+    #[test]
+    fn forwards_add_up() {
+        let a = run("-L 1:h:2 -g -D 3 host -L /s:/t -R 0:h:2");
+        assert_eq!(
+            a.settings,
+            [
+                flag("GatewayPorts", "yes"),
+                flag("LocalForward", "1:h:2"),
+                flag("DynamicForward", "3"),
+                flag("LocalForward", "/s:/t"),
+                flag("RemoteForward", "0:h:2"),
+            ]
+        );
+        assert_eq!(
+            refused("-L 0:h:2 host"),
+            Error::Bad("Bad local forwarding specification '0:h:2'".to_owned())
+        );
     }
 
     #[test]

@@ -136,6 +136,7 @@ impl Authentication {
     /// The host key is not the known one: nothing that the server could keep is sent.
     pub fn distrust(&mut self) {
         self.distrusted = true;
+        self.remembered = None;
     }
 
     /// The name of the method that worked, once one has.

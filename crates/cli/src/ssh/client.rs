@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use config::ClientConfig;
 use net::{Application, EndpointEvent, Link, Readiness, UserToken};
-use proto::{ChannelId, Client, Event};
+use proto::{ChannelId, Client, Event, Stream};
 
 use super::authentication::{Authentication, Step};
+use super::forwards::Forwards;
 use super::host_keys::{Decision, HostKeys};
 use super::memory::{self, Memory};
 use super::plan;
@@ -32,6 +33,8 @@ pub struct Login {
     pub authentication: Authentication,
     /// What it is all for.
     pub session: Session,
+    /// Connections that go through it.
+    pub forwards: Forwards,
     /// What is remembered between logins, if anything is to be.
     pub memory: Option<Memory>,
     /// The session's requests go out with the signed login.
@@ -42,6 +45,8 @@ pub struct Login {
     pub to_background: bool,
     /// Keys to take out of known_hosts once the new ones are proved.
     pub obsolete_host_keys: Vec<keys::PublicKey>,
+    /// How many keys the server was asked to prove.
+    pub host_keys_to_prove: usize,
     /// How far it got.
     pub stage: Stage,
 }
@@ -70,6 +75,7 @@ impl Application<Client> for Login {
                     self.authentication.distrust();
                     self.session.forbid_agent();
                     self.memory = None;
+                    self.is_early = false;
                 }
                 let accept = decision != Decision::Refuse;
                 // Refused only when the connection ended meanwhile.
@@ -118,12 +124,27 @@ impl Application<Client> for Login {
             Event::HostKeys(keys) => self.host_keys_announced(link, &keys),
             Event::HostKeysProved(keys) => {
                 let obsolete = std::mem::take(&mut self.obsolete_host_keys);
-                self.host_keys.update(&keys, &obsolete);
+                if keys.len() == std::mem::take(&mut self.host_keys_to_prove) {
+                    self.host_keys.update(&keys, &obsolete);
+                } else {
+                    debug!("client_input_hostkeys: not all keys were proved; nothing changes");
+                }
             }
-            Event::ChannelAsked(ask) => self.session.asked(link, ask),
-            Event::ChannelOpened { channel } => self.session.opened(link, channel),
+            Event::ChannelAsked(ask) => {
+                if let Some(ask) = self.forwards.asked(link, ask) {
+                    self.session.asked(link, ask);
+                }
+            }
+            Event::ChannelOpened { channel } => {
+                self.forwards.opened(link, channel);
+                self.session.opened(link, channel);
+            }
             Event::ChannelRefused { channel, reason, description } => {
-                self.session.refused(link, channel, reason, &description);
+                if self.forwards.refused(link, channel, reason, &description) {
+                    self.session.end_when_idle(link, &self.forwards);
+                } else {
+                    self.session.refused(link, channel, reason, &description);
+                }
             }
             Event::ChannelRequested { channel, request, want_reply } => {
                 self.session.requested(link, channel, &request, want_reply);
@@ -131,7 +152,20 @@ impl Application<Client> for Login {
             Event::ChannelAnswered { channel, success } => {
                 self.session.answered(link, channel, success);
             }
-            Event::ChannelClosed { channel } => self.session.closed(link, channel),
+            Event::ChannelClosed { channel } => {
+                self.forwards.closed(channel);
+                self.session.closed(link, channel, &self.forwards);
+            }
+            Event::Eof { channel } => self.forwards.ended(link, channel),
+            Event::GlobalAnswered { success, data } => {
+                let answered = self.forwards.answered(success, &data);
+                if let Err(problem) = answered {
+                    self.session.abandon(link, &problem);
+                } else if self.to_background && !self.forwards.is_undecided() {
+                    // Without effect when the run is to be taken up there already.
+                    link.finish();
+                }
+            }
             Event::GlobalRequested { request, want_reply } => {
                 debug!("client_input_global_request: rtype {}", request.name());
                 if want_reply {
@@ -139,13 +173,17 @@ impl Application<Client> for Login {
                     let _ = link.connection_mut().reply_global(false, &[]);
                 }
             }
-            // Eof is the driver's business; the other questions are a server's.
+            // The other questions are a server's.
             other => debug2!("event {other:?}"),
         }
     }
 
+    fn data(&mut self, link: &mut Link<Client>, channel: ChannelId, _: Stream, data: &[u8]) {
+        self.forwards.data(link, channel, data);
+    }
+
     fn input(&mut self, link: &mut Link<Client>, _channel: ChannelId, data: &mut Vec<u8>) {
-        self.session.typed(link, data);
+        self.session.typed(link, data, &self.forwards);
     }
 
     fn endpoint(&mut self, link: &mut Link<Client>, channel: ChannelId, event: EndpointEvent) {
@@ -154,13 +192,19 @@ impl Application<Client> for Login {
 
     fn ready(&mut self, link: &mut Link<Client>, token: UserToken, _readiness: Readiness) {
         self.session.ready(link, token);
+        self.forwards.ready(link, token);
+        self.session.end_when_idle(link, &self.forwards);
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.connect_deadline
+        self.connect_deadline.into_iter().chain(self.forwards.deadline()).min()
     }
 
     fn timeout(&mut self, link: &mut Link<Client>) {
+        self.forwards.timeout(link);
+        if self.connect_deadline.is_none_or(|at| at > link.now()) {
+            return;
+        }
         self.connect_deadline = None;
         if link.connection().remote_ident().is_none() {
             fatal!("Connection timed out during banner exchange");
@@ -243,8 +287,17 @@ impl Login {
         );
         self.remember(link);
         super::local_command(&self.config);
-        self.session.authenticated(link);
         if self.to_background {
+            self.forwards.hold();
+        }
+        if let Err(problem) = self.forwards.start(link) {
+            self.session.abandon(link, &problem);
+            return;
+        }
+        self.session.authenticated(link);
+        if self.to_background && self.forwards.is_undecided() {
+            debug!("deferring postauth fork until remote forward confirmation received");
+        } else if self.to_background {
             // The run is taken up again in the background.
             link.finish();
         }
@@ -275,6 +328,13 @@ impl Login {
 
     fn host_keys_announced(&mut self, link: &mut Link<Client>, keys: &[keys::PublicKey]) {
         debug!("client_input_hostkeys: {} keys from server", keys.len());
+        let used = link.connection().host_key().map(keys::PublicKey::plain);
+        if !used.is_some_and(|used| keys.contains(&used)) {
+            // A server that leaves out the key it has just used tells nothing that
+            // could be believed; the key must not be forgotten on its word.
+            debug!("client_input_hostkeys: the key in use is not among them");
+            return;
+        }
         let wanted = self.host_keys.keys_to_prove(keys);
         let obsolete = self.host_keys.keys_to_forget(keys);
         if wanted.is_empty() && !obsolete.is_empty() {
@@ -286,6 +346,7 @@ impl Login {
             return;
         }
         self.obsolete_host_keys = obsolete;
+        self.host_keys_to_prove = wanted.len();
         debug!("client_input_hostkeys: asking for proof of {} keys", wanted.len());
         // Refused only when the connection ended meanwhile.
         let _ = link.connection_mut().request_host_key_proofs(wanted);

@@ -3,7 +3,7 @@
 //! The way of one call: [`args`] reads the command line, [`settings`] the configuration,
 //! [`connection`] reaches the server, [`plan`] decides what to propose, and [`client`] runs the
 //! connection, passing each event to the part that decides: [`host_keys`], [`authentication`] (with
-//! the keys of [`identities`]), [`session`]. [`ending`] says how it went.
+//! the keys of [`identities`]), [`session`], [`forwards`]. [`ending`] says how it went.
 
 mod args;
 mod authentication;
@@ -12,6 +12,7 @@ mod connection;
 mod destination;
 mod ending;
 mod escapes;
+mod forwards;
 mod host_keys;
 mod identities;
 mod memory;
@@ -36,6 +37,7 @@ use self::args::{Arguments, Request};
 use self::authentication::Authentication;
 use self::client::{Login, Stage};
 use self::connection::Reached;
+use self::forwards::Forwards;
 use self::host_keys::HostKeys;
 use self::identities::Identities;
 use self::memory::Memory;
@@ -166,11 +168,14 @@ fn connect(
         remembered.clone(),
     );
     debug!("Authenticating to {} as '{}'", host_keys.name(), *config.user);
+    let forwards = Forwards::new(Rc::clone(&config));
     let is_early = remembered.is_some_and(|known| known.early)
         && !*config.compression
+        && !forwards.come_first()
         && authentication.will_sign_at_once();
     let mut login = Login {
         session: Session::new(Rc::clone(&config), plan, &host),
+        forwards,
         host,
         address,
         host_keys,
@@ -180,6 +185,7 @@ fn connect(
         connect_deadline: config.connect_timeout.map(|timeout| started + timeout),
         to_background: *config.fork_after_authentication,
         obsolete_host_keys: Vec::new(),
+        host_keys_to_prove: 0,
         stage: Stage::Connected,
         config,
     };
@@ -195,6 +201,7 @@ fn connect(
         debug!("forking to background");
         sys::leave_terminal();
         connection::release_standard_files();
+        login.forwards.resume(driver.link());
         end = driver.run(&mut login);
     }
     let status = ending::report(&mut login, end, driver.link().transport_error());
@@ -256,16 +263,6 @@ fn mention_notes(config: &ClientConfig) -> Result<(), String> {
             NoteLevel::Error => error!("{}", note.message),
             NoteLevel::Verbose => debug!("{}", note.message),
         }
-    }
-    let forwards =
-        config.local_forwards.iter().chain(&config.remote_forwards).chain(&config.dynamic_forwards);
-    let mut count = 0;
-    for forward in forwards {
-        count += 1;
-        error!("{}: port forwarding is not in this version of Keyway", forward.origin);
-    }
-    if count > 0 && *config.exit_on_forward_failure {
-        return Err("ssh: ExitOnForwardFailure is set, and there are forwards".to_owned());
     }
     Ok(())
 }

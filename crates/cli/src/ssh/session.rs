@@ -21,6 +21,7 @@ use proto::{
 
 use self::requests::Expected;
 use super::escapes::Escapes;
+use super::forwards::Forwards;
 use super::purpose::{Plan, Purpose};
 use crate::messages::{Level, debug, error, fatal, info, say};
 use crate::ui::terminal::{self, RawTerminal};
@@ -52,6 +53,8 @@ pub struct Session {
     escapes: Option<Escapes>,
     signals: Option<Signals>,
     outcome: Option<Outcome>,
+    /// The session is over; its status is passed on once nothing is forwarded any more.
+    last_status: Option<u8>,
     /// Channels other than the session: forwarded agents.
     others: Vec<ChannelId>,
 }
@@ -73,6 +76,7 @@ impl Session {
             escapes: None,
             signals: None,
             outcome: None,
+            last_status: None,
             others: Vec::new(),
         }
     }
@@ -276,9 +280,10 @@ impl Session {
     }
 
     /// A channel is gone.
-    pub fn closed(&mut self, link: &mut Link<Client>, channel: ChannelId) {
+    pub fn closed(&mut self, link: &mut Link<Client>, channel: ChannelId, forwards: &Forwards) {
         self.others.retain(|other| *other != channel);
         if self.channel != Some(channel) {
+            self.end_when_idle(link, forwards);
             return;
         }
         debug!("channel {}: free: client-session, nchannels {}", channel.0, self.others.len() + 1);
@@ -289,7 +294,28 @@ impl Session {
             (_, Some(status)) => u8::try_from(status & 0xff).unwrap_or(255),
             (_, None) => 255,
         };
-        self.end(link, status);
+        self.last_status = Some(status);
+        if forwards.is_busy() {
+            debug!("waiting for forwarded connections to terminate");
+            self.leave_raw();
+        }
+        self.end_when_idle(link, forwards);
+    }
+
+    /// Ends when the session is over and no connection is forwarded.
+    pub fn end_when_idle(&mut self, link: &mut Link<Client>, forwards: &Forwards) {
+        if let Some(status) = self.last_status
+            && !forwards.is_busy()
+        {
+            self.end(link, status);
+        }
+    }
+
+    /// Ends because of something else than the session.
+    pub fn abandon(&mut self, link: &mut Link<Client>, problem: &str) {
+        self.leave_raw();
+        fatal!("{problem}");
+        self.end(link, 255);
     }
 
     /// The server wants a channel to us.
@@ -356,9 +382,7 @@ impl Session {
     }
 
     fn fail(&mut self, link: &mut Link<Client>, problem: &str) {
-        self.leave_raw();
-        fatal!("ssh: {problem}");
-        self.end(link, 255);
+        self.abandon(link, &format!("ssh: {problem}"));
     }
 
     fn leave_raw(&mut self) {

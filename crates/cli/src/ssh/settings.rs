@@ -93,6 +93,9 @@ fn command_line_option(setting: &Setting) -> CommandLineOption {
     match setting {
         Setting::Line(line) => CommandLineOption::Option(line.clone()),
         Setting::Flag("User", user) => CommandLineOption::User(user.clone()),
+        Setting::Flag("LocalForward", text) => CommandLineOption::LocalForward(text.clone()),
+        Setting::Flag("RemoteForward", text) => CommandLineOption::RemoteForward(text.clone()),
+        Setting::Flag("DynamicForward", text) => CommandLineOption::DynamicForward(text.clone()),
         Setting::Flag(keyword, value) => {
             CommandLineOption::Option(format!("{keyword} {}", quoted(value)))
         }

@@ -8,18 +8,20 @@ use proto::{ChannelRequest, Client};
 use super::Session;
 use crate::messages;
 use crate::ssh::escapes::{Action, Escapes};
+use crate::ssh::forwards::Forwards;
+use crate::ui::clean;
 
 impl Session {
     /// Escapes in what was typed.
-    pub fn typed(&mut self, link: &mut Link<Client>, data: &mut Vec<u8>) {
+    pub fn typed(&mut self, link: &mut Link<Client>, data: &mut Vec<u8>, forwards: &Forwards) {
         let Some(escapes) = &mut self.escapes else { return };
         let actions = escapes.filter(data);
         for action in actions {
-            self.act(link, action);
+            self.act(link, action, forwards);
         }
     }
 
-    fn act(&mut self, link: &mut Link<Client>, action: Action) {
+    fn act(&mut self, link: &mut Link<Client>, action: Action, forwards: &Forwards) {
         let c = self.escapes.as_ref().map_or('~', Escapes::character);
         match action {
             Action::Disconnect => {
@@ -61,6 +63,9 @@ impl Session {
                 for channel in &self.others {
                     shown(&format!("  #{} authentication agent connection\r\n", channel.0));
                 }
+                for (channel, about) in forwards.list() {
+                    shown(&format!("  #{} {}\r\n", channel.0, clean::visible(about)));
+                }
             }
             Action::Information => shown(&information(link, c)),
             Action::Lacking('C') => shown(&format!("{c}C\r\ncommandline disabled\r\n")),
@@ -95,7 +100,7 @@ fn information(link: &Link<Client>, c: char) -> String {
     let connection = link.connection();
     let mut lines = vec![format!("{c}I")];
     if let Some(ident) = connection.remote_ident() {
-        lines.push(format!("  server version: {}", crate::ui::clean::visible(ident)));
+        lines.push(format!("  server version: {}", clean::visible(ident)));
     }
     if let Some(chosen) = connection.negotiated() {
         lines.push(format!("  kexalgorithm {}", chosen.kex));
