@@ -93,7 +93,7 @@ impl<R: Role> Connection<R> {
             return Err(Misuse::OutOfTurn("an answer about a channel").into());
         }
         // A message that came too early for it can go on.
-        self.unpark();
+        self.unpark(id);
         self.channels.ours(id)
     }
 

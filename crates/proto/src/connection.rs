@@ -58,6 +58,7 @@ pub struct Connection<R: Role> {
     negotiated: Option<Negotiated>,
     remote_proposal: Option<Proposal>,
     pub(crate) extensions: Vec<(String, Vec<u8>)>,
+    ext_infos: u32,
     held: VecDeque<Zeroizing<Vec<u8>>>,
     held_bytes: usize,
     pub(crate) channels: Channels,
@@ -135,6 +136,7 @@ impl<R: Role> Connection<R> {
             negotiated: None,
             remote_proposal: None,
             extensions: Vec::new(),
+            ext_infos: 0,
             held: VecDeque::new(),
             held_bytes: 0,
             channels: Channels::default(),
@@ -229,7 +231,7 @@ impl<R: Role> Connection<R> {
 
     /// When [`Self::handle_timeout`] is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.ended || !matches!(self.kex, Kex::Idle) {
+        if self.ended || self.phase != Phase::Connection || !matches!(self.kex, Kex::Idle) {
             return None;
         }
         self.limit.and_then(|limit| limit.deadline())
@@ -437,8 +439,10 @@ impl<R: Role> Connection<R> {
     }
 
     /// The application has answered about a channel.
-    pub(crate) fn unpark(&mut self) {
-        if self.parked.is_some() {
+    pub(crate) fn unpark(&mut self, channel: ChannelId) {
+        // Number and recipient channel stand first in each of these messages.
+        let recipient = self.parked.as_ref().and_then(|parked| parked.get(1..5));
+        if recipient == Some(&channel.0.to_be_bytes()) {
             self.unparked = true;
             self.waiting = false;
         }
@@ -468,7 +472,8 @@ impl<R: Role> Connection<R> {
     ) -> Result<(), Error> {
         let out_of_turn = || Error::from(Misbehaved::OutOfTurn { message: number });
         let in_first_kex = self.phase == Phase::FirstKex;
-        if in_first_kex && self.strict && number < table::KEXINIT && number != table::DISCONNECT {
+        let of_exchange = matches!(number, table::DISCONNECT | 20..=49);
+        if in_first_kex && self.strict && !of_exchange {
             return Err(out_of_turn());
         }
         match table::place(number, R::SIDE, self.phase) {
@@ -496,12 +501,15 @@ impl<R: Role> Connection<R> {
                 Ok(())
             }
             table::EXT_INFO => {
+                self.ext_infos += 1;
                 for extension in transport::decode_ext_info(payload)? {
                     self.extensions.retain(|(name, _)| *name != extension.0);
                     self.extensions.push(extension);
                 }
-                if self.extensions.len() > limits::EXTENSIONS as usize {
-                    return Err(out_of_turn());
+                let kept = self.extensions.iter().map(|(name, value)| name.len() + value.len());
+                let too_many = self.ext_infos > limits::EXT_INFO_MESSAGES;
+                if too_many || kept.sum::<usize>() > limits::EXTENSION_BYTES {
+                    return Err(Misbehaved::TooManyExtensions.into());
                 }
                 self.events.push_back(Event::ExtensionInfo);
                 Ok(())
@@ -532,9 +540,10 @@ impl<R: Role> Connection<R> {
     /// Begins a key exchange, unless one runs.
     ///
     /// # Errors
-    /// [`Misuse::OutOfTurn`] before the first one is done.
+    /// [`Misuse::OutOfTurn`] before authentication: delayed compression begins
+    /// with its success, which an exchange would hold back.
     pub fn rekey(&mut self) -> Result<(), Error> {
-        if self.phase <= Phase::FirstKex {
+        if self.phase != Phase::Connection {
             return Err(Misuse::OutOfTurn("a rekey").into());
         }
         if matches!(self.kex, Kex::Idle) { self.send_kexinit() } else { Ok(()) }
@@ -544,7 +553,8 @@ impl<R: Role> Connection<R> {
         let due = self.limit.is_some_and(|limit| {
             limit.reached(self.sent_usage) || limit.reached(self.received_usage)
         });
-        if due && matches!(self.kex, Kex::Idle) { self.send_kexinit() } else { Ok(()) }
+        let may = self.phase == Phase::Connection && matches!(self.kex, Kex::Idle);
+        if due && may { self.send_kexinit() } else { Ok(()) }
     }
 
     fn send_kexinit(&mut self) -> Result<(), Error> {
@@ -639,7 +649,10 @@ impl<R: Role> Connection<R> {
         ));
         self.chosen = Some(next.chosen);
         self.kex = Kex::AwaitNewKeys(next);
-        if first { R::sent_first_new_keys(self) } else { self.send_held() }
+        if first {
+            R::sent_first_new_keys(self)?;
+        }
+        self.send_held()
     }
 
     fn handle_new_keys(&mut self) -> Result<(), Error> {

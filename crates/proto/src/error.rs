@@ -119,6 +119,10 @@ pub enum Misbehaved {
     DataAfterEof,
     /// An answer to a request that was not made.
     AnswerWithoutRequest,
+    /// A server's word about a key that was not offered.
+    OtherKey,
+    /// More in EXT_INFO than anybody needs.
+    TooManyExtensions,
     /// Requests faster than they can be answered.
     TooManyRequests,
     /// More channels than the limit.
@@ -218,6 +222,8 @@ impl Misbehaved {
             | Self::UnknownChannel(_)
             | Self::DataAfterEof
             | Self::AnswerWithoutRequest
+            | Self::OtherKey
+            | Self::TooManyExtensions
             | Self::TooManyRequests
             | Self::TooManyChannels => DisconnectReason::ProtocolError,
         }
@@ -318,6 +324,8 @@ impl fmt::Display for Misbehaved {
             }
             Self::DataAfterEof => f.write_str("channel data after EOF"),
             Self::AnswerWithoutRequest => f.write_str("an answer without a request"),
+            Self::OtherKey => f.write_str("an answer about a key that was not offered"),
+            Self::TooManyExtensions => f.write_str("SSH_MSG_EXT_INFO tells too much"),
             Self::TooManyRequests => f.write_str("too many unanswered requests"),
             Self::TooManyChannels => f.write_str("too many channels"),
         }

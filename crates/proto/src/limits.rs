@@ -62,6 +62,12 @@ pub const PROMPTS: usize = 100;
 /// Names in an EXT_INFO message. RFC 8308 §2.3 sets none.
 pub const EXTENSIONS: u32 = 1024;
 
+/// Bytes of extensions kept, names and values. `server-sig-algs` takes most.
+pub const EXTENSION_BYTES: usize = 32 * 1024;
+
+/// EXT_INFO messages taken: RFC 8308 §2.4 has two places for one.
+pub const EXT_INFO_MESSAGES: u32 = 4;
+
 /// Host keys in a `hostkeys-00@openssh.com` request.
 pub const HOST_KEYS: usize = 64;
 

@@ -145,6 +145,39 @@ fn channels_before_authentication_are_not_opened() {
 }
 
 #[test]
+fn other_key() {
+    let mut pair = Pair::new();
+    pair.run();
+    let key = pair.user_key.public().clone();
+    let algorithm = key.algorithm().to_owned();
+    let blob = key.blob().to_vec();
+    pair.client.authenticate("user", AuthAttempt::PublicKeyQuery { algorithm, key }).unwrap();
+    take(&mut pair.client);
+    let accept = transport::encode_service(table::SERVICE_ACCEPT, "ssh-userauth");
+    pair.server.send_now(&accept).unwrap();
+    let answer = crate::message::userauth::encode_pk_ok("ssh-rsa", &blob);
+    pair.server.send_now(&answer).unwrap();
+    let bytes = take(&mut pair.server);
+    give(&mut pair.client, &bytes);
+    pair.handle_client_events();
+    assert_eq!(end_of(&pair.client_seen), &Error::Misbehaved(Misbehaved::OtherKey));
+}
+
+#[test]
+fn too_many_extensions() {
+    let value = vec![b'x'; crate::limits::EXTENSION_BYTES];
+    for (value, times) in [(&value[..], 1), (&b"0"[..], crate::limits::EXT_INFO_MESSAGES + 1)] {
+        let mut pair = Pair::new();
+        pair.run();
+        for _ in 0..times {
+            pair.inject(&transport::encode_ext_info(&[("a@b", value)]));
+        }
+        let end = end_of(&pair.server_seen);
+        assert_eq!(end, &Error::Misbehaved(Misbehaved::TooManyExtensions));
+    }
+}
+
+#[test]
 fn too_many_requests() {
     let (mut pair, channel) = Pair::with_session();
     for _ in 0..=crate::limits::UNANSWERED_REQUESTS {
@@ -330,6 +363,14 @@ mod before_keys {
         let ignore = [table::IGNORE, 0, 0, 0, 0];
         let end = server_end(&clear_packets(&[&strict_kexinit(), &ignore]));
         assert_eq!(end, Error::Misbehaved(Misbehaved::OutOfTurn { message: table::IGNORE }));
+    }
+
+    #[test]
+    fn unknown_messages_during_strict_kex() {
+        for number in [77, 90, 192] {
+            let end = server_end(&clear_packets(&[&strict_kexinit(), &[number, 0, 0, 0, 0]]));
+            assert_eq!(end, Error::Misbehaved(Misbehaved::OutOfTurn { message: number }));
+        }
     }
 
     #[test]

@@ -39,12 +39,12 @@ pub struct Signing {
 }
 
 /// What is asked, which tells what messages 60 to 79 mean.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Asked {
     /// Nothing that has messages of its own.
     Plain,
-    /// A public key query.
-    Query,
+    /// A public key query: algorithm and key blob.
+    Query(String, Vec<u8>),
     /// A password.
     Password,
     /// Questions and answers.
@@ -75,7 +75,7 @@ pub fn authenticate(
             let mut payload = Request::encode_head(user, "publickey");
             PublicKeyFields::encode_unsigned(&mut payload, false, &algorithm, &key, None);
             connection.send_message(&payload)?;
-            Asked::Query
+            Asked::Query(algorithm, key.blob().to_vec())
         }
         AuthAttempt::PublicKey { algorithm, key } => {
             return ask_to_sign(connection, user, algorithm, key);
@@ -173,7 +173,8 @@ pub fn handle(connection: &mut Connection<Client>, payload: &[u8]) -> Result<(),
         connection.events.push_back(Event::Banner { message });
         return Ok(());
     }
-    let ClientAuth::Asked(asked) = connection.role.auth else { return Err(out_of_turn()) };
+    let ClientAuth::Asked(asked) = &connection.role.auth else { return Err(out_of_turn()) };
+    let asked = asked.clone();
     match number {
         table::USERAUTH_SUCCESS => {
             connection.role.auth = ClientAuth::Idle;
@@ -189,8 +190,12 @@ pub fn handle(connection: &mut Connection<Client>, payload: &[u8]) -> Result<(),
             Ok(())
         }
         table::USERAUTH_PK_OK => match asked {
-            Asked::Query => {
+            Asked::Query(asked_algorithm, asked_blob) => {
                 let (algorithm, key_blob) = message::decode_pk_ok(payload)?;
+                // What will be signed with is ours to choose, not the server's.
+                if (&algorithm, &key_blob) != (&asked_algorithm, &asked_blob) {
+                    return Err(Misbehaved::OtherKey.into());
+                }
                 connection.role.auth = ClientAuth::Idle;
                 connection.events.push_back(Event::PublicKeyOk { algorithm, key_blob });
                 Ok(())
