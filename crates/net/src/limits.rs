@@ -35,6 +35,11 @@ pub const LAST_WORDS: Duration = Duration::from_secs(5);
 /// idle loop holds.
 pub const EVENTS: usize = 64;
 
+/// What channels that are closed may leave unwritten on a server: enough for
+/// what a program's last output fills, not for a client that opens and closes
+/// channels in front of a reader that never reads.
+pub const LEFTOVER_BYTES: usize = 16 * 1024 * 1024;
+
 /// Addresses of one host that are tried.
 pub const ADDRESSES: usize = 64;
 

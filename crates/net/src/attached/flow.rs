@@ -156,6 +156,17 @@ impl Output {
         dropped
     }
 
+    /// What waits to be written.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.spill.len()
+    }
+
+    /// Drops what waits and closes.
+    pub(crate) fn abandon(&mut self, reactor: &mut Reactor) {
+        self.spill.discard();
+        self.close(reactor);
+    }
+
     pub(crate) fn is_flushed(&self) -> bool {
         self.spill.is_empty()
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use proto::{ChannelId, ChannelRequest, Event, Role, Side, Stream};
 
 use super::{Link, Phase};
-use crate::attached::Attached;
+use crate::attached::{Attached, Output};
 use crate::keep_alive::{Alive, Watch};
 use crate::limits;
 use crate::reactor::{Owner, Readiness, UserToken};
@@ -93,6 +93,7 @@ impl<R: Role> Link<R> {
                 if let Some(attached) = self.channels.remove(channel) {
                     attached.into_leftovers(&mut self.reactor, &mut self.leftovers);
                     self.notices.retain(|(other, _)| other != channel);
+                    self.bound_leftovers();
                 }
             }
             Event::GlobalAnswered { .. } if self.pings.pop_front() == Some(true) => return None,
@@ -187,6 +188,21 @@ impl<R: Role> Link<R> {
             !output.is_flushed()
         });
         (filtered, again)
+    }
+
+    /// Drops the oldest of what closed channels left, beyond the limit. A
+    /// client has but one user, who wants all of it.
+    fn bound_leftovers(&mut self) {
+        if R::SIDE == Side::Client {
+            return;
+        }
+        let mut total: usize = self.leftovers.iter().map(Output::waiting_bytes).sum();
+        while total > limits::LEFTOVER_BYTES && !self.leftovers.is_empty() {
+            let mut oldest = self.leftovers.remove(0);
+            total -= oldest.waiting_bytes();
+            log::debug!("a closed channel's output is dropped: it was not read");
+            oldest.abandon(&mut self.reactor);
+        }
     }
 
     /// Reads a channel's input for the application to filter.
