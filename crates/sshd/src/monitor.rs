@@ -283,6 +283,12 @@ impl Monitor {
         } else {
             None
         };
+        let mut accepted = settings.pubkey_accepted_algorithms.value.clone();
+        if self.config.as_ref().is_some_and(config::ServerConfig::has_match_blocks) {
+            // Who it is may allow more, and a client does not try what it was not told of.
+            let usual = keys::algorithms::default_signature_algorithms();
+            accepted.extend(usual.into_iter().map(str::to_owned));
+        }
         let rekey = settings.rekey_limit.value;
         Ok(GateFacts {
             software_version: version,
@@ -295,7 +301,7 @@ impl Monitor {
             rekey_bytes: rekey.bytes,
             rekey_seconds: rekey.interval.map(|interval| interval.as_secs()),
             min_rsa_bits: settings.required_rsa_size.value,
-            signature_algorithms: signature_algorithms(&settings.pubkey_accepted_algorithms.value),
+            signature_algorithms: signature_algorithms(&accepted),
             groups: std::mem::take(&mut self.groups),
             account: identity,
             log_level: self.log_level as u8,

@@ -20,6 +20,9 @@ use zeroize::Zeroizing;
 /// The longest password given to modules (`PAM_MAX_RESP_SIZE` is 512, its NUL included).
 pub const PASSWORD_BYTES_MAX: usize = 511;
 
+/// Nobody's password, since nobody can type it: what modules get in place of an answer that must not be tried.
+pub const WRONG_PASSWORD: &str = "\u{8}\n\r\u{7f}INCORRECT";
+
 /// The most bytes of text kept from modules to show at the start of a session.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
@@ -125,7 +128,7 @@ impl Transaction {
             .ok()
             .filter(|password| password.len() <= PASSWORD_BYTES_MAX && !password.contains('\0'));
         let usable_is_none = usable.is_none();
-        let password = Zeroizing::new(usable.unwrap_or("\u{8}\n\r\u{7f}INCORRECT").to_owned());
+        let password = Zeroizing::new(usable.unwrap_or(WRONG_PASSWORD).to_owned());
         self.set_conversation(Box::new(move |messages| {
             let answer = |message: &Message| match message.style {
                 Style::Hidden => Some(password.clone()),

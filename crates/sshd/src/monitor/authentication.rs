@@ -431,6 +431,7 @@ impl Authentication {
         if password.is_empty() && !self.settings.permit_empty_passwords.value {
             return Outcome::Bad;
         }
+        let password = if self.may_come_by_password() { password } else { wrong_password() };
         match self.interactive.password(&self.account, facts.ends, password, new_password) {
             interactive::Answer::Good => Outcome::Good,
             interactive::Answer::Bad => Outcome::Bad,
@@ -446,7 +447,10 @@ impl Authentication {
         }
     }
 
-    fn answer_questions(&mut self, responses: Vec<zeroize::Zeroizing<String>>) -> Outcome {
+    fn answer_questions(&mut self, mut responses: Vec<zeroize::Zeroizing<String>>) -> Outcome {
+        if !self.may_come_by_password() {
+            responses.fill_with(wrong_password);
+        }
         match self.interactive.answer(&self.account, responses) {
             interactive::Answer::Good => Outcome::Good,
             interactive::Answer::Bad => Outcome::Bad,
@@ -454,28 +458,40 @@ impl Authentication {
         }
     }
 
+    /// Whether a right password would let the user in. Modules see it only then: how they take it, and how long,
+    /// would tell whether it is right.
+    fn may_come_by_password(&self) -> bool {
+        self.valid && self.root_is_permitted("password")
+    }
+
     /// `PermitRootLogin`.
-    fn root_may(&self, method: &str, facts: &Facts<'_>) -> bool {
+    fn root_is_permitted(&self, method: &str) -> bool {
         if self.account.uid != 0 || !self.account.exists {
             return true;
         }
-        let allowed = match self.settings.permit_root_login.value {
+        match self.settings.permit_root_login.value {
             PermitRootLogin::Yes => true,
             PermitRootLogin::ProhibitPassword => method == "publickey",
             PermitRootLogin::ForcedCommandsOnly => {
-                let forced = method == "publickey" && self.options.force_command.is_some();
-                if forced {
-                    log::info!("Root login accepted for forced command.");
-                }
-                forced
+                method == "publickey" && self.options.force_command.is_some()
             }
             PermitRootLogin::No => false,
-        };
-        if !allowed {
+        }
+    }
+
+    /// The same, with a line in the log when it matters.
+    fn root_may(&self, method: &str, facts: &Facts<'_>) -> bool {
+        let permitted = self.root_is_permitted(method);
+        let is_root = self.account.exists && self.account.uid == 0;
+        if !permitted {
             let ends = facts.ends;
             log::info!("ROOT LOGIN REFUSED FROM {} port {}", ends.remote_address, ends.remote_port);
+        } else if is_root
+            && self.settings.permit_root_login.value == PermitRootLogin::ForcedCommandsOnly
+        {
+            log::info!("Root login accepted for forced command.");
         }
-        allowed
+        permitted
     }
 
     /// What PAM says of the account itself.
@@ -592,6 +608,10 @@ impl Authentication {
         let share = u64::from(u32::from_be_bytes(first)) * REFUSAL_TIME.as_nanos() as u64;
         REFUSAL_TIME + Duration::from_nanos(share >> 32)
     }
+}
+
+fn wrong_password() -> zeroize::Zeroizing<String> {
+    zeroize::Zeroizing::new(crate::pam::WRONG_PASSWORD.to_owned())
 }
 
 fn disconnect(reason: u32, text: String) -> Verdict {

@@ -1,13 +1,13 @@
 //! Users who come with a certificate: of a CA that the host trusts, or of one that the user does.
 
 use config::ServerSettings;
-use keys::authorized_keys::{self, Entry, Options};
+use keys::authorized_keys::{Entry, Options};
 use keys::{Certificate, CertificateKind, PublicKey};
 
 use super::authentication::{Facts, now_seconds};
 use super::commands::{self, Lookup};
 use super::log_lines::printable;
-use super::publickey::{Grant, check_entry, grant};
+use super::publickey::{Grant, check_options, grant};
 use crate::accounts::Account;
 use crate::authorized;
 use crate::settings::read_limited;
@@ -51,18 +51,20 @@ pub(super) fn trusted(
     let command = settings.authorized_principals_command.value.as_deref();
     // With a file or a command the account's own name counts only when they say so.
     let principals = if file.is_none() && command.is_none() {
-        certificate.principals.contains(&account.name).then(Options::default)
+        certificate.principals.contains(&account.name).then_some(None)
     } else {
-        file.and_then(|file| from_file(file, certificate, facts, account, settings)).or_else(|| {
-            let command = command.filter(|_| valid)?;
-            from_command(command, key, certificate, facts, account, settings)
-        })
+        file.and_then(|file| from_file(file, certificate, facts, account, settings))
+            .or_else(|| {
+                let command = command.filter(|_| valid)?;
+                from_command(command, key, certificate, facts, account, settings)
+            })
+            .map(Some)
     };
     let Some(principals) = principals else {
         log_refusal(certificate, "name is not a listed principal");
         return None;
     };
-    check(certificate, &principals, facts, settings)
+    check(certificate, principals.as_ref(), facts, settings)
 }
 
 /// A certificate by a CA that a line of `authorized_keys` names with `cert-authority`.
@@ -75,7 +77,7 @@ pub(super) fn by_entry(
     settings: &ServerSettings,
 ) -> Option<Grant> {
     let certificate = key.certificate()?;
-    if certificate.signature_key != entry.key || !check_entry(entry, place, facts) {
+    if certificate.signature_key != entry.key || !check_options(&entry.options, place, facts) {
         return None;
     }
     let named = |wanted: &str| certificate.principals.iter().any(|name| name == wanted);
@@ -87,7 +89,7 @@ pub(super) fn by_entry(
         log_refusal(certificate, "name is not a listed principal");
         return None;
     }
-    check(certificate, &entry.options, facts, settings)
+    check(certificate, Some(&entry.options), facts, settings)
 }
 
 /// The options of the first line of the principals file that names one of the certificate's.
@@ -139,9 +141,9 @@ fn search(
     certificate: &Certificate,
     facts: &Facts<'_>,
 ) -> Option<Options> {
-    for line in text.lines() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = without_comment(line).trim();
+        if line.is_empty() {
             continue;
         }
         // The name is the last word; options before it may have blanks in quotes.
@@ -154,24 +156,38 @@ fn search(
         }
         match Options::parse(options) {
             Ok(options) => {
-                let from_here = options.from.is_none()
-                    || facts
-                        .remote()
-                        .is_some_and(|remote| options.allows_from(None, remote).unwrap_or(false));
-                if from_here {
+                if check_options(&options, &format!("{source}:{number}"), facts) {
                     return Some(options);
                 }
             }
-            Err(error) => log::info!("{source}: {error}"),
+            Err(error) => log::info!("{source}:{number}: {error}"),
         }
     }
     None
 }
 
-/// The certificate's own terms. Whom it names has been checked by then.
+/// The line up to a `#` outside quotes.
+fn without_comment(line: &str) -> &str {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, c) in line.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            // As in options: only \" is an escape.
+            '\\' => escaped = line.get(at + 1..).is_some_and(|rest| rest.starts_with('"')),
+            '"' => quoted = !quoted,
+            '#' if !quoted => return line.get(..at).unwrap_or(line),
+            _ => {}
+        }
+    }
+    line
+}
+
+/// The certificate's own terms, and with them those of the line that led to it, if one did. Whom it names has been
+/// checked by then.
 fn check(
     certificate: &Certificate,
-    line: &authorized_keys::Options,
+    line: Option<&Options>,
     facts: &Facts<'_>,
     settings: &ServerSettings,
 ) -> Option<Grant> {
@@ -206,7 +222,7 @@ fn check(
             return None;
         }
     }
-    let mut granted = grant(line, settings);
+    let mut granted = grant(line.unwrap_or(&Options::default()), settings);
     // Two commands that differ leave nothing that could be run.
     match (&granted.options.force_command, &terms.force_command) {
         (Some(of_line), Some(of_certificate)) if of_line != of_certificate => {
@@ -221,8 +237,9 @@ fn check(
     granted.options.port_forwarding &= terms.permit_port_forwarding;
     granted.options.x11_forwarding &= terms.permit_x11_forwarding;
     granted.options.user_rc &= terms.permit_user_rc;
+    // The signer and whoever wrote the line both have to do without it.
     granted.verify.require_touch = settings.pubkey_auth_options.value.touch_required
-        || !(terms.no_touch_required || line.no_touch_required);
+        || !(terms.no_touch_required && line.is_none_or(|line| line.no_touch_required));
     granted.verify.require_verification |= terms.verify_required;
     log::info!(
         target: crate::VERBOSE,
@@ -237,4 +254,74 @@ fn check(
 
 fn log_refusal(certificate: &Certificate, reason: &str) {
     log::info!("Certificate \"{}\" invalid: {reason}", printable(&certificate.key_id, 200));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requests::Ends;
+    use keys::{KeyKind, PrivateKey};
+
+    /// One for the principal `role`, by a CA that has touches waived or not.
+    fn certificate(waived: bool) -> Certificate {
+        let ca = PrivateKey::generate(KeyKind::Ed25519, None, "").unwrap();
+        let waiver = ("no-touch-required".to_owned(), Vec::new());
+        Certificate {
+            serial: 1,
+            kind: CertificateKind::User,
+            key_id: "an id".into(),
+            principals: vec!["role".into()],
+            valid_after: 0,
+            valid_before: u64::MAX,
+            critical_options: Vec::new(),
+            extensions: if waived { vec![waiver] } else { Vec::new() },
+            signature_key: ca.public().clone(),
+            signature_algorithm: "ssh-ed25519",
+        }
+    }
+
+    fn ends() -> Ends {
+        Ends {
+            remote_address: "192.0.2.1".into(),
+            remote_port: 1,
+            local_address: "192.0.2.2".into(),
+            local_port: 22,
+        }
+    }
+
+    fn facts(ends: &Ends) -> Facts<'_> {
+        Facts { ends, session_id: &[], host_key: &[], timing_secret: &[] }
+    }
+
+    #[test]
+    fn lines_of_principals() {
+        let (ends, certificate) = (ends(), certificate(false));
+        let found = |text: &str| search(text, "file", &certificate, &facts(&ends));
+        assert!(found("other\n \n# role\nrole").is_some());
+        assert!(found("role # the role of others").is_some());
+        assert!(found("other # role").is_none());
+        let options = found("command=\"echo '#1'\" role\t# one").unwrap();
+        assert_eq!(options.command.as_deref(), Some("echo '#1'"));
+        assert!(found("command=\"say \\\"#1\\\"\" role#one").is_some());
+        assert!(found("expiry-time=\"20000101\" role").is_none());
+        assert!(found("expiry-time=\"29991231\" role").is_some());
+        assert!(found("from=\"198.51.100.0/24\" role").is_none());
+        assert!(found("from=\"192.0.2.0/24\" role").is_some());
+    }
+
+    #[test]
+    fn a_touch_is_waived_by_all_or_not_at_all() {
+        let (ends, mut settings) = (ends(), ServerSettings::default());
+        settings.ca_signature_algorithms.value = vec!["ssh-ed25519".into()];
+        let required = |waived, line: Option<&str>| {
+            let line = line.map(|line| Options::parse(line).unwrap());
+            let grant = check(&certificate(waived), line.as_ref(), &facts(&ends), &settings);
+            grant.unwrap().verify.require_touch
+        };
+        assert!(required(false, None));
+        assert!(!required(true, None));
+        assert!(required(true, Some("")));
+        assert!(required(false, Some("no-touch-required")));
+        assert!(!required(true, Some("no-touch-required")));
+    }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use config::ServerSettings;
-use keys::authorized_keys::{self, Entry, Options};
+use keys::authorized_keys::{self, Options};
 use keys::{PublicKey, VerifyOptions};
 use wire::Writer;
 
@@ -279,7 +279,7 @@ fn search(
         let granted = if entry.options.cert_authority {
             certificate::by_entry(key, &entry, &place, facts, account, settings)
         } else if entry.key == *key && key.certificate().is_none() {
-            check_entry(&entry, &place, facts).then(|| grant(&entry.options, settings))
+            check_options(&entry.options, &place, facts).then(|| grant(&entry.options, settings))
         } else {
             None
         };
@@ -292,18 +292,18 @@ fn search(
 }
 
 /// `from` and `expiry-time`.
-pub(super) fn check_entry(entry: &Entry, place: &str, facts: &Facts<'_>) -> bool {
+pub(super) fn check_options(options: &Options, place: &str, facts: &Facts<'_>) -> bool {
     let offset = utc_offset_seconds();
-    if entry.options.expires(offset).is_some_and(|end| now_seconds() >= end) {
+    if options.expires(offset).is_some_and(|end| now_seconds() >= end) {
         log::info!("{place}: key expired");
         return false;
     }
-    if entry.options.from.is_none() {
+    if options.from.is_none() {
         return true;
     }
     let from_here = facts
         .remote()
-        .is_some_and(|remote: IpAddr| entry.options.allows_from(None, remote).unwrap_or(false));
+        .is_some_and(|remote: IpAddr| options.allows_from(None, remote).unwrap_or(false));
     if !from_here {
         log::info!(
             "Authentication tried for a key of {place} but not from a permitted host (host={}, ip={}).",

@@ -340,9 +340,10 @@ impl Session {
         if has_terminal && plan.command.is_none() {
             self.greet(&output);
         }
-        if let Some(rc) =
-            environment::rc_command(&self.account, self.start.permit_user_rc && !plan.subsystem)
-        {
+        // Nothing of the user's runs before there is a new password.
+        let may_run_rc =
+            self.start.permit_user_rc && !plan.subsystem && !self.start.must_change_password;
+        if let Some(rc) = environment::rc_command(&self.account, may_run_rc) {
             // It comes before everything else by definition, so the session waits for it.
             let mut command = command_of(&rc, &variables);
             command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(errors.try_clone()?);

@@ -133,8 +133,14 @@ fn expired_password() {
     let forward = ["-W", &format!("127.0.0.1:{}", folder.port)];
     let seen = outcome(user.by_password(folder, "password", old, &forward, ""));
     assert!(!seen.out.contains("SSH-2.0"), "{}", seen.out);
+    user.write(".ssh/rc", "touch ~/rc-ran\n");
     let ssh = user.by_password(folder, "password", old, &["-tt"], "echo in");
     change_password(Talk::start(ssh), old, new);
+    let ran = Path::new("/home").join(&user.name).join("rc-ran");
+    assert!(!ran.exists());
+    assert_eq!(outcome(folder.ssh(&[&target, "echo in"])).out, "in\n");
+    assert!(ran.exists());
+    user.remove(".ssh/rc");
     let seen = user.login(folder, "password", new, "echo in");
     assert_eq!(seen.out, "in\n", "{}", seen.err);
     assert_refused(&user.login(folder, "password", old, "true"));

@@ -1,6 +1,7 @@
 //! Who gets in, and who does not.
 
 use super::Test;
+use super::private;
 use super::support::{Folder, Server, SystemUser, assert_refused, is_root};
 
 pub const TESTS: &[Test] = &[
@@ -17,6 +18,7 @@ pub const TESTS: &[Test] = &[
     ("certificates", certificates),
     ("only_certificates", only_certificates),
     ("principals_file", principals_file),
+    ("passwords_in_vain_stay_unseen", passwords_in_vain_stay_unseen),
     ("host_certificate", host_certificate),
     ("banner", banner),
     ("strict_modes", strict_modes),
@@ -152,6 +154,17 @@ fn match_blocks() {
     let name = Folder::new().user;
     let server = Server::start(&format!("Match User {name}\nForceCommand echo matched\n"));
     assert_eq!(server.login("true").out, "matched\n");
+    // A key that only a block allows is tried, too.
+    let folder = Folder::new();
+    folder.run("ssh-keygen", &["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", "large"]);
+    folder.authorize("", "large");
+    folder.configure(&format!(
+        "PubkeyAcceptedAlgorithms ssh-ed25519\n\
+         Match User {name}\nPubkeyAcceptedAlgorithms rsa-sha2-512\n"
+    ));
+    let server = Server::start_in(folder, &[], &[]);
+    let seen = server.login_with(&["-o", "IdentityFile=large"], "echo in");
+    assert_eq!(seen.out, "in\n", "{}", seen.err);
     let server = Server::start("Match Address 192.0.2.0/24\nForceCommand echo matched\n");
     assert_eq!(server.login("echo free").out, "free\n");
 }
@@ -238,6 +251,54 @@ fn principals_file() {
     assert_refused(&server.login("true"));
     std::fs::write(folder.path("principals"), "other\ncommand=\"echo as a role\" role\n").unwrap();
     assert_eq!(server.login("ls").out, "as a role\n");
+    std::fs::write(folder.path("principals"), "expiry-time=\"20000101\" role\n").unwrap();
+    assert_refused(&server.login("true"));
+    std::fs::write(folder.path("principals"), "role # whoever that is\n").unwrap();
+    assert_eq!(server.login("echo in").out, "in\n");
+}
+
+/// Modules get no password of users who may not come in.
+fn passwords_in_vain_stay_unseen() {
+    let has_modules = std::fs::read_dir("/lib").is_ok_and(|mut all| {
+        all.any(|entry| entry.is_ok_and(|entry| entry.path().join("security/pam_exec.so").exists()))
+    });
+    if !private::is_ours() || !has_modules {
+        return;
+    }
+    let secret = "the right one";
+    let Some(user) = SystemUser::new(secret) else { return };
+    let folder = Folder::new();
+    let (script, seen_there) = (folder.path("look"), folder.path("seen"));
+    let text = format!("#!/bin/sh\n(tr -d '\\000'; echo) >>'{}'\n", seen_there.display());
+    std::fs::write(&script, text).unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let rules = format!(
+        "auth required pam_exec.so expose_authtok quiet {}\naccount required pam_permit.so\n\
+         session required pam_permit.so\n",
+        script.display()
+    );
+    let _rules = private::TemporaryFile::new("/etc/pam.d/keyway-looks", &rules);
+    folder.configure(
+        "UsePAM yes\nPAMServiceName keyway-looks\nKbdInteractiveAuthentication yes\n\
+         PermitRootLogin prohibit-password",
+    );
+    let server = Server::start_in(folder, &[], &[]);
+    let folder = &server.folder;
+    // Not made here, so not to be removed.
+    let root = std::mem::ManuallyDrop::new(SystemUser { name: "root".into() });
+    let nobody = std::mem::ManuallyDrop::new(SystemUser { name: "kw-not-there".into() });
+    for method in ["password", "keyboard-interactive"] {
+        for in_vain in [&root, &nobody] {
+            std::fs::write(&seen_there, "").unwrap();
+            assert_refused(&in_vain.login(folder, method, secret, "true"));
+            let seen = std::fs::read_to_string(&seen_there).unwrap();
+            assert!(seen.contains("INCORRECT") && !seen.contains(secret), "{method}: {seen:?}");
+        }
+        std::fs::write(&seen_there, "").unwrap();
+        assert_eq!(user.login(folder, method, secret, "echo in").out, "in\n");
+        assert_eq!(std::fs::read_to_string(&seen_there).unwrap().trim(), secret);
+    }
 }
 
 fn host_certificate() {
