@@ -274,7 +274,7 @@ fn passwords_in_vain_stay_unseen() {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let rules = format!(
-        "auth required pam_exec.so expose_authtok quiet {}\naccount required pam_permit.so\n\
+        "auth required pam_exec.so expose_authtok quiet {}\nauth required pam_permit.so\naccount required pam_permit.so\n\
          session required pam_permit.so\n",
         script.display()
     );
