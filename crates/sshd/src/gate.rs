@@ -42,8 +42,10 @@ use channels::{Asked, Local};
 /// In tests: what code of an attacker in this process would try.
 pub(crate) const TAKEOVER_VARIABLE: &str = "KEYWAY_TEST_GATE";
 
-/// Enough for the most channels that a connection can have, three descriptors each.
-const DESCRIPTORS: u64 = 1024;
+/// Enough for the most channels that a connection can have, three descriptors each. The system may allow fewer.
+const DESCRIPTORS: u64 = 16 * 1024;
+/// What is not for channels: the processes, the network, the readiness loop, and descriptors that have just come.
+const OTHER_DESCRIPTORS: u64 = 32;
 /// The session's channel in the readiness loop.
 const SESSION: UserToken = UserToken(0);
 
@@ -114,9 +116,12 @@ fn run(monitor: &Arc<Channel>) -> Result<(), Failure> {
     // Asked for here, since a sandboxed process could not open what its seed comes from.
     crypto::random::fill(&mut [0; 16]);
 
+    let descriptors_max = rustix::process::getrlimit(rustix::process::Resource::Nofile)
+        .maximum
+        .map_or(DESCRIPTORS, |allowed| allowed.min(DESCRIPTORS));
     let report = sandbox::enter(&sandbox::Settings {
         identity,
-        descriptors_max: DESCRIPTORS,
+        descriptors_max,
         may_write_files,
         die_with_parent: true,
     })
@@ -128,6 +133,7 @@ fn run(monitor: &Arc<Channel>) -> Result<(), Failure> {
 
     let mut gate = Gate::new(Arc::clone(monitor), host_keys);
     gate.network = network;
+    gate.descriptors = descriptors_max.saturating_sub(OTHER_DESCRIPTORS) as usize;
     let end = driver.run(&mut gate);
     let (how, text) = gate.how_ended(end, driver.link());
     monitor.send(&ToMonitor::Ended { how, text }, &[])?;
@@ -181,6 +187,8 @@ struct Gate {
     /// Channels that the client wants, waiting for the session.
     asks: HashMap<u32, ChannelAsk>,
     locals: HashMap<ChannelId, Local>,
+    /// So many descriptors are for channels.
+    descriptors: usize,
     /// Session channels by our numbers.
     numbers: HashMap<u32, ChannelId>,
     /// Global requests that are to be answered, in order.
@@ -208,6 +216,7 @@ impl Gate {
             next: 0,
             asks: HashMap::new(),
             locals: HashMap::new(),
+            descriptors: 0,
             numbers: HashMap::new(),
             globals: VecDeque::new(),
             failure: None,
@@ -328,6 +337,25 @@ impl Gate {
         crate::sys::memory::release();
     }
 
+    /// Takes all that the session has sent.
+    fn hear_all(&mut self, link: &mut Link<Server>) {
+        loop {
+            let heard = match &self.session {
+                Some(session) => session.try_receive::<FromSession>(),
+                None => return,
+            };
+            match heard {
+                Ok(Some((news, descriptors))) => self.hear_session(link, news, descriptors),
+                Ok(None) => return,
+                Err(error) => {
+                    link.unwatch(SESSION);
+                    self.session = None;
+                    return self.fail(link, &format!("the session process: {error}"));
+                }
+            }
+        }
+    }
+
     fn unused_deadline(&self) -> Option<Instant> {
         let timeout = self.unused_timeout?;
         (self.locals.is_empty() && self.asks.is_empty()).then(|| self.unused_since + timeout)
@@ -416,21 +444,7 @@ impl Application<Server> for Gate {
         if token != SESSION {
             return;
         }
-        loop {
-            let heard = match &self.session {
-                Some(session) => session.try_receive::<FromSession>(),
-                None => return,
-            };
-            match heard {
-                Ok(Some((news, descriptors))) => self.hear_session(link, news, descriptors),
-                Ok(None) => return,
-                Err(error) => {
-                    link.unwatch(SESSION);
-                    self.session = None;
-                    return self.fail(link, &format!("the session process: {error}"));
-                }
-            }
-        }
+        self.hear_all(link);
     }
 
     fn deadline(&self) -> Option<Instant> {

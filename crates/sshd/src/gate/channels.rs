@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use net::{Endpoint, EndpointEvent, Endpoints, Link};
 use proto::{
@@ -11,10 +11,27 @@ use proto::{
 use wire::Writer;
 
 use super::Gate;
-use crate::requests::{Bytes, Ending, FromSession, Run, ToSession, WindowSize};
+use crate::requests::{Bytes, Ending, Error, FromSession, Run, ToSession, WindowSize};
 
+/// In `ChannelTimeout`: every channel, taken together.
+const ALL_CHANNELS: &str = "global";
 /// So many channels may be waiting for the session at once.
 const ASKS: usize = 256;
+
+/// Input, output and errors of a program.
+const SESSION_DESCRIPTORS: usize = 3;
+/// A session that takes nothing for so long will not take more.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What came of a request to the session.
+enum Told {
+    /// It has it.
+    Sent,
+    /// Nothing was sent: no request is so large.
+    Unsent,
+    /// The connection ends.
+    Failed,
+}
 
 /// Our side of a channel.
 pub(super) struct Local {
@@ -64,16 +81,39 @@ pub(super) enum Asked {
 }
 
 impl Gate {
-    /// Sends to the session, which is quicker than any client that means well.
-    fn tell(&mut self, link: &mut Link<Server>, request: &ToSession) -> bool {
-        let Some(session) = &self.session else { return false };
-        match session.try_send(request) {
-            Ok(()) => true,
-            Err(error) => {
-                self.fail(link, &format!("the session process: {error}"));
-                false
-            }
+    /// Sends to the session, and waits for a while when a client has asked for much at once.
+    fn tell(&mut self, link: &mut Link<Server>, request: &ToSession) -> Told {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let Some(session) = &self.session else { return Told::Failed };
+            let error = match session.try_send(request) {
+                Ok(()) => return Told::Sent,
+                Err(Error::TooLarge) => return Told::Unsent,
+                Err(Error::Full) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    match session.wait(left) {
+                        Ok(true) if !left.is_zero() => {
+                            // It may be waiting for us to take its answers.
+                            self.hear_all(link);
+                            continue;
+                        }
+                        Ok(_) => Error::Full,
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            self.fail(link, &format!("the session process: {error}"));
+            return Told::Failed;
         }
+    }
+
+    /// Whether there are descriptors for one more channel that needs so many.
+    fn has_room(&self, wanted: usize) -> bool {
+        let asked: usize = self.asks.values().map(|ask| descriptors_of(ask.open())).sum();
+        let sessions = self.numbers.len();
+        let others = self.locals.len().saturating_sub(sessions);
+        asked + sessions * SESSION_DESCRIPTORS + others + wanted <= self.descriptors
     }
 
     pub(super) fn channel_asked(&mut self, link: &mut Link<Server>, ask: ChannelAsk) {
@@ -91,12 +131,18 @@ impl Gate {
                 return self.refuse(link, ask, reason, "unsupported channel type");
             }
         };
-        if self.asks.len() >= ASKS {
+        if self.asks.len() >= ASKS || !self.has_room(descriptors_of(ask.open())) {
             return self.refuse(link, ask, OpenFailure::ResourceShortage, "too many channels");
         }
         self.next = self.next.wrapping_add(1);
-        if self.tell(link, &request) {
-            self.asks.insert(number, ask);
+        match self.tell(link, &request) {
+            Told::Sent => {
+                self.asks.insert(number, ask);
+            }
+            Told::Unsent => {
+                self.refuse(link, ask, OpenFailure::ResourceShortage, "the request is too large");
+            }
+            Told::Failed => {}
         }
     }
 
@@ -121,17 +167,18 @@ impl Gate {
     ) {
         let number = self.locals.get(&channel).and_then(|local| local.number);
         let request = number.and_then(|number| session_request(number, request));
-        let Some(request) = request else {
-            if want_reply && let Some(local) = self.locals.get_mut(&channel) {
+        let told = request.as_ref().map_or(Told::Unsent, |request| self.tell(link, request));
+        let (Told::Sent, Some(request)) = (&told, request) else {
+            if matches!(told, Told::Unsent)
+                && want_reply
+                && let Some(local) = self.locals.get_mut(&channel)
+            {
                 local.asked.push_back(Asked::Here(false));
                 self.answer_here(link, channel);
             }
             return;
         };
         let is_answered = !matches!(request, ToSession::WindowChange { .. });
-        if !self.tell(link, &request) {
-            return;
-        }
         let Some(local) = self.locals.get_mut(&channel) else { return };
         if let ToSession::Run { what, .. } = &request {
             local.kind = match what {
@@ -179,8 +226,15 @@ impl Gate {
                 return self.answer_globals_here(link);
             }
         };
-        if self.tell(link, &request) {
-            self.globals.push_back(Asked::Session { want_reply, any_port });
+        match self.tell(link, &request) {
+            Told::Sent => self.globals.push_back(Asked::Session { want_reply, any_port }),
+            Told::Unsent => {
+                if want_reply {
+                    self.globals.push_back(Asked::Here(false));
+                }
+                self.answer_globals_here(link);
+            }
+            Told::Failed => {}
         }
     }
 
@@ -320,6 +374,10 @@ impl Gate {
     /// A channel that we want: its other end is the descriptor.
     fn open(&mut self, link: &mut Link<Server>, open: ChannelOpen, descriptors: Vec<OwnedFd>) {
         let kind = kind_of(&open);
+        if !self.has_room(descriptors_of(&open)) {
+            // Whoever connected sees it closed.
+            return log::debug!("cannot open a channel: too many channels");
+        }
         match link.connection_mut().open_channel(open) {
             Ok(channel) => {
                 self.locals.insert(channel, Local::new(None, kind));
@@ -340,7 +398,8 @@ impl Gate {
             return self.fail(link, &"descriptors are missing");
         };
         if let Err(error) = link.attach(channel, endpoints) {
-            return self.fail(link, &error);
+            log::error!("channel {}: {error}", channel.0);
+            return self.close(link, channel);
         }
         let Some(local) = self.locals.get_mut(&channel) else { return };
         local.attached = true;
@@ -441,15 +500,21 @@ impl Gate {
     }
 
     fn idle_deadlines(&self, link: &Link<Server>) -> impl Iterator<Item = (ChannelId, Instant)> {
-        let open = self.locals.iter().filter(|(_, local)| !local.closing);
-        open.filter_map(move |(channel, local)| {
+        let open = || self.locals.iter().filter(|(_, local)| !local.closing);
+        let active = |channel: &ChannelId, local: &Local| {
+            link.last_activity(*channel).unwrap_or(local.opened).max(local.opened)
+        };
+        // One that holds for all of them together: when none of them has had anything to say.
+        let together = self.channel_timeouts.iter().find(|(kind, _)| kind == ALL_CHANNELS);
+        let last = open().map(|(channel, local)| active(channel, local)).max();
+        let all_idle = together.zip(last).map(|((_, timeout), last)| last + *timeout);
+        open().filter_map(move |(channel, local)| {
             let matching = self
                 .channel_timeouts
                 .iter()
                 .find(|(kind, _)| keys::pattern::matches(kind, &local.kind));
-            let (_, timeout) = matching?;
-            let active = link.last_activity(*channel).unwrap_or(local.opened);
-            Some((*channel, active.max(local.opened) + *timeout))
+            let own = matching.map(|(_, timeout)| active(channel, local) + *timeout);
+            Some((*channel, own.into_iter().chain(all_idle).min()?))
         })
     }
 
@@ -476,6 +541,11 @@ impl Gate {
         }
         self.unused_since = link.now();
     }
+}
+
+/// How many descriptors the session will pass for it at most.
+fn descriptors_of(open: &ChannelOpen) -> usize {
+    if matches!(open, ChannelOpen::Session) { SESSION_DESCRIPTORS } else { 1 }
 }
 
 /// As `ChannelTimeout` names it.

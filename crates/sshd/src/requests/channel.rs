@@ -3,7 +3,9 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
@@ -93,6 +95,18 @@ impl Channel {
     /// Sends one message if there is room.
     pub(crate) fn try_send(&self, message: &impl Field) -> Result<(), Error> {
         self.send_with(message, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    /// Waits until there may be room to send, or something to receive. Whether there is.
+    pub(crate) fn wait(&self, time: Duration) -> Result<bool, Error> {
+        let mut waited = [PollFd::new(&self.socket, PollFlags::IN | PollFlags::OUT)];
+        let time = Timespec::try_from(time).map_err(io::Error::other)?;
+        match rustix::event::poll(&mut waited, Some(&time)) {
+            Ok(ready) => Ok(ready > 0),
+            // Whoever waits looks at the clock himself.
+            Err(Errno::INTR) => Ok(true),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     fn send_with(

@@ -19,6 +19,7 @@ pub const TESTS: &[Test] = &[
     ("remote_unix_socket", remote_unix_socket),
     ("idle_channels", idle_channels),
     ("jump", jump),
+    ("more_channels_than_descriptors", more_channels_than_descriptors),
 ];
 
 /// A port where everybody is told something.
@@ -233,4 +234,42 @@ fn jump() {
         folder.target()
     );
     assert_eq!(server.login_with(&["-o", &proxy], "echo twice").out, "twice\n");
+}
+
+/// What there is no room for is refused, and the rest of the connection goes on.
+fn more_channels_than_descriptors() {
+    let folder = Folder::new();
+    folder.configure("");
+    let sshd = folder.sshd(&["-D", "-f", "config", "-E", "log"]);
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -n 64; exec -a sshd \"$0\" \"$@\""]);
+    command.arg(sshd.get_program()).args(sshd.get_args());
+    command.current_dir(folder.path(".")).stdin(Stdio::null());
+    let server = Server::start_as(folder, command);
+    // Says back what it is told.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut back = stream.try_clone().unwrap();
+            std::thread::spawn(move || std::io::copy(&mut stream, &mut back));
+        }
+    });
+    let here = free_port();
+    let forward = format!("127.0.0.1:{here}:127.0.0.1:{there}");
+    let target = server.folder.target();
+    let ssh = server.folder.ssh(&["-L", &forward, &target, "echo ready; exec sleep 600"]);
+    let _ssh = Running::ready(ssh);
+    let echoes = |stream: &mut std::net::TcpStream| {
+        let mut word = [0; 4];
+        stream.write_all(b"word").is_ok() && stream.read_exact(&mut word).is_ok()
+    };
+    let mut all: Vec<_> = (0..80).map(|_| connect(here)).collect();
+    let good = all.iter_mut().map(echoes).filter(|good| *good).count();
+    println!("  {good} of 80");
+    assert!((10..60).contains(&good), "{good}");
+    assert!(all.first_mut().is_some_and(echoes));
+    drop(all);
+    wait_until("room", || echoes(&mut connect(here)));
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Test;
 use super::load::{assert_clean, descendants, descriptors, memory};
-use super::support::{Server, connect, wait_until};
+use super::support::{Server, connect, outcome, wait_until};
 
 pub const TESTS: &[Test] = &[
     ("half_open_connections", half_open_connections),
@@ -15,6 +15,8 @@ pub const TESTS: &[Test] = &[
     ("noise_after_kexinit", noise_after_kexinit),
     ("never_reads", never_reads),
     ("floods_of_requests", floods_of_requests),
+    ("floods_of_variables", floods_of_variables),
+    ("large_commands", large_commands),
     ("comes_and_goes", comes_and_goes),
 ];
 
@@ -249,6 +251,25 @@ fn floods_of_requests() {
     }
     assert_serves(&server);
     assert_clean(&server, before);
+}
+
+fn floods_of_variables() {
+    // All of them are on their way before the first is looked at.
+    let server = Server::start("AcceptEnv KW*");
+    let all: Vec<String> = (0..6000).map(|number| format!("KW{number}=x")).collect();
+    let option = format!("SetEnv={}", all.join(" "));
+    let seen = server.login_with(&["-o", &option], "env | grep -c ^KW");
+    assert_eq!(seen.out, "256\n", "{}", seen.err);
+}
+
+fn large_commands() {
+    let server = Server::start("");
+    let words = "x".repeat(80_000);
+    let target = server.folder.target();
+    let seen = outcome(server.folder.ssh(&[&target, "echo in;", "#", &words]));
+    assert_eq!(seen.out, "in\n", "{}", seen.err);
+    let seen = outcome(server.folder.ssh(&[&target, "echo in;", "#", &words, &words]));
+    assert!(seen.err.contains("exec request failed on channel 0"), "{}", seen.err);
 }
 
 fn comes_and_goes() {
