@@ -196,6 +196,10 @@ impl Application<Client> for Login {
         self.session.end_when_idle(link, &self.forwards);
     }
 
+    fn turn(&mut self, link: &mut Link<Client>) {
+        self.forwards.turn(link);
+    }
+
     fn deadline(&self) -> Option<Instant> {
         self.connect_deadline.into_iter().chain(self.forwards.deadline()).min()
     }

@@ -170,6 +170,11 @@ impl Forwards {
         self.remote.data(link, &mut self.tokens, permitted, channel, data);
     }
 
+    /// Once per turn of the loop.
+    pub fn turn(&mut self, link: &mut Link<Client>) {
+        self.remote.turn(link);
+    }
+
     /// The server sends no more on a channel.
     pub fn ended(&mut self, link: &mut Link<Client>, channel: ChannelId) {
         self.remote.ended(link, channel);

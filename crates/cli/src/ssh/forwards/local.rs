@@ -109,6 +109,9 @@ impl Local {
 
     /// Accepts what there is, as long as there is room for it.
     pub fn accept(&mut self, link: &mut Link<Client>, tokens: &mut Tokens) {
+        if self.retry_at.is_some_and(|at| at > link.now()) {
+            return;
+        }
         let mut left = ACCEPTS_AT_ONCE;
         for at in 0..self.listeners.len() {
             while let Some(listener) = self.listeners.get_mut(at).filter(|one| one.is_ready)

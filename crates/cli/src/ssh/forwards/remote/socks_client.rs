@@ -23,6 +23,10 @@ pub struct SocksClient {
     waiting: Option<Version>,
     /// It sends no more.
     has_ended: bool,
+    /// Answers that wait for room: none is given while keys are exchanged.
+    unsent: Vec<u8>,
+    /// To be closed behind the last answer.
+    is_over: bool,
 }
 
 impl Remote {
@@ -57,20 +61,17 @@ impl Remote {
         };
         // The channel's window is the limit.
         client.input.extend_from_slice(data);
-        while client.waiting.is_none() {
+        while client.waiting.is_none() && !client.is_over {
             match socks::read(&client.input, client.phase) {
                 Step::More => return,
                 Step::Agree(used) => {
                     client.used(link, channel, used);
                     client.phase = Phase::Agreed;
-                    if !say(link, channel, socks::AGREED) {
-                        return self.hang_up(link, channel);
-                    }
+                    client.say(link, channel, socks::AGREED);
                 }
                 Step::Bad(answer) => {
                     debug!("channel {}: not a SOCKS request that can be served", channel.0);
-                    say(link, channel, answer);
-                    return self.hang_up(link, channel);
+                    return self.hang_up(link, channel, answer);
                 }
                 Step::Connect(used, request) => {
                     client.used(link, channel, used);
@@ -112,7 +113,8 @@ impl Remote {
             let _ = link.connection_mut().close(channel);
             return;
         }
-        link.queue_input(channel, Stream::Data, version.success());
+        let answer = [client.unsent.as_slice(), version.success()].concat();
+        link.queue_input(channel, Stream::Data, &answer);
         if !client.input.is_empty() {
             link.queue_output(channel, Stream::Data, &client.input);
         }
@@ -129,15 +131,13 @@ impl Remote {
         reason: OpenFailure,
     ) {
         let Some(client) = self.clients.get(&channel) else { return };
-        if let Some(version) = client.waiting {
-            let why = match reason {
-                OpenFailure::AdministrativelyProhibited => Failure::Forbidden,
-                OpenFailure::ConnectFailed => Failure::Refused,
-                _ => Failure::General,
-            };
-            say(link, channel, version.failure(why));
-        }
-        self.hang_up(link, channel);
+        let why = match reason {
+            OpenFailure::AdministrativelyProhibited => Failure::Forbidden,
+            OpenFailure::ConnectFailed => Failure::Refused,
+            _ => Failure::General,
+        };
+        let answer = client.waiting.map_or(&[][..], |version| version.failure(why));
+        self.hang_up(link, channel, answer);
     }
 
     /// One sends no more.
@@ -145,34 +145,68 @@ impl Remote {
         let Some(client) = self.clients.get_mut(&channel) else { return };
         client.has_ended = true;
         if client.waiting.is_none() {
-            self.hang_up(link, channel);
+            self.hang_up(link, channel, &[]);
         }
     }
 
-    fn hang_up(&mut self, link: &mut Link<Client>, channel: ChannelId) {
-        self.clients.remove(&channel);
-        // Refused only when it is closed already.
-        let _ = link.connection_mut().close(channel);
+    /// Sends the last answer and closes behind it.
+    fn hang_up(&mut self, link: &mut Link<Client>, channel: ChannelId, answer: &[u8]) {
+        if let Some(client) = self.clients.get_mut(&channel) {
+            client.is_over = true;
+            client.say(link, channel, answer);
+        }
+        self.close_spent(link, channel);
+    }
+
+    fn close_spent(&mut self, link: &mut Link<Client>, channel: ChannelId) {
+        let is_spent = |client: &SocksClient| client.is_over && client.unsent.is_empty();
+        if self.clients.get(&channel).is_some_and(is_spent) {
+            self.clients.remove(&channel);
+            // Refused only when it is closed already.
+            let _ = link.connection_mut().close(channel);
+        }
+    }
+
+    /// There may be room again for what could not be sent.
+    pub fn turn(&mut self, link: &mut Link<Client>) {
+        let waiting = self.clients.iter().filter(|(_, client)| !client.unsent.is_empty());
+        for channel in waiting.map(|(channel, _)| *channel).collect::<Vec<_>>() {
+            if let Some(client) = self.clients.get_mut(&channel) {
+                client.say(link, channel, &[]);
+            }
+            self.close_spent(link, channel);
+        }
     }
 }
 
 impl SocksClient {
+    /// Sends an answer, or keeps what there is no room for.
+    fn say(&mut self, link: &mut Link<Client>, channel: ChannelId, answer: &[u8]) {
+        self.unsent.extend_from_slice(answer);
+        if self.unsent.is_empty() {
+            return;
+        }
+        let unsent = &self.unsent;
+        let sent = link.connection_mut().send(channel, Stream::Data, |room| {
+            let count = room.len().min(unsent.len());
+            if let (Some(to), Some(from)) = (room.get_mut(..count), unsent.get(..count)) {
+                to.copy_from_slice(from);
+            }
+            Ok::<_, Infallible>(count)
+        });
+        match sent {
+            Ok(Ok(count)) => drop(self.unsent.drain(..count.min(self.unsent.len()))),
+            // The channel is closed: nobody waits for it.
+            _ => self.unsent.clear(),
+        }
+    }
+
     fn used(&mut self, link: &mut Link<Client>, channel: ChannelId, count: usize) {
         let count = count.min(self.input.len());
         self.input.drain(..count);
         // Refused only when the channel is closed.
         let _ = link.connection_mut().consumed(channel, count);
     }
-}
-
-/// Sends a short answer. Whether there was room for it, as there is at a channel's start.
-fn say(link: &mut Link<Client>, channel: ChannelId, answer: &[u8]) -> bool {
-    let sent = link.connection_mut().send(channel, Stream::Data, |room| {
-        let Some(room) = room.get_mut(..answer.len()) else { return Ok::<_, Infallible>(0) };
-        room.copy_from_slice(answer);
-        Ok(answer.len())
-    });
-    matches!(sent, Ok(Ok(count)) if count == answer.len())
 }
 
 /// `PermitRemoteOpen`.
