@@ -506,7 +506,9 @@ impl Gate {
         };
         // One that holds for all of them together: when none of them has had anything to say.
         let together = self.channel_timeouts.iter().find(|(kind, _)| kind == ALL_CHANNELS);
+        // One that has closed since counts as well.
         let last = open().map(|(channel, local)| active(channel, local)).max();
+        let last = last.map(|last| last.max(self.unused_since));
         let all_idle = together.zip(last).map(|((_, timeout), last)| last + *timeout);
         open().filter_map(move |(channel, local)| {
             let matching = self

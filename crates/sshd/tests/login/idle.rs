@@ -103,6 +103,24 @@ fn channel_timeout() {
     assert_eq!(seen.out, "first\n");
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     folder.wait_for("closed after inactivity");
+    // Two that are timed together: one that is busy keeps the other.
+    let together = Server::start("ChannelTimeout global=2");
+    let socket = format!("ControlPath={}", together.folder.show("control"));
+    let target_there = together.folder.target();
+    let begin = || together.folder.ssh(&["-M", "-N", "-o", &socket, &target_there]);
+    let _master = Running::start(begin());
+    wait_until("the control socket", || together.folder.path("control").exists());
+    let options = ["-o", &socket, "-o", "ControlMaster=no"];
+    let quiet = "echo ready; trap '' HUP; sleep 30; echo last";
+    let arguments = [&options[..], &[&target_there, quiet]].concat();
+    let mut quiet = Running::ready(together.folder.ssh(&arguments));
+    let busy = "for n in 1 2 3 4 5 6; do echo $n; sleep 0.7; done; echo last";
+    let seen = together.login_with(&options, busy);
+    assert!(seen.out.ends_with("last\n"), "{} {}", seen.out, seen.err);
+    assert!(quiet.child().try_wait().unwrap().is_none());
+    let begun = Instant::now();
+    let _ = quiet.child().wait();
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     // Not while there is something to say, and not for other kinds.
     let busy = "for n in 1 2 3 4 5 6 7 8; do echo $n; sleep 0.5; done; echo last";
     let seen = outcome(folder.ssh(&[&target, busy]));

@@ -44,7 +44,7 @@ pub fn enter(args: &[OsString]) -> Option<i32> {
         return None;
     }
     let place = tempfile::tempdir().ok()?;
-    let program = std::env::current_exe().ok()?;
+    let program = super::support::program();
     let status = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "/bin/sh", "-c", SCRIPT, "sh"])
         .arg(place.path())

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Test;
 use super::support::{
-    Folder, Running, Server, assert_refused, connect, is_root, outcome, wait_until,
+    Folder, Running, Server, assert_refused, connect, is_root, outcome, program, wait_until,
 };
 
 pub const TESTS: &[Test] = &[
@@ -77,7 +77,7 @@ fn standard_input() {
     folder.configure("");
     let script = format!(
         "exec -a sshd {} -i -f {} -E {}",
-        this_program(),
+        program().display(),
         folder.show("config"),
         folder.show("log")
     );
@@ -100,10 +100,6 @@ fn standard_input() {
     assert_eq!(&ident, b"SSH-2.0-Keyway_");
     child.stdin.as_mut().unwrap().write_all(b"not ssh at all\r\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(255));
-}
-
-fn this_program() -> String {
-    std::env::current_exe().unwrap().display().to_string()
 }
 
 fn one_connection() {
@@ -170,7 +166,7 @@ fn broken_after_the_start() {
     let folder = Folder::new();
     folder.configure("");
     let program = folder.path("program");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    std::fs::copy(super::support::program(), &program).unwrap();
     let mut command = Command::new(&program);
     use std::os::unix::process::CommandExt;
     command.arg0("sshd").args(["-D", "-f", "config", "-E", "log"]);

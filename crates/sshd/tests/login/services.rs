@@ -12,7 +12,7 @@ use keyway_sshd::sys::process::ChildSetup;
 
 use super::Test;
 use super::private;
-use super::support::{Folder, Running, Server, connect, outcome, wait_until};
+use super::support::{Folder, Running, Server, connect, outcome, program, wait_until};
 
 pub const TESTS: &[Test] = &[
     ("socket_activation", socket_activation),
@@ -26,7 +26,7 @@ pub const TESTS: &[Test] = &[
 
 /// A script that becomes the server, its arguments at the end.
 fn script(folder: &Folder, lines: &str, arguments: &str) -> Command {
-    let program = std::env::current_exe().unwrap();
+    let program = program();
     let script = format!("{lines} exec -a sshd {} {arguments}", program.display());
     let mut command = Command::new("bash");
     command.args(["-c", &script]).current_dir(folder.path(".")).stdin(Stdio::null());

@@ -89,7 +89,7 @@ impl Folder {
 
     /// The server program: this one, by another name.
     pub fn sshd(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut command = Command::new(program());
         use std::os::unix::process::CommandExt;
         command.arg0("sshd").args(arguments).current_dir(self.place.path());
         command
@@ -328,6 +328,11 @@ pub fn outcome_within(mut command: Command, time: Duration) -> Outcome {
 #[track_caller]
 pub fn assert_refused(outcome: &Outcome) {
     assert_eq!(outcome.status, Some(255), "{} {}", outcome.out, outcome.err);
+}
+
+/// This program, even when it has been built again since.
+pub fn program() -> PathBuf {
+    format!("/proc/{}/exe", std::process::id()).into()
 }
 
 pub fn free_port() -> u16 {
