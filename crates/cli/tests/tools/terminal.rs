@@ -38,7 +38,9 @@ impl Terminal {
             .into();
         let stdio = || Stdio::from(slave.try_clone().expect("dup"));
         let mut setsid = Command::new("setsid");
-        setsid.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
+        // Whoever runs the tests in the background has interrupts ignored; a user has not.
+        setsid.args(["--ctty", "--wait", "env", "--default-signal=INT,QUIT,TSTP"]);
+        setsid.arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => setsid.env(name, value),
