@@ -384,7 +384,6 @@ impl Authentication {
         }
         let question = KeyQuestion {
             user: &self.raw_user,
-            service: &self.service,
             algorithm,
             blob,
             signature: signature.as_deref(),

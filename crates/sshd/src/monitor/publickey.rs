@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use config::ServerSettings;
 use keys::authorized_keys::{self, Options};
 use keys::{PublicKey, VerifyOptions};
-use wire::Writer;
 
 use super::authentication::{Facts, now_seconds};
 use super::certificate;
@@ -16,8 +15,6 @@ use crate::authorized;
 use crate::login_options::{LoginOptions, Places};
 use crate::settings::read_limited;
 
-/// SSH_MSG_USERAUTH_REQUEST, RFC 4252 §6.
-const USERAUTH_REQUEST: u8 = 50;
 /// No key blob or signature is larger; certificates are the largest.
 const BLOB_BYTES: usize = 64 * 1024;
 /// No list of revoked keys is larger.
@@ -29,8 +26,6 @@ const LINES: usize = 100_000;
 pub(super) struct KeyQuestion<'a> {
     /// With its style, as it is signed.
     pub(super) user: &'a str,
-    /// The service, as it is signed.
-    pub(super) service: &'a str,
     /// The signature algorithm.
     pub(super) algorithm: &'a str,
     /// The key.
@@ -99,7 +94,10 @@ pub(super) fn judge(
     if facts.session_id.is_empty() || signature.len() > BLOB_BYTES {
         return judged(None);
     }
-    let data = signed_data(question, facts);
+    // Put together from what this process knows itself, not from what the gate says was signed.
+    let host_key = question.host_bound.then_some(facts.host_key);
+    let data =
+        proto::signed_data(facts.session_id, question.user, question.algorithm, &key, host_key);
     match key.verify(question.algorithm, &data, signature, &grant.verify) {
         Ok(_) => judged(Some(grant.options)),
         Err(error) => {
@@ -108,26 +106,6 @@ pub(super) fn judge(
             judged(None)
         }
     }
-}
-
-/// The data that the client signed, RFC 4252 §7; put together from what this
-/// process knows itself.
-fn signed_data(question: &KeyQuestion<'_>, facts: &Facts<'_>) -> Vec<u8> {
-    let mut data = Vec::with_capacity(question.blob.len() + 512);
-    data.put_string(facts.session_id);
-    data.put_u8(USERAUTH_REQUEST);
-    data.put_string(question.user.as_bytes());
-    data.put_string(question.service.as_bytes());
-    let method: &[u8] =
-        if question.host_bound { b"publickey-hostbound-v00@openssh.com" } else { b"publickey" };
-    data.put_string(method);
-    data.put_boolean(true);
-    data.put_string(question.algorithm.as_bytes());
-    data.put_string(question.blob);
-    if question.host_bound {
-        data.put_string(facts.host_key);
-    }
-    data
 }
 
 /// The key, when its algorithm is one that may be used here at all.
