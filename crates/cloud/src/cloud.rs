@@ -1,0 +1,189 @@
+//! The one trait that everything above stands on.
+
+use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use crate::Result;
+use crate::model::{
+    Flavor, HostKey, Image, KeyPair, Network, NewKeyPair, NewServer, Region, Server, ServerAction,
+    ServerEvent, ServerRequest,
+};
+
+/// What a caller may do in a project, each including the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Look.
+    Reader,
+    /// Make, change and delete.
+    Member,
+    /// Everything in every project.
+    Admin,
+}
+
+/// Who asks, passed with every call: the cloud itself keeps projects apart.
+#[derive(Clone)]
+pub struct Caller {
+    /// The user.
+    pub user_id: String,
+    /// The user's name, for logs.
+    pub user_name: String,
+    /// The project the user is in now.
+    pub project_id: String,
+    /// What the user may do in it.
+    pub role: Role,
+    /// This request's identifier, `req-...`, for action logs.
+    pub request_id: String,
+    /// A real cloud's token for this user and project; none with the embedded cloud.
+    pub token: Option<std::sync::Arc<str>>,
+}
+
+/// Which servers to list, and where the page begins.
+#[derive(Clone, Debug, Default)]
+pub struct ServerQuery {
+    /// Every project's; for administrators.
+    pub all_projects: bool,
+    /// A part of the name or address, for people's searches.
+    pub search: Option<String>,
+    /// The page.
+    pub page: Page,
+}
+
+/// One page of a list that may be long.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// How many at most; none means all.
+    pub limit: Option<u32>,
+    /// How many to leave out before.
+    pub offset: u32,
+}
+
+/// Which console to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleKind {
+    /// The one that the server boots on.
+    System,
+    /// A login shell of root inside it.
+    Shell,
+}
+
+/// An open console: bytes both ways, and its size.
+pub trait Console: AsyncRead + AsyncWrite + Send + Unpin {
+    /// The terminal is now this large, in characters.
+    fn resize(&mut self, columns: u16, rows: u16);
+}
+
+/// What a cloud can do beyond the least, so that pages do not offer what cannot be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// [`ConsoleKind::System`] and [`ConsoleKind::Shell`] can be opened here.
+    pub consoles: bool,
+    /// `authorized_keys` of a server can be read and written.
+    pub authorized_keys: bool,
+    /// A server can be made with several key pairs.
+    pub several_keys: bool,
+    /// Accounts are the cloud's own (Keystone): the panel logs in by them.
+    pub own_accounts: bool,
+}
+
+/// A cloud. Lists are of what the caller may see; a thing that the caller may not see is
+/// [`crate::Error::NotFound`].
+#[async_trait]
+pub trait Cloud: Send + Sync {
+    /// `embedded` or `openstack`.
+    fn name(&self) -> &'static str;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What isolation or limit this cloud lacks on this machine, for a page to say plainly.
+    fn warnings(&self) -> Vec<String>;
+
+    /// Its regions, in the order to show them.
+    async fn regions(&self, caller: &Caller) -> Result<Vec<Region>>;
+
+    /// The caller's key pairs in a region, by name.
+    async fn key_pairs(&self, caller: &Caller, region: &str) -> Result<Vec<KeyPair>>;
+
+    /// Stores one. A name in use is a conflict.
+    async fn add_key_pair(&self, caller: &Caller, region: &str, key: NewKeyPair)
+    -> Result<KeyPair>;
+
+    /// Deletes one. Servers made with it keep their copy.
+    async fn delete_key_pair(&self, caller: &Caller, region: &str, name: &str) -> Result<()>;
+
+    /// The images of a region.
+    async fn images(&self, caller: &Caller, region: &str) -> Result<Vec<Image>>;
+
+    /// The flavors of a region.
+    async fn flavors(&self, caller: &Caller, region: &str) -> Result<Vec<Flavor>>;
+
+    /// The networks of a region.
+    async fn networks(&self, caller: &Caller, region: &str) -> Result<Vec<Network>>;
+
+    /// Servers of the caller's project, newest first, and how many there are in all.
+    async fn servers(
+        &self,
+        caller: &Caller,
+        region: &str,
+        query: &ServerQuery,
+    ) -> Result<(Vec<Server>, u64)>;
+
+    /// One server.
+    async fn server(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Server>;
+
+    /// Begins to make one; it is in [`crate::model::Status::Build`] until events say otherwise.
+    async fn create_server(&self, caller: &Caller, region: &str, new: NewServer) -> Result<Server>;
+
+    /// Begins an action; the server's state says when it is done.
+    async fn request(
+        &self,
+        caller: &Caller,
+        region: &str,
+        id: Uuid,
+        request: ServerRequest,
+    ) -> Result<Server>;
+
+    /// Deletes it with its disk and gives its address back.
+    async fn delete_server(&self, caller: &Caller, region: &str, id: Uuid) -> Result<()>;
+
+    /// What was done to it, newest first; for a deleted one too.
+    async fn actions(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Vec<ServerAction>>;
+
+    /// The end of its console's output; `lines` of it, or all that is kept.
+    async fn console_log(
+        &self,
+        caller: &Caller,
+        region: &str,
+        id: Uuid,
+        lines: Option<u32>,
+    ) -> Result<Vec<u8>>;
+
+    /// Opens a console. What the system console printed lately comes first.
+    async fn open_console(
+        &self,
+        caller: &Caller,
+        region: &str,
+        id: Uuid,
+        kind: ConsoleKind,
+    ) -> Result<Box<dyn Console>>;
+
+    /// Its host keys, present ones first, with their history.
+    async fn host_keys(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Vec<HostKey>>;
+
+    /// What is really in root's `authorized_keys` now.
+    async fn authorized_keys(&self, caller: &Caller, region: &str, id: Uuid) -> Result<String>;
+
+    /// Replaces it, modes mended, nothing half written.
+    async fn set_authorized_keys(
+        &self,
+        caller: &Caller,
+        region: &str,
+        id: Uuid,
+        text: &str,
+    ) -> Result<()>;
+
+    /// Hears of every change of every server.
+    fn subscribe(&self) -> broadcast::Receiver<ServerEvent>;
+}

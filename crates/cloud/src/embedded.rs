@@ -1,0 +1,3 @@
+//! This machine as the cloud: servers are real isolated Linux systems.
+
+pub mod records;

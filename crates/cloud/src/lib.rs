@@ -1,0 +1,12 @@
+//! What a cloud is: regions, key pairs, images, flavors, servers and their consoles.
+//!
+//! [`Cloud`] is the one trait; nothing above it knows which cloud it is. [`embedded`] makes this
+//! machine the cloud, `openstack` drives a real one.
+
+mod cloud;
+pub mod embedded;
+mod error;
+pub mod model;
+
+pub use cloud::{Caller, Capabilities, Cloud, Console, ConsoleKind, Page, Role, ServerQuery};
+pub use error::{Error, Result};
