@@ -62,7 +62,7 @@ pub enum Error {
     #[error("the signature was made without verifying the user by PIN or biometry")]
     VerificationRequired,
     /// Signing needs the hardware.
-    #[error("security keys cannot sign here: no FIDO support is built in")]
+    #[error("only its security key can sign with it")]
     SecurityKeySigning,
     /// A pattern list for addresses that makes no sense.
     #[error("bad address or mask {0:?}")]

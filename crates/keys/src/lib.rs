@@ -26,6 +26,7 @@ mod certificate;
 mod der;
 mod error;
 mod fingerprint;
+pub mod hardware;
 pub mod known_hosts;
 pub mod krl;
 pub mod limits;

@@ -107,6 +107,21 @@ impl PrivateKey {
         Ok(Self { public: certificate, ..self })
     }
 
+    /// A key whose private half is in a security key. PROTOCOL.u2f.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`] when the public half is not of such a type.
+    pub fn from_security_key(
+        public: PublicKey,
+        handle: SecurityKey,
+        comment: &str,
+    ) -> Result<Self, Error> {
+        if !public.key_type().is_security_key() {
+            return Err(Error::InvalidKey("it is not of a type that security keys make"));
+        }
+        Ok(Self { public, comment: comment.to_owned(), secret: Secret::Hardware(handle) })
+    }
+
     /// The handle of a key whose private half is in hardware.
     pub fn security_key(&self) -> Option<&SecurityKey> {
         match &self.secret {

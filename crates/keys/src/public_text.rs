@@ -101,6 +101,25 @@ impl PublicKey {
             _ => Err(PrivateKeyError::Unsupported("it holds no public key")),
         }
     }
+
+    /// The key in an X.509 certificate (RFC 5280 §4.1) in DER, as smart cards hold them. Nothing
+    /// of the certificate is checked: it only carries the key.
+    ///
+    /// # Errors
+    /// As [`Self::from_pem`].
+    pub fn from_x509(certificate: &[u8]) -> Result<Self, PrivateKeyError> {
+        const VERSION: u8 = 0xa0;
+        let mut outer = Der::new(certificate);
+        let mut signed = outer.sequence()?.sequence()?;
+        signed.take_if(VERSION)?;
+        signed.take(der::INTEGER)?;
+        // Signature algorithm, issuer, validity, subject.
+        for _ in 0..4 {
+            signed.take(der::SEQUENCE)?;
+        }
+        let key = signed.take(der::SEQUENCE)?;
+        spki(&value(der::SEQUENCE, &[key]))
+    }
 }
 
 fn pkcs1(body: &[u8]) -> Result<PublicKey, PrivateKeyError> {
