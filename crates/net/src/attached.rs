@@ -366,7 +366,12 @@ impl Attached {
     }
 
     /// The channel is gone: what it left unwritten goes on alone.
-    pub(crate) fn into_leftovers(mut self, reactor: &mut Reactor, leftovers: &mut Vec<Output>) {
+    pub(crate) fn into_leftovers(
+        mut self,
+        channel: ChannelId,
+        reactor: &mut Reactor,
+        leftovers: &mut Vec<(ChannelId, Output)>,
+    ) {
         self.inputs.iter_mut().for_each(|input| input.close(reactor));
         for mut output in self.outputs {
             output.flush(reactor);
@@ -374,7 +379,7 @@ impl Attached {
                 output.close(reactor);
             } else {
                 output.set_owner(reactor, Owner::Leftover);
-                leftovers.push(output);
+                leftovers.push((channel, output));
             }
         }
     }

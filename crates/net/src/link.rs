@@ -26,7 +26,7 @@ pub struct Link<R: Role> {
     /// Channels with something to move, in the order of their turns.
     active: VecDeque<ChannelId>,
     /// Outputs of channels that are gone.
-    leftovers: Vec<Output>,
+    leftovers: Vec<(ChannelId, Output)>,
     pub(crate) notices: Notices,
     user_ready: Vec<(UserToken, Readiness)>,
     keep_alive: Option<Watch>,
@@ -130,6 +130,12 @@ impl<R: Role> Link<R> {
     /// Whether a channel has local descriptors.
     pub fn is_attached(&self, channel: ChannelId) -> bool {
         self.channels.contains_key(&channel)
+    }
+
+    /// Whether something that a closed channel of this number left is still to
+    /// be written.
+    pub fn has_leftovers(&self, channel: ChannelId) -> bool {
+        self.leftovers.iter().any(|(of, _)| *of == channel)
     }
 
     /// Puts bytes before what is read from the channel's input.

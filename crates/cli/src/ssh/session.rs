@@ -2,7 +2,7 @@
 //! output connected through the server (`-W`).
 
 mod keyboard;
-mod requests;
+pub mod requests;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,7 +15,7 @@ use net::agent::AgentClient;
 use net::signals::{Signal, Signals};
 use net::{Endpoint, EndpointEvent, Endpoints, Interest, KeepAlive, Link, UserToken};
 use proto::{
-    ChannelAsk, ChannelId, ChannelOpen, ChannelRequest, Client, DisconnectReason, GlobalRequest,
+    ChannelAsk, ChannelId, ChannelOpen, Client, DisconnectReason, GlobalRequest,
     OpenFailure,
 };
 
@@ -369,13 +369,7 @@ impl Session {
         if let Some(channel) = self.channel
             && self.plan.terminal
         {
-            let size = terminal::own_window_size();
-            let request = ChannelRequest::WindowChange {
-                columns: size.ws_col.into(),
-                rows: size.ws_row.into(),
-                width_pixels: size.ws_xpixel.into(),
-                height_pixels: size.ws_ypixel.into(),
-            };
+            let request = requests::window_change(terminal::own_window_size());
             // A channel that just closed has no size.
             let _ = link.connection_mut().request(channel, request, false);
         }

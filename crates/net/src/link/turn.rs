@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use proto::{ChannelId, ChannelRequest, Event, Role, Side, Stream};
 
 use super::{Link, Phase};
-use crate::attached::{Attached, Output};
+use crate::attached::Attached;
 use crate::keep_alive::{Alive, Watch};
 use crate::limits;
 use crate::reactor::{Owner, Readiness, UserToken};
@@ -91,15 +91,15 @@ impl<R: Role> Link<R> {
             Event::ChannelOpened { channel } => self.activate(*channel),
             Event::ChannelClosed { channel } | Event::ChannelRefused { channel, .. } => {
                 if let Some(attached) = self.channels.remove(channel) {
-                    attached.into_leftovers(&mut self.reactor, &mut self.leftovers);
+                    attached.into_leftovers(*channel, &mut self.reactor, &mut self.leftovers);
                     self.notices.retain(|(other, _)| other != channel);
                     self.bound_leftovers();
                 }
             }
             Event::GlobalAnswered { .. } if self.pings.pop_front() == Some(true) => return None,
             Event::Ended(_) => {
-                for (_, attached) in self.channels.drain() {
-                    attached.into_leftovers(&mut self.reactor, &mut self.leftovers);
+                for (channel, attached) in self.channels.drain() {
+                    attached.into_leftovers(channel, &mut self.reactor, &mut self.leftovers);
                 }
                 self.active.clear();
                 self.finish();
@@ -180,7 +180,7 @@ impl<R: Role> Link<R> {
                 filtered.push((channel, pumped.filter_room));
             }
         }
-        self.leftovers.retain_mut(|output| {
+        self.leftovers.retain_mut(|(_, output)| {
             output.flush(&mut self.reactor);
             if output.is_flushed() {
                 output.close(&mut self.reactor);
@@ -196,9 +196,9 @@ impl<R: Role> Link<R> {
         if R::SIDE == Side::Client {
             return;
         }
-        let mut total: usize = self.leftovers.iter().map(Output::waiting_bytes).sum();
+        let mut total: usize = self.leftovers.iter().map(|(_, output)| output.waiting_bytes()).sum();
         while total > limits::LEFTOVER_BYTES && !self.leftovers.is_empty() {
-            let mut oldest = self.leftovers.remove(0);
+            let (_, mut oldest) = self.leftovers.remove(0);
             total -= oldest.waiting_bytes();
             log::debug!("a closed channel's output is dropped: it was not read");
             oldest.abandon(&mut self.reactor);

@@ -1,10 +1,12 @@
 //! The requests that lead to a running program, and those of the server.
 
+use std::collections::VecDeque;
 use std::io;
 
-use config::matching;
+use config::{ClientConfig, matching};
 use net::Link;
 use proto::{ChannelId, ChannelRequest, Client};
+use rustix::termios::Winsize;
 
 use super::Session;
 use crate::messages::{debug, error, info};
@@ -17,49 +19,13 @@ impl Session {
         if !self.is_session() {
             return;
         }
-        let mut requests = Vec::new();
-        if self.plan.agent.is_some() {
-            debug!("Requesting authentication agent forwarding.");
-            requests.push((ChannelRequest::AuthAgent, None));
-        }
-        if self.plan.terminal {
-            requests.push((pty_request(self.raw_terminal.as_ref()), Some(Expected::Terminal)));
-        }
-        for (name, value) in self.environment() {
-            debug!("channel {}: setting env {name} = \"{value}\"", channel.0);
-            requests.push((ChannelRequest::Env { name, value: value.into_bytes() }, None));
-        }
-        let program = match &self.plan.purpose {
-            Purpose::Command(command) => {
-                debug!("Sending command: {}", String::from_utf8_lossy(command));
-                (ChannelRequest::Exec { command: command.clone() }, "exec")
-            }
-            Purpose::Subsystem(name) => {
-                debug!("Sending subsystem: {name}");
-                (ChannelRequest::Subsystem { name: name.clone() }, "subsystem")
-            }
-            _ => (ChannelRequest::Shell, "shell"),
+        let wanted = Wanted {
+            agent: self.plan.agent.is_some(),
+            terminal: self.plan.terminal.then(|| pty_request(self.raw_terminal.as_ref())),
+            environment: own_environment(&self.config),
+            program: program_request(&self.plan.purpose),
         };
-        requests.push((program.0, Some(Expected::Program(program.1))));
-        for (request, expected) in requests {
-            self.expected.extend(expected);
-            let sent = link.connection_mut().request(channel, request, expected.is_some());
-            if let Err(problem) = sent {
-                debug!("channel {}: {problem}", channel.0);
-            }
-        }
-    }
-
-    /// The variables that the configuration sends or sets.
-    fn environment(&self) -> Vec<(String, String)> {
-        let is_set = |name: &str| self.config.set_env.iter().any(|one| one.value.0 == name);
-        let is_sent = |name: &str| {
-            self.config.send_env.iter().any(|pattern| matching::pattern(pattern, name))
-        };
-        let sent = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| is_sent(name) && !is_set(name));
-        sent.chain(self.config.set_env.iter().map(|one| one.value.clone())).collect()
+        self.expected.extend(wanted.send(link, channel));
     }
 
     /// The server answered one of our requests.
@@ -117,9 +83,81 @@ impl Session {
     }
 }
 
+/// What leads from an open session to a running program.
+pub struct Wanted {
+    /// Forward the agent.
+    pub agent: bool,
+    /// The request for a terminal.
+    pub terminal: Option<ChannelRequest>,
+    /// Names and values.
+    pub environment: Vec<(String, String)>,
+    /// The program.
+    pub program: ChannelRequest,
+}
+
+impl Wanted {
+    /// Sends it all; gives those whose answers matter, in order.
+    pub fn send(self, link: &mut Link<Client>, channel: ChannelId) -> VecDeque<Expected> {
+        let mut requests = Vec::new();
+        if self.agent {
+            debug!("Requesting authentication agent forwarding.");
+            requests.push((ChannelRequest::AuthAgent, None));
+        }
+        requests.extend(self.terminal.map(|request| (request, Some(Expected::Terminal))));
+        for (name, value) in self.environment {
+            debug!("channel {}: setting env {name} = \"{value}\"", channel.0);
+            requests.push((ChannelRequest::Env { name, value: value.into_bytes() }, None));
+        }
+        let name = match &self.program {
+            ChannelRequest::Exec { command } => {
+                debug!("Sending command: {}", String::from_utf8_lossy(command));
+                "exec"
+            }
+            ChannelRequest::Subsystem { name } => {
+                debug!("Sending subsystem: {name}");
+                "subsystem"
+            }
+            _ => "shell",
+        };
+        requests.push((self.program, Some(Expected::Program(name))));
+        let mut awaited = VecDeque::new();
+        for (request, expected) in requests {
+            let sent = link.connection_mut().request(channel, request, expected.is_some());
+            match sent {
+                Ok(()) => awaited.extend(expected),
+                Err(problem) => debug!("channel {}: {problem}", channel.0),
+            }
+        }
+        awaited
+    }
+}
+
+fn program_request(purpose: &Purpose) -> ChannelRequest {
+    match purpose {
+        Purpose::Command(command) => ChannelRequest::Exec { command: command.clone() },
+        Purpose::Subsystem(name) => ChannelRequest::Subsystem { name: name.clone() },
+        _ => ChannelRequest::Shell,
+    }
+}
+
+/// The variables of ours that the configuration sends, and those it sets.
+pub fn own_environment(config: &ClientConfig) -> Vec<(String, String)> {
+    let is_set = |name: &str| config.set_env.iter().any(|one| one.value.0 == name);
+    let sent = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| is_sent(config, name) && !is_set(name));
+    sent.chain(config.set_env.iter().map(|one| one.value.clone())).collect()
+}
+
+/// Whether `SendEnv` names a variable.
+pub fn is_sent(config: &ClientConfig, name: &str) -> bool {
+    config.send_env.iter().any(|pattern| matching::pattern(pattern, name))
+}
+
 /// A request whose answer matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expected {
+pub enum Expected {
+    /// For a terminal.
     Terminal,
     /// The program itself, and what it is called in messages.
     Program(&'static str),
@@ -134,12 +172,27 @@ fn pty_request(raw: Option<&RawTerminal>) -> ChannelRequest {
         // Only TTY_OP_END: no modes are known.
         (None, Err(_)) => vec![0],
     };
+    pty_of(std::env::var("TERM").unwrap_or_default(), size, modes)
+}
+
+/// Asks for a terminal of this kind, size and (encoded) modes.
+pub fn pty_of(term: String, size: Winsize, modes: Vec<u8>) -> ChannelRequest {
     ChannelRequest::PtyReq {
-        term: std::env::var("TERM").unwrap_or_default(),
+        term,
         columns: size.ws_col.into(),
         rows: size.ws_row.into(),
         width_pixels: size.ws_xpixel.into(),
         height_pixels: size.ws_ypixel.into(),
         modes,
+    }
+}
+
+/// Tells the server of a terminal's size.
+pub fn window_change(size: Winsize) -> ChannelRequest {
+    ChannelRequest::WindowChange {
+        columns: size.ws_col.into(),
+        rows: size.ws_row.into(),
+        width_pixels: size.ws_xpixel.into(),
+        height_pixels: size.ws_ypixel.into(),
     }
 }
