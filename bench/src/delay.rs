@@ -120,7 +120,7 @@ fn give_out(mut to: TcpStream, shared: &Shared, bytes_per_second: Option<u64>) {
 pub fn section(effort: &Effort) -> String {
     const EACH_WAY: Duration = Duration::from_millis(50);
     const RATE: u64 = 2_000_000_000 / 8;
-    let bytes = effort.bytes / 2;
+    let bytes = effort.bytes;
     let mut text = String::new();
     for (name, up) in [("up", true), ("down", false)] {
         let mut table = Table::new(

@@ -6,6 +6,7 @@ use std::io::IoSliceMut;
 use crate::channel::channel::Channel;
 use crate::channel::open::{ChannelOpen, OpenFailure};
 use crate::channel::request::{ChannelRequest, GlobalRequest};
+use crate::channel::window::LocalWindow;
 use crate::connection::Connection;
 use crate::error::{Error, Misbehaved, Misuse};
 use crate::event::{ChannelAsk, ChannelId, Event, Stream};
@@ -30,7 +31,7 @@ impl<R: Role> Connection<R> {
         if self.phase != Phase::Connection && (early.is_none() || self.channels.len() > 0) {
             return Err(Misuse::OutOfTurn("a channel").into());
         }
-        let mut channel = Channel::asked(self.config.window_bytes);
+        let mut channel = Channel::asked(self.new_window());
         if let Some(guess) = early {
             channel.early = true;
             channel.remote = guess;
@@ -290,6 +291,12 @@ impl<R: Role> Connection<R> {
         self.send_message(&payload)
     }
 
+    /// What the remote may send at first on one more channel.
+    fn new_window(&self) -> LocalWindow {
+        let spare = self.channels.spare_window();
+        LocalWindow::new(self.config.window_bytes, self.statistics.round_trip, spare)
+    }
+
     /// Lets the remote send `bytes` more on this channel. RFC 4254 §5.2.
     ///
     /// Called once the application has passed data on, so a slow reader slows
@@ -416,7 +423,7 @@ impl<R: Role> Connection<R> {
             );
             return self.send_message(&payload);
         }
-        let mut channel = Channel::asked(self.config.window_bytes);
+        let mut channel = Channel::asked(self.new_window());
         channel.proposed = true;
         let id = self.channels.add(channel).ok_or(Misbehaved::TooManyChannels)?;
         self.events.push_back(Event::ChannelAsked(ChannelAsk {

@@ -35,7 +35,11 @@ pub const OUTPUT_PAUSE_BYTES: usize = 2 * 1024 * 1024;
 /// Messages held back during a key exchange.
 pub const HELD_BYTES: usize = 1024 * 1024;
 
-/// The window a channel starts with.
+/// The rate of the fastest link over a long distance that windows are made
+/// for: 2 Gbit/s.
+pub const LINK_BYTES_PER_SECOND: u64 = 250_000_000;
+
+/// The window a channel starts with, if the remote is not far.
 pub const WINDOW_START_BYTES: u32 = 2 * 1024 * 1024;
 
 /// How far a channel's window grows: 2 Gbit/s at 100 ms fit twice.

@@ -40,13 +40,13 @@ pub struct Channel {
 
 impl Channel {
     /// A channel of ours that the remote has not confirmed.
-    pub fn asked(window: Option<u32>) -> Self {
+    pub fn asked(local_window: LocalWindow) -> Self {
         Self {
             remote: 0,
             open: false,
             proposed: false,
             early: false,
-            local_window: LocalWindow::new(window),
+            local_window,
             remote_window: RemoteWindow::default(),
             remote_packet: 0,
             sent_eof: false,
@@ -190,10 +190,10 @@ mod tests {
     #[test]
     fn the_lowest_free_number_comes_next() {
         let mut channels = Channels::default();
-        let ids: Vec<_> = (0..3).filter_map(|_| channels.add(Channel::asked(None))).collect();
+        let ids: Vec<_> = (0..3).filter_map(|_| channels.add(Channel::asked(LocalWindow::new(None, None, 0)))).collect();
         assert_eq!(ids, [ChannelId(0), ChannelId(1), ChannelId(2)]);
         channels.remove(ChannelId(1));
-        assert_eq!(channels.add(Channel::asked(None)), Some(ChannelId(1)));
+        assert_eq!(channels.add(Channel::asked(LocalWindow::new(None, None, 0))), Some(ChannelId(1)));
         assert!(channels.theirs(3).is_err());
         assert_eq!(channels.len(), 3);
     }

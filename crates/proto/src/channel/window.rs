@@ -9,6 +9,10 @@ use crate::limits;
 /// less delay carries 2 Gbit/s with the window that a channel starts with.
 const SHORTEST_STALL: Duration = Duration::from_millis(8);
 
+/// A round trip shorter than this may be the time that a busy machine took for
+/// the key exchange.
+const LONG_WAY: Duration = Duration::from_millis(20);
+
 /// Two stalls in three periods: one alone may be a busy machine's.
 const STALLS: u8 = 3;
 
@@ -40,9 +44,19 @@ pub struct LocalWindow {
 }
 
 impl LocalWindow {
-    /// A window of a fixed size, or one that grows.
-    pub fn new(fixed: Option<u32>) -> Self {
-        let size = fixed.unwrap_or(limits::WINDOW_START_BYTES);
+    /// A window of a fixed size, or one that grows by at most `spare`.
+    ///
+    /// Where the key exchange showed a long way to the remote, the window
+    /// begins as large as a fast link of that length needs: growing to it
+    /// would take several round trips of waiting.
+    pub fn new(fixed: Option<u32>, round_trip: Option<Duration>, spare: u64) -> Self {
+        let size = fixed.unwrap_or_else(|| {
+            let long = round_trip.filter(|trip| *trip >= LONG_WAY).unwrap_or_default();
+            // Half a window is used before the remote hears of more.
+            let needed = 2 * limits::LINK_BYTES_PER_SECOND * long.as_micros() as u64 / 1_000_000;
+            let most = spare.min(u64::from(limits::WINDOW_CAP_BYTES)) as u32;
+            u32::try_from(needed).unwrap_or(u32::MAX).min(most).max(limits::WINDOW_START_BYTES)
+        });
         Self {
             size,
             left: size,
@@ -178,7 +192,7 @@ mod tests {
 
     #[test]
     fn window_exceeded() {
-        let mut window = LocalWindow::new(Some(100));
+        let mut window = LocalWindow::new(Some(100), None, 0);
         let now = Instant::now();
         window.received(100, now).unwrap();
         assert_eq!(window.received(1, now), Err(Error::Misbehaved(Misbehaved::WindowExceeded)));
@@ -195,7 +209,7 @@ mod tests {
         let mut now = Instant::now();
         let half = limits::WINDOW_START_BYTES as usize / 2;
         let trip = Some(Duration::from_millis(100));
-        let mut window = LocalWindow::new(None);
+        let mut window = LocalWindow::new(None, None, 0);
         // A short link: the next half comes before the last one is used up.
         for _ in 0..4 {
             window.received(half / 2, now).unwrap();
@@ -213,10 +227,25 @@ mod tests {
     }
 
     #[test]
+    fn a_window_begins_as_large_as_a_long_link_needs() {
+        let size = |milliseconds, spare| {
+            let trip = Some(Duration::from_millis(milliseconds));
+            LocalWindow::new(None, trip, spare).size()
+        };
+        assert_eq!(size(19, u64::MAX), limits::WINDOW_START_BYTES);
+        assert_eq!(size(100, u64::MAX), 50_000_000);
+        assert_eq!(size(10_000, u64::MAX), limits::WINDOW_CAP_BYTES);
+        assert_eq!(size(100, 10_000_000), 10_000_000);
+        assert_eq!(size(100, 0), limits::WINDOW_START_BYTES);
+        let trip = Some(Duration::from_millis(100));
+        assert_eq!(LocalWindow::new(Some(5), trip, u64::MAX).size(), 5);
+    }
+
+    #[test]
     fn stalls_of_a_busy_machine_do_not_make_a_window_grow() {
         let mut now = Instant::now();
         let half = limits::WINDOW_START_BYTES as usize / 2;
-        let mut window = LocalWindow::new(None);
+        let mut window = LocalWindow::new(None, None, 0);
         for _ in 0..20 {
             window.received(half, now).unwrap();
             let trip = Some(Duration::from_micros(300));
@@ -229,7 +258,7 @@ mod tests {
     #[test]
     fn a_window_grows_no_further_than_there_is_to_spare() {
         let mut now = Instant::now();
-        let mut window = LocalWindow::new(None);
+        let mut window = LocalWindow::new(None, None, 0);
         for _ in 0..10 {
             let half = window.size() as usize / 2;
             window.received(half, now).unwrap();
@@ -242,7 +271,7 @@ mod tests {
     #[test]
     fn consuming_more_than_came_opens_nothing() {
         let now = Instant::now();
-        let mut window = LocalWindow::new(Some(100));
+        let mut window = LocalWindow::new(Some(100), None, 0);
         window.received(60, now).unwrap();
         assert_eq!(window.consumed(1000, now, None, 0), Some(60));
         assert_eq!(window.left, 100);
