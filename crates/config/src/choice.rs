@@ -186,7 +186,7 @@ choices! {
         /// All of it.
         Debug3,
     }
-    "QUIET" => Quiet, "FATAL" => Fatal, "ERROR" => Error, "INFO" => Info, "VERBOSE" => Verbose,
+    "QUIET" => Quiet, "SILENT" => Quiet, "FATAL" => Fatal, "ERROR" => Error, "INFO" => Info, "VERBOSE" => Verbose,
     "DEBUG" => Debug1, "DEBUG1" => Debug1, "DEBUG2" => Debug2, "DEBUG3" => Debug3;
 
     /// The syslog facility.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::codec::{
-    Count, Each, FilePath, Flag, List, Many, One, OptionalWord, PathOrNone, Pick, RestOfLine, Time,
-    TimeOrNone, Word, WordOrNone,
+    Count, Distinct, Each, FilePath, Flag, List, One, OptionalWord, PathOrNone, Pick, RestOfLine,
+    Time, TimeOrNone, Word, WordOrNone,
 };
 use crate::error::{Note, Problem};
 use crate::keyword::{Alias, Retired, Treatment, keywords};
@@ -203,17 +203,17 @@ keywords! {
     "RefuseConnection" Anywhere Built "a reason not to connect"
     refuse_connection: Setting<Option<String>> = One<OptionalWord>, None;
     "DynamicForward" Anywhere Built "a local SOCKS server"
-    dynamic_forwards: Vec<Setting<Forward>> = Many<ForwardLine<{ ForwardLine::DYNAMIC }>>, Vec::new();
+    dynamic_forwards: Vec<Setting<Forward>> = Distinct<ForwardLine<{ ForwardLine::DYNAMIC }>>, Vec::new();
     "LocalForward" Anywhere Built "a local port that leads there"
-    local_forwards: Vec<Setting<Forward>> = Many<ForwardLine<{ ForwardLine::LOCAL }>>, Vec::new();
+    local_forwards: Vec<Setting<Forward>> = Distinct<ForwardLine<{ ForwardLine::LOCAL }>>, Vec::new();
     "RemoteForward" Anywhere Built "a remote port that leads here"
-    remote_forwards: Vec<Setting<Forward>> = Many<ForwardLine<{ ForwardLine::REMOTE }>>, Vec::new();
+    remote_forwards: Vec<Setting<Forward>> = Distinct<ForwardLine<{ ForwardLine::REMOTE }>>, Vec::new();
     "IdentityFile" Anywhere Built "a key to log in with"
-    identity_files: Vec<Setting<String>> = Many<Word>, Vec::new();
+    identity_files: Vec<Setting<String>> = Distinct<Word>, Vec::new();
     "CanonicalDomains" Anywhere Built "where to look for a host"
     canonical_domains: Setting<Vec<String>> = One<List>, Vec::new();
     "CertificateFile" Anywhere Built "a certificate to log in with"
-    certificate_files: Vec<Setting<String>> = Many<Word>, Vec::new();
+    certificate_files: Vec<Setting<String>> = Distinct<Word>, Vec::new();
     "GlobalKnownHostsFile" Anywhere Built "the system's host keys"
     global_known_hosts_files: Setting<Vec<PathBuf>> = One<PathList>, vec![
         PathBuf::from("/etc/ssh/ssh_known_hosts"),

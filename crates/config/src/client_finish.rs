@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::client::ClientConfig;
 use crate::client_context::ClientContext;
-use crate::codec::{Show, Side};
+use crate::codec::{Row, Show, Side};
 use crate::error::Error;
 use crate::matching;
 use crate::origin::{Origin, Setting};
 use crate::tokens::{self, TokenError, Values, Variables};
+use crate::trace::Effective;
 use crate::value::{AgentSocket, Connect, ControlPersist, Forward, ForwardAgent, Listen, YesNoAsk};
 
 /// Keys that are tried when none is configured.
@@ -70,6 +71,16 @@ impl ClientConfig {
                 Ok(Setting::new(PathBuf::from(path), file.origin.clone()))
             })
             .collect()
+    }
+
+    /// Every value in force with what set it, in the order of the dump.
+    pub fn effective(&self) -> Vec<Effective> {
+        let rows = Self::ROWS.iter();
+        // A list of jump hosts is a command to reach the server.
+        let is_shown = |row: &&'static Row<Self>| {
+            row.keyword.name != "ProxyCommand" || self.proxy_jump.is_empty()
+        };
+        rows.filter(is_shown).flat_map(|row| row.effective(self, Side::Client)).collect()
     }
 
     /// The settings as `ssh -G` prints them.
@@ -149,7 +160,8 @@ impl ClientConfig {
             self.update_host_keys.value = YesNoAsk::No;
         }
         // The master of a shared connection has nobody to ask.
-        let in_background = self.control_persist.value != ControlPersist::No;
+        let in_background = self.control_persist.value != ControlPersist::No
+            && self.control_path.value.as_deref().is_some_and(|path| path != Path::new("none"));
         if self.update_host_keys.value == YesNoAsk::Ask && in_background {
             self.update_host_keys.value = YesNoAsk::No;
         }

@@ -8,14 +8,16 @@ use crate::client_context::{
     ClientContext, ClientSources, CommandLineOption, ConfigFiles, system_folder,
 };
 use crate::codec::{Row, Scope, Show, Side};
-use crate::error::{Error, Note, NoteLevel, Problem, visible};
+use crate::error::{Error, Note, NoteLevel, Problem, Vocabulary, visible};
 use crate::files;
 use crate::forward::{self, Direction};
 use crate::keyword::{Support, Treatment};
 use crate::matching;
 use crate::origin::{Origin, Setting};
 use crate::parse::{self, Words};
+use crate::server::ServerSettings;
 use crate::tokens;
+use crate::trace::{Outcome, Step};
 
 /// How deep files may include each other.
 const MAX_DEPTH: u32 = 16;
@@ -27,6 +29,25 @@ impl ClientConfig {
     /// Every line that makes no sense, in OpenSSH's words; a file that was named and cannot be
     /// read; a user's file that others may write.
     pub fn load(sources: &ClientSources, context: &ClientContext<'_>) -> Result<Self, Error> {
+        Self::read(sources, context, None).map(|(config, _)| config)
+    }
+
+    /// As [`ClientConfig::load`], and tells what became of every line.
+    ///
+    /// # Errors
+    /// As [`ClientConfig::load`].
+    pub fn load_traced(
+        sources: &ClientSources,
+        context: &ClientContext<'_>,
+    ) -> Result<(Self, Vec<Step>), Error> {
+        Self::read(sources, context, Some(Vec::new()))
+    }
+
+    fn read(
+        sources: &ClientSources,
+        context: &ClientContext<'_>,
+        trace: Option<Vec<Step>>,
+    ) -> Result<(Self, Vec<Step>), Error> {
         let mut loader = Loader {
             context,
             config: ClientConfig { original_host: context.host.to_owned(), ..Self::default() },
@@ -34,6 +55,8 @@ impl ClientConfig {
             host: context.host.to_owned(),
             last_pass: false,
             wants_last_pass: false,
+            trace,
+            why: String::new(),
         };
         for option in &sources.options {
             loader.option(option)?;
@@ -48,9 +71,9 @@ impl ClientConfig {
             }
             loader.files(&sources.files)?;
         }
-        let Loader { mut config, host, .. } = loader;
+        let Loader { mut config, host, trace, .. } = loader;
         config.finish(&host, context)?;
-        Ok(config)
+        Ok((config, trace.unwrap_or_default()))
     }
 }
 
@@ -64,6 +87,10 @@ pub(crate) struct Loader<'a> {
     pub host: String,
     pub last_pass: bool,
     pub wants_last_pass: bool,
+    /// What became of the lines, if anybody wants to know.
+    trace: Option<Vec<Step>>,
+    /// Why the last `Host` or `Match` did not apply.
+    pub why: String,
 }
 
 /// A file being read.
@@ -114,6 +141,7 @@ impl Loader<'_> {
         if problems.is_empty() {
             return Ok(());
         }
+        let problems = problems.into_iter().map(|problem| problem.showing(text)).collect();
         Err(Error::Bad { source_name: None, problems })
     }
 
@@ -153,13 +181,19 @@ impl Loader<'_> {
                 return Err(Error::Permissions(path.to_owned()));
             }
         }
+        if reading.depth > 0 {
+            let origin = Origin::File { path: path.into(), line: 1 };
+            let outcome = if reading.never { Outcome::OutOfScope } else { Outcome::Read };
+            self.step(&origin, "Include", &path.to_string_lossy(), outcome);
+        }
         let text = String::from_utf8_lossy(&contents.bytes);
         let name: Arc<Path> = path.into();
         let mut active = !reading.never;
         let mut problems = Vec::new();
         for (line, number) in text.split('\n').zip(1..) {
             let origin = Origin::File { path: Arc::clone(&name), line: number };
-            problems.extend(self.line(line, &origin, &mut active, reading)?);
+            let found = self.line(line, &origin, &mut active, reading)?;
+            problems.extend(found.into_iter().map(|problem| problem.showing(line)));
         }
         if problems.is_empty() {
             return Ok(None);
@@ -198,9 +232,6 @@ impl Loader<'_> {
             Ok(words) => words,
             Err(why) => return Ok(located(why)),
         };
-        if words.len() == 0 {
-            return Ok(no_argument());
-        }
         if *origin == Origin::CommandLine
             && let Some(name) = ["Host", "Match", "Include"]
                 .into_iter()
@@ -210,10 +241,17 @@ impl Loader<'_> {
             return Ok(problem(message));
         }
         let result = match keyword.as_str() {
-            "host" => self.host_line(&mut words, &keyword, active, reading),
+            "host" => {
+                let result = self.host_line(&mut words, &keyword, active, reading);
+                self.selection(origin, "Host", line.rest, *active);
+                result
+            }
             "match" => {
                 match self.match_line(line.rest, origin, reading.never) {
-                    Ok(applies) => *active = applies,
+                    Ok(applies) => {
+                        *active = applies;
+                        self.selection(origin, "Match", line.rest, applies);
+                    }
                     Err(why) => {
                         let prefix = why.map(|why| format!("{why}\n")).unwrap_or_default();
                         return Ok(problem(format!("{prefix}{origin}: Bad Match condition")));
@@ -227,7 +265,7 @@ impl Loader<'_> {
                     Err(why) => Ok(located(why)),
                 };
             }
-            _ => self.value(row, &mut words, &keyword, *active, origin),
+            _ => self.value(row, &mut words, &keyword, *active, origin, line.rest),
         };
         if let Err(why) = result {
             return Ok(located(why));
@@ -255,12 +293,43 @@ impl Loader<'_> {
             self.note(NoteLevel::Verbose, origin, message);
             return None;
         }
+        let meant = VOCABULARY.meant(written);
         Some(match origin {
             Origin::File { path, line } => {
-                format!("{}: line {line}: Bad configuration option: {keyword}", path.display())
+                let path = path.display();
+                format!("{path}: line {line}: Bad configuration option: {keyword}{meant}")
             }
-            _ => format!("command-line: line 0: Bad configuration option: {keyword}"),
+            _ => format!("command-line: line 0: Bad configuration option: {keyword}{meant}"),
         })
+    }
+
+    /// Remembers what became of a line.
+    fn step(&mut self, origin: &Origin, keyword: &str, text: &str, outcome: Outcome) {
+        let second_pass = self.last_pass;
+        if let Some(trace) = &mut self.trace {
+            trace.push(Step {
+                origin: origin.clone(),
+                keyword: keyword.to_owned(),
+                text: text.to_owned(),
+                outcome,
+                second_pass,
+            });
+        }
+    }
+
+    /// Remembers whether a `Host` or `Match` applies.
+    fn selection(&mut self, origin: &Origin, keyword: &str, text: &str, applies: bool) {
+        let why = std::mem::take(&mut self.why);
+        if self.trace.is_none() {
+            return;
+        }
+        let outcome = if applies { Outcome::Applies } else { Outcome::Skipped(why) };
+        self.step(origin, keyword, text, outcome);
+    }
+
+    /// Whether anybody wants to know why.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.trace.is_some()
     }
 
     fn note(&mut self, level: NoteLevel, origin: &Origin, message: String) {
@@ -282,6 +351,7 @@ impl Loader<'_> {
         keyword: &str,
         active: bool,
         origin: &Origin,
+        written: &str,
     ) -> Result<(), String> {
         let Some(row) = row else { return Ok(()) };
         let scope = Scope {
@@ -296,22 +366,32 @@ impl Loader<'_> {
             "ProxyJump" => self.config.proxy_command.is_set(),
             _ => false,
         };
-        let accumulated_before = self.last_pass
-            && matches!(
-                row.keyword.name,
-                "SendEnv"
-                    | "SetEnv"
-                    | "LocalForward"
-                    | "RemoteForward"
-                    | "DynamicForward"
-                    | "IdentityFile"
-                    | "CertificateFile"
-            );
-        if !active || outdone || (accumulated_before && self.has_from(row, origin)) {
+        // What adds up word by word must not be added by the second pass again.
+        let again = self.last_pass
+            && match row.keyword.name {
+                "SendEnv" => self.config.send_env.iter().any(|one| one.origin == *origin),
+                "SetEnv" => self.config.set_env.iter().any(|one| one.origin == *origin),
+                _ => false,
+            };
+        let was_set = (row.is_set)(&self.config);
+        if self.is_traced() {
+            let outcome = if !active {
+                Outcome::OutOfScope
+            } else if outdone {
+                Outcome::TooLate(self.proxy_origin())
+            } else if was_set && !row.keyword.adds_up {
+                let winner = (row.origins)(&self.config).into_iter().next().unwrap_or_default();
+                // The line that won is read again by the second pass.
+                if winner == *origin { Outcome::Taken } else { Outcome::TooLate(winner) }
+            } else {
+                Outcome::Taken
+            };
+            self.step(origin, row.keyword.name, written, outcome);
+        }
+        if !active || outdone || again {
             self.scratch = ClientConfig::default();
             return (row.read)(&mut self.scratch, words, &scope);
         }
-        let was_set = (row.is_set)(&self.config);
         (row.read)(&mut self.config, words, &scope)?;
         let harmless = was_set || shown(row, &self.config) == shown(row, &ClientConfig::default());
         let name = row.keyword.name;
@@ -333,18 +413,10 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Whether a line has already added its values.
-    fn has_from(&self, row: &Row<ClientConfig>, origin: &Origin) -> bool {
-        let config = &self.config;
-        match row.keyword.name {
-            "SendEnv" => config.send_env.iter().any(|s| s.origin == *origin),
-            "SetEnv" => config.set_env.iter().any(|s| s.origin == *origin),
-            "LocalForward" => config.local_forwards.iter().any(|s| s.origin == *origin),
-            "RemoteForward" => config.remote_forwards.iter().any(|s| s.origin == *origin),
-            "DynamicForward" => config.dynamic_forwards.iter().any(|s| s.origin == *origin),
-            "IdentityFile" => config.identity_files.iter().any(|s| s.origin == *origin),
-            _ => config.certificate_files.iter().any(|s| s.origin == *origin),
-        }
+    /// What set the way to the server.
+    fn proxy_origin(&self) -> Origin {
+        let jump = &self.config.proxy_jump;
+        if jump.is_set() { jump.origin.clone() } else { self.config.proxy_command.origin.clone() }
     }
 
     /// `Host`: one of the patterns, and none that is negated.
@@ -356,7 +428,7 @@ impl Loader<'_> {
         reading: Reading,
     ) -> Result<(), String> {
         *active = false;
-        let (mut hit, mut refused) = (false, false);
+        let (mut hit, mut refused) = (false, None);
         for word in words.drain() {
             if word.is_empty() {
                 return Err(format!("keyword {keyword} empty argument"));
@@ -366,10 +438,17 @@ impl Loader<'_> {
                 None => (false, word.as_str()),
             };
             if matching::pattern(pattern, &self.host) {
-                if negated { refused = true } else { hit = true }
+                if negated { refused = Some(word) } else { hit = true }
             }
         }
-        *active = hit && !refused && !reading.never;
+        *active = hit && refused.is_none() && !reading.never;
+        if self.is_traced() {
+            self.why = match refused {
+                _ if reading.never => "the block that includes this file does not apply".to_owned(),
+                Some(pattern) => format!("{pattern} excludes {}", self.host),
+                None => format!("no pattern fits {}", self.host),
+            };
+        }
         Ok(())
     }
 
@@ -400,7 +479,9 @@ impl Loader<'_> {
                 if reading.user { home.join(".ssh") } else { system_folder().to_owned() };
             let pattern = base.join(path);
             for file in files::glob(surroundings.files(), &pattern.to_string_lossy()) {
+                // Whoever may write an included file says what ssh does, wherever it is.
                 let inner = Reading {
+                    check_permissions: true,
                     never: !active || reading.never,
                     depth: reading.depth + 1,
                     ..reading
@@ -419,6 +500,17 @@ impl Loader<'_> {
         Ok(Ok(()))
     }
 }
+
+/// The words that can be meant by a word that nobody knows.
+const VOCABULARY: Vocabulary = Vocabulary {
+    file: "ssh_config",
+    words: || {
+        let rows = ClientConfig::ROWS.iter().map(|row| row.keyword.name);
+        rows.chain(["Host", "Match", "Include"]).collect()
+    },
+    other_file: "sshd_config",
+    other_words: || ServerSettings::ROWS.iter().map(|row| row.keyword.name).collect(),
+};
 
 /// The row of a keyword or of an old name for it.
 fn find(keyword: &str) -> Option<&'static Row<ClientConfig>> {

@@ -57,12 +57,47 @@ impl Loader<'_> {
                     self.criterion(&name, &argument, never || !applies)?
                 }
             };
+            if applies && hit == negated && self.is_traced() {
+                self.why = self.unfit(&word, &name, negated);
+            }
             applies &= hit != negated;
         }
         if count == 0 {
             return Err(Some("One or more attributes required for Match".to_owned()));
         }
+        if never && self.is_traced() {
+            self.why = String::from("the block that includes this file does not apply");
+        }
         Ok(applies && !never)
+    }
+
+    /// Why a criterion keeps a block from applying.
+    fn unfit(&self, word: &str, name: &str, negated: bool) -> String {
+        let context = self.context;
+        let is = match name {
+            "host" => format!("the host is {}", self.current_host()),
+            "originalhost" => format!("the host was named {}", context.host),
+            "user" => format!("the user is {}", self.current_user()),
+            "localuser" => format!("the local user is {}", context.local_user.name),
+            "version" => format!("the version is {}", context.version),
+            "tagged" => match self.config.tag.value.as_deref() {
+                Some(tag) => format!("the tag is {tag}"),
+                None => "there is no tag".to_owned(),
+            },
+            "command" => match context.command {
+                Some(command) => format!("the command is {command}"),
+                None => "there is no command".to_owned(),
+            },
+            "sessiontype" => format!("the session is of type {}", self.session_type()),
+            "localnetwork" if negated => "an address of this machine is in it".to_owned(),
+            "localnetwork" => "no address of this machine is in it".to_owned(),
+            "exec" if negated => "the command succeeded".to_owned(),
+            "exec" => "the command failed".to_owned(),
+            "final" | "canonical" if negated => "this is the second pass".to_owned(),
+            "final" | "canonical" => "only the second pass can fit".to_owned(),
+            _ => "it never fits".to_owned(),
+        };
+        format!("{word}: {is}")
     }
 
     /// One criterion with an argument. `skip`: it cannot change anything, so run nothing.
@@ -149,47 +184,91 @@ impl Loader<'_> {
             CanonicalizeHostname::Yes if !direct => return Ok(true),
             CanonicalizeHostname::Yes | CanonicalizeHostname::Always => {}
         }
-        if let Some(name) = self.canonical_name()? {
+        if let Some(name) = self.canonical_name(direct)? {
             self.host = name;
         }
         Ok(true)
     }
 
-    /// Tries the host in each of the `CanonicalDomains`.
-    fn canonical_name(&self) -> Result<Option<String>, Error> {
+    /// Looks for the host in each of the `CanonicalDomains`, and follows aliases where that is
+    /// allowed.
+    fn canonical_name(&self, direct: bool) -> Result<Option<String>, Error> {
         let config = &self.config;
-        if self.host.parse::<IpAddr>().is_ok() {
+        if let Ok(address) = self.host.parse::<IpAddr>() {
+            // The same address can be written in several ways; files name it in one.
+            return Ok(Some(address.to_string()));
+        }
+        // An address with a scope, or one that is misspelled.
+        if self.host.contains([':', '%']) {
             return Ok(None);
         }
         let dots = self.host.bytes().filter(|byte| *byte == b'.').count();
-        if let Some(absolute) = self.host.strip_suffix('.') {
-            return Ok(self.look_up(absolute));
+        let is_absolute = self.host.ends_with('.');
+        let mut full_names = Vec::new();
+        if is_absolute {
+            full_names.push(self.host.clone());
+        } else if dots <= config.canonicalize_max_dots.value as usize {
+            // The dot at the end keeps the resolver from trying domains of its own.
+            let domains = config.canonical_domains.value.iter();
+            full_names.extend(domains.map(|domain| format!("{}.{domain}.", self.host)));
+        } else {
+            return Ok(direct.then(|| self.followed(&self.host)).flatten());
         }
-        if dots <= config.canonicalize_max_dots.value as usize {
-            for domain in &config.canonical_domains.value {
-                if let Some(name) = self.look_up(&format!("{}.{domain}", self.host)) {
-                    return Ok(Some(name));
-                }
-            }
-            if !config.canonicalize_fallback_local.value {
-                return Err(Error::Value {
-                    origin: config.canonicalize_fallback_local.origin.clone(),
-                    message: format!("Could not resolve host \"{}\"", self.host),
-                });
+        for name in &full_names {
+            if let Some(canonical) = self.look_up(name) {
+                let name = name.trim_end_matches('.');
+                return Ok(Some(
+                    self.permitted(name, &canonical).unwrap_or_else(|| name.to_owned()),
+                ));
             }
         }
-        Ok(None)
+        if !config.canonicalize_fallback_local.value {
+            return Err(Error::Value {
+                origin: config.canonicalize_fallback_local.origin.clone(),
+                message: format!("ssh: Could not resolve host \"{}\"", self.host),
+            });
+        }
+        Ok(direct.then(|| self.followed(&self.host)).flatten())
     }
 
-    /// The name, if the name service knows it; the name it stands for, if that may be followed.
-    fn look_up(&self, name: &str) -> Option<String> {
-        let found = self.context.surroundings.canonical_name(name)?.to_ascii_lowercase();
-        let found = found.trim_end_matches('.');
-        let allowed = self.config.canonicalize_permitted_cnames.value.iter().any(|rule| {
-            matching::host_list(&rule.source, name) && matching::host_list(&rule.target, found)
-        });
-        Some(if allowed { found.to_owned() } else { name.to_owned() })
+    /// What an alias stands for, if it is one that may be followed.
+    fn followed(&self, name: &str) -> Option<String> {
+        if self.config.canonicalize_permitted_cnames.value.is_empty() {
+            return None;
+        }
+        let canonical = self.look_up(name)?;
+        self.permitted(name, &canonical)
     }
+
+    /// The name that a host has in the name service, if it has any.
+    fn look_up(&self, name: &str) -> Option<String> {
+        let canonical = self.context.surroundings.canonical_name(name)?;
+        let canonical = canonical.trim_end_matches('.').to_ascii_lowercase();
+        // A name service could put anything here; what is no name is not used as one.
+        Some(if is_domain(&canonical) { canonical } else { String::new() })
+    }
+
+    /// `canonical`, if the rules let `name` be replaced by it.
+    fn permitted(&self, name: &str, canonical: &str) -> Option<String> {
+        let rules = &self.config.canonicalize_permitted_cnames.value;
+        let may = !canonical.is_empty()
+            && canonical != name
+            && rules.iter().any(|rule| {
+                matching::host_list(&rule.source, name)
+                    && matching::host_list(&rule.target, canonical)
+            });
+        may.then(|| canonical.to_owned())
+    }
+}
+
+/// Whether a text can be a host name: labels of letters, digits, `-` and `_`.
+fn is_domain(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..64).contains(&label.len())
+            && !label.starts_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    name.len() < 256 && name.split('.').all(is_label)
 }
 
 /// Splits criteria: `name argument`, `name=argument`, with quotes.

@@ -8,6 +8,7 @@ use crate::choice::Choice;
 use crate::keyword::{Keyword, Kind};
 use crate::origin::{Origin, Setting};
 use crate::parse::{self, Words};
+use crate::trace::Effective;
 use crate::value::AlgorithmLists;
 
 /// A row of a table with the ways to reach its field.
@@ -18,6 +19,25 @@ pub(crate) struct Row<C: 'static> {
     pub show: fn(&C, &mut Show<'_>),
     pub is_set: fn(&C) -> bool,
     pub take_over: fn(&mut C, &C),
+    pub origins: fn(&C) -> Vec<Origin>,
+}
+
+impl<C> Row<C> {
+    /// The values in force, each with what set it.
+    pub fn effective(&'static self, settings: &C, side: Side) -> Vec<Effective> {
+        let mut out = String::new();
+        (self.show)(settings, &mut Show { side, name: "", out: &mut out });
+        let origins = (self.origins)(settings);
+        let several = out.lines().count() == origins.len();
+        let lines = out.lines().enumerate();
+        lines
+            .map(|(index, line)| Effective {
+                keyword: &self.keyword,
+                value: line.trim_start().to_owned(),
+                origin: origins.get(if several { index } else { 0 }).cloned().unwrap_or_default(),
+            })
+            .collect()
+    }
 }
 
 /// Whose configuration it is; both sides spell some values differently.
@@ -56,6 +76,8 @@ impl Show<'_> {
 pub(crate) trait Codec {
     type Field;
     const KIND: Kind;
+    /// Whether every line counts, not only the first.
+    const ADDS_UP: bool = true;
     fn read(
         field: &mut Self::Field,
         words: &mut Words<'_>,
@@ -65,6 +87,8 @@ pub(crate) trait Codec {
     fn is_set(field: &Self::Field) -> bool;
     /// What a `Match` block of the server does: its value replaces the global one.
     fn take_over(field: &mut Self::Field, from: &Self::Field);
+    /// What set each value.
+    fn origins(field: &Self::Field) -> Vec<Origin>;
 }
 
 /// How one value is read and printed.
@@ -81,6 +105,7 @@ pub(crate) struct One<V>(PhantomData<V>);
 impl<V: Value> Codec for One<V> {
     type Field = Setting<V::Target>;
     const KIND: Kind = V::KIND;
+    const ADDS_UP: bool = false;
 
     fn read(
         field: &mut Self::Field,
@@ -105,6 +130,10 @@ impl<V: Value> Codec for One<V> {
 
     fn take_over(field: &mut Self::Field, from: &Self::Field) {
         field.clone_from(from);
+    }
+
+    fn origins(field: &Self::Field) -> Vec<Origin> {
+        vec![field.origin.clone()]
     }
 }
 
@@ -136,6 +165,46 @@ impl<V: Value> Codec for Many<V> {
 
     fn take_over(field: &mut Self::Field, from: &Self::Field) {
         field.clone_from(from);
+    }
+
+    fn origins(field: &Self::Field) -> Vec<Origin> {
+        field.iter().map(|setting| setting.origin.clone()).collect()
+    }
+}
+
+/// A keyword whose values add up, one for each line, and count once however often they are named.
+pub(crate) struct Distinct<V>(PhantomData<V>);
+
+impl<V: Value<Target: PartialEq>> Codec for Distinct<V> {
+    type Field = Vec<Setting<V::Target>>;
+    const KIND: Kind = V::KIND;
+
+    fn read(
+        field: &mut Self::Field,
+        words: &mut Words<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<(), String> {
+        let value = V::parse(words, scope)?;
+        if !field.iter().any(|known| known.value == value) {
+            field.push(Setting::new(value, scope.origin.clone()));
+        }
+        Ok(())
+    }
+
+    fn show(field: &Self::Field, show: &mut Show<'_>) {
+        Many::<V>::show(field, show);
+    }
+
+    fn is_set(field: &Self::Field) -> bool {
+        !field.is_empty()
+    }
+
+    fn take_over(field: &mut Self::Field, from: &Self::Field) {
+        field.clone_from(from);
+    }
+
+    fn origins(field: &Self::Field) -> Vec<Origin> {
+        field.iter().map(|setting| setting.origin.clone()).collect()
     }
 }
 
@@ -169,6 +238,10 @@ impl<V: Value> Codec for Each<V> {
 
     fn take_over(field: &mut Self::Field, from: &Self::Field) {
         field.clone_from(from);
+    }
+
+    fn origins(field: &Self::Field) -> Vec<Origin> {
+        field.iter().map(|setting| setting.origin.clone()).collect()
     }
 }
 
@@ -409,24 +482,11 @@ impl Value for List {
 
     fn show(value: &Vec<String>, set: bool, show: &mut Show<'_>) {
         if !value.is_empty() {
-            show.line(quoted_list(value));
+            show.line(value.join(" "));
         } else if set || show.side == Side::Client {
             show.line("none");
         }
     }
-}
-
-/// Words on one line, so that they read back as they are.
-fn quoted_list(words: &[String]) -> String {
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// A word in quotes, if it would not read back otherwise.
-pub(crate) fn quoted(word: &str) -> String {
-    if !word.is_empty() && !word.starts_with('#') && !word.contains([' ', '\t', '"', '\'']) {
-        return word.to_owned();
-    }
-    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// What OpenSSH says of a value that is not there.

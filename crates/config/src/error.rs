@@ -51,6 +51,41 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// The same with the line itself below, for who has to find the word.
+    pub(crate) fn showing(mut self, line: &str) -> Self {
+        let line: String = line.trim().chars().take(SHOWN_CHARACTERS).collect();
+        self.message.push_str("\n    ");
+        self.message.push_str(&visible(&line));
+        self
+    }
+}
+
+/// As much of a bad line is shown.
+const SHOWN_CHARACTERS: usize = 120;
+
+/// The words of one kind of file, and those of the other.
+pub(crate) struct Vocabulary {
+    pub file: &'static str,
+    pub words: fn() -> Vec<&'static str>,
+    pub other_file: &'static str,
+    pub other_words: fn() -> Vec<&'static str>,
+}
+
+impl Vocabulary {
+    /// A further line that says what was probably meant by an unknown word, or nothing.
+    pub fn meant(&self, word: &str) -> String {
+        let Vocabulary { file, words, other_file, other_words } = self;
+        if let Some(name) = (other_words)().iter().find(|name| name.eq_ignore_ascii_case(word)) {
+            return format!("\n    {name} is a word of {other_file}, not of {file}");
+        }
+        match crate::suggest::closest(word, (words)()) {
+            Some(name) => format!("\n    did you mean {name}?"),
+            None => String::new(),
+        }
+    }
+}
+
 /// Something to mention about a line that is otherwise accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {

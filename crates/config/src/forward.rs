@@ -24,7 +24,7 @@ pub(crate) const REMOTE_SOCKS: &str = "[socks]:0";
 pub fn parse(text: &str, direction: Direction) -> Option<Forward> {
     let fields = parse::colon_fields(text.trim())?;
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-    let is_path = |field: &str| field.starts_with('/') || field.starts_with("~/") || token(field);
+    let is_path = |field: &str| field.contains('/') || token(field);
     let no_target = direction != Direction::Local;
     let (listen, connect) = match *fields.as_slice() {
         [socket] if no_target && is_path(socket) => (self::socket(socket), Connect::Dynamic),

@@ -56,6 +56,8 @@ pub struct Keyword {
     pub support: Support,
     /// Where it may stand.
     pub place: Place,
+    /// Whether every line counts, not only the first.
+    pub adds_up: bool,
     /// What it is for.
     pub summary: &'static str,
 }
@@ -129,6 +131,7 @@ macro_rules! keywords {
                         kind: <$codec as $crate::codec::Codec>::KIND,
                         support: $crate::keyword::Support::$support,
                         place: $crate::keyword::Place::$place,
+                        adds_up: <$codec as $crate::codec::Codec>::ADDS_UP,
                         summary: $summary,
                     },
                     read: |settings, words, scope| {
@@ -139,6 +142,9 @@ macro_rules! keywords {
                     },
                     is_set: |settings| {
                         <$codec as $crate::codec::Codec>::is_set(&settings.$field)
+                    },
+                    origins: |settings| {
+                        <$codec as $crate::codec::Codec>::origins(&settings.$field)
                     },
                     take_over: |settings, from| {
                         <$codec as $crate::codec::Codec>::take_over(

@@ -41,7 +41,9 @@ mod snapshot;
 mod special;
 mod special_client;
 mod special_server;
+mod suggest;
 pub mod tokens;
+mod trace;
 mod value;
 
 pub use client::ClientConfig;
@@ -60,4 +62,6 @@ pub use server::ServerSettings;
 pub use server_load::{ServerConfig, ServerSources};
 pub use server_match::{ConnectionInfo, Groups};
 pub use snapshot::{Recorder, Snapshot};
+pub use suggest::closest;
+pub use trace::{Effective, Outcome, Step};
 pub use value::*;

@@ -273,8 +273,8 @@ pub(crate) static RETIRED: &[Retired] = &[
     Retired { name: "ReverseMappingCheck", treatment: Treatment::Deprecated },
     Retired { name: "AuthorizedKeysFile2", treatment: Treatment::Deprecated },
     Retired { name: "UsePrivilegeSeparation", treatment: Treatment::Deprecated },
-    Retired { name: "KerberosTgtPassing", treatment: Treatment::Deprecated },
-    Retired { name: "AFSTokenPassing", treatment: Treatment::Deprecated },
+    Retired { name: "KerberosTgtPassing", treatment: Treatment::Unsupported },
+    Retired { name: "AFSTokenPassing", treatment: Treatment::Unsupported },
     Retired { name: "Protocol", treatment: Treatment::Ignored },
     Retired { name: "KerberosGetAFSToken", treatment: Treatment::Unsupported },
     // Words that distributions add to OpenSSH.

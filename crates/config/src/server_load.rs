@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::client::ClientConfig;
 use crate::codec::{Row, Scope, Show, Side};
-use crate::error::{Error, Note, NoteLevel, Problem, visible};
+use crate::error::{Error, Note, NoteLevel, Problem, Vocabulary, visible};
 use crate::files::{self, Files};
 use crate::keyword::{Place, Support, Treatment};
 use crate::matching;
@@ -13,6 +14,7 @@ use crate::origin::Origin;
 use crate::parse::{self, Words};
 use crate::server::{ALIASES, RETIRED, ServerSettings};
 use crate::server_match::{Condition, ConnectionInfo};
+use crate::trace::{Outcome, Step};
 use crate::value::AlgorithmLists;
 
 /// How deep files may include each other.
@@ -35,6 +37,7 @@ pub struct ServerConfig {
     /// What to mention about lines that were accepted.
     pub notes: Vec<Note>,
     blocks: Vec<Block>,
+    outdone: Vec<Step>,
     algorithms: AlgorithmLists,
 }
 
@@ -46,6 +49,10 @@ pub(crate) struct Block {
     /// Lines that were read once and made sense. Kept as text, for there may be thousands of
     /// blocks of which a connection meets a few.
     directives: Vec<Directive>,
+    /// The last `Match` line.
+    origin: Origin,
+    /// Its criteria, as written.
+    text: String,
 }
 
 /// One line of a block.
@@ -81,6 +88,7 @@ impl ServerConfig {
                 settings: ServerSettings::default(),
                 notes: Vec::new(),
                 blocks: Vec::new(),
+                outdone: Vec::new(),
                 algorithms: algorithms.clone(),
             },
         };
@@ -88,6 +96,8 @@ impl ServerConfig {
             let mut place = Reading::start();
             let problems = loader.line(option, &Origin::CommandLine, &mut place)?;
             if !problems.is_empty() {
+                let problems =
+                    problems.into_iter().map(|problem| problem.showing(option)).collect();
                 return Err(Error::Bad { source_name: None, problems });
             }
         }
@@ -107,13 +117,48 @@ impl ServerConfig {
     /// # Errors
     /// A criterion that cannot be judged, such as an address list with a bad mask.
     pub fn effective(&self, connection: &ConnectionInfo<'_>) -> Result<ServerSettings, Error> {
+        self.work_out(connection, None)
+    }
+
+    /// As [`ServerConfig::effective`], and tells what became of every `Match` block and of the
+    /// lines in it.
+    ///
+    /// # Errors
+    /// As [`ServerConfig::effective`].
+    pub fn effective_traced(
+        &self,
+        connection: &ConnectionInfo<'_>,
+        tell: &mut dyn FnMut(Step),
+    ) -> Result<ServerSettings, Error> {
+        self.work_out(connection, Some(tell))
+    }
+
+    fn work_out(
+        &self,
+        connection: &ConnectionInfo<'_>,
+        mut tell: Option<&mut dyn FnMut(Step)>,
+    ) -> Result<ServerSettings, Error> {
         let mut settings = self.settings.clone();
         let mut matched = ServerSettings::default();
         for block in &self.blocks {
-            if !crate::server_match::all_hold(&block.conditions, connection)? {
+            let unfit = crate::server_match::first_unfit(&block.conditions, connection)?;
+            let applies = unfit.is_none();
+            if let Some(tell) = &mut tell {
+                tell(block.step(unfit, connection));
+            } else if !applies {
                 continue;
             }
             for directive in &block.directives {
+                if let Some(tell) = &mut tell {
+                    tell(directive.step(match winner(directive.row, &matched) {
+                        _ if !applies => Outcome::OutOfScope,
+                        Some(winner) => Outcome::TooLate(winner),
+                        None => Outcome::Taken,
+                    }));
+                }
+                if !applies {
+                    continue;
+                }
                 directive.apply(&mut matched, &self.algorithms).map_err(|message| {
                     Error::Value { origin: directive.origin.clone(), message }
                 })?;
@@ -127,13 +172,45 @@ impl ServerConfig {
         Ok(settings)
     }
 
+    /// The global lines that come too late: their keyword had been set.
+    pub fn outdone(&self) -> &[Step] {
+        &self.outdone
+    }
+
     /// Whether anything depends on the connection.
     pub fn has_match_blocks(&self) -> bool {
         !self.blocks.is_empty()
     }
 }
 
+impl Block {
+    /// Whether it applies, and if not, why.
+    fn step(&self, unfit: Option<&Condition>, connection: &ConnectionInfo<'_>) -> Step {
+        let outcome = match unfit {
+            None => Outcome::Applies,
+            Some(condition) => Outcome::Skipped(condition.unfit(connection)),
+        };
+        Step {
+            origin: self.origin.clone(),
+            keyword: "Match".to_owned(),
+            text: self.text.clone(),
+            outcome,
+            second_pass: false,
+        }
+    }
+}
+
 impl Directive {
+    fn step(&self, outcome: Outcome) -> Step {
+        Step {
+            origin: self.origin.clone(),
+            keyword: self.row.keyword.name.to_owned(),
+            text: self.rest.clone(),
+            outcome,
+            second_pass: false,
+        }
+    }
+
     fn apply(
         &self,
         settings: &mut ServerSettings,
@@ -163,12 +240,15 @@ struct Reading {
     outer: Arc<Vec<Condition>>,
     /// That and the last `Match`.
     current: Arc<Vec<Condition>>,
+    /// Where that `Match` is, and its criteria.
+    place: (Origin, Arc<str>),
     depth: u32,
 }
 
 impl Reading {
     fn start() -> Self {
-        Reading { outer: Arc::default(), current: Arc::default(), depth: 0 }
+        let place = (Origin::Default, Arc::from(""));
+        Reading { outer: Arc::default(), current: Arc::default(), place, depth: 0 }
     }
 
     /// Whether lines hold for every connection: no `Match`, or only `Match all`.
@@ -192,7 +272,8 @@ impl Loader<'_> {
         let mut problems = Vec::new();
         for (line, number) in text.split('\n').zip(1..) {
             let origin = Origin::File { path: Arc::clone(&name), line: number };
-            problems.extend(self.line(line, &origin, &mut reading)?);
+            let found = self.line(line, &origin, &mut reading)?;
+            problems.extend(found.into_iter().map(|problem| problem.showing(line)));
         }
         if problems.is_empty() {
             return Ok(None);
@@ -229,9 +310,6 @@ impl Loader<'_> {
             Ok(words) => words,
             Err(why) => return Ok(located(why)),
         };
-        if words.len() == 0 {
-            return Ok(no_argument());
-        }
         let result = if let Some(row) = row {
             self.value(row, &mut words, line.rest, keyword, origin, reading)
         } else if *origin == Origin::CommandLine {
@@ -246,6 +324,7 @@ impl Loader<'_> {
                     let mut all = reading.outer.to_vec();
                     all.extend(conditions);
                     reading.current = Arc::new(all);
+                    reading.place = (origin.clone(), line.rest.into());
                     Ok(())
                 }
                 Err(why) => return Ok(problem(why)),
@@ -264,11 +343,13 @@ impl Loader<'_> {
     fn unknown(&mut self, keyword: &str, origin: &Origin) -> Option<String> {
         let retired = RETIRED.iter().find(|word| word.name.eq_ignore_ascii_case(keyword));
         let Some(retired) = retired else {
+            let meant = VOCABULARY.meant(keyword);
             return Some(match origin {
                 Origin::File { path, line } => {
-                    format!("{}: line {line}: Bad configuration option: {keyword}", path.display())
+                    let path = path.display();
+                    format!("{path}: line {line}: Bad configuration option: {keyword}{meant}")
                 }
-                _ => format!("command-line: line 0: Bad configuration option: {keyword}"),
+                _ => format!("command-line: line 0: Bad configuration option: {keyword}{meant}"),
             });
         };
         let (level, kind) = match retired.treatment {
@@ -312,7 +393,8 @@ impl Loader<'_> {
             let same = |block: &Block| Arc::ptr_eq(&block.conditions, &reading.current);
             if !self.config.blocks.last().is_some_and(same) {
                 let conditions = Arc::clone(&reading.current);
-                self.config.blocks.push(Block { conditions, directives: Vec::new() });
+                let (origin, text) = (reading.place.0.clone(), reading.place.1.to_string());
+                self.config.blocks.push(Block { conditions, directives: Vec::new(), origin, text });
             }
             if let Some(block) = self.config.blocks.last_mut() {
                 block.directives.push(Directive {
@@ -322,6 +404,15 @@ impl Loader<'_> {
                     origin: origin.clone(),
                 });
             }
+        }
+        if global && let Some(winner) = winner(row, &self.config.settings) {
+            self.config.outdone.push(Step {
+                origin: origin.clone(),
+                keyword: row.keyword.name.to_owned(),
+                text: rest.to_owned(),
+                outcome: Outcome::TooLate(winner),
+                second_pass: false,
+            });
         }
         let target = if global { &mut self.config.settings } else { &mut alone };
         (row.read)(target, words, &scope)
@@ -380,6 +471,20 @@ impl Loader<'_> {
     }
 }
 
+/// The words that can be meant by a word that nobody knows.
+const VOCABULARY: Vocabulary = Vocabulary {
+    file: "sshd_config",
+    words: || {
+        let rows = ServerSettings::ROWS.iter().map(|row| row.keyword.name);
+        rows.chain(["Match", "Include"]).collect()
+    },
+    other_file: "ssh_config",
+    other_words: || {
+        let rows = ClientConfig::ROWS.iter().map(|row| row.keyword.name);
+        rows.chain(["Host"]).collect()
+    },
+};
+
 /// Forms that only some keywords have.
 fn check_patterns(
     row: &Row<ServerSettings>,
@@ -417,6 +522,12 @@ fn check_patterns(
         _ => {}
     }
     Ok(())
+}
+
+/// The line that has set a keyword whose first value counts.
+fn winner(row: &Row<ServerSettings>, settings: &ServerSettings) -> Option<Origin> {
+    let is_set = !row.keyword.adds_up && (row.is_set)(settings);
+    (row.origins)(settings).into_iter().next().filter(|_| is_set)
 }
 
 /// The row of a keyword or of an old name for it.

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::matching;
 use crate::origin::{Origin, Setting};
 use crate::server::ServerSettings;
+use crate::trace::Effective;
 use crate::value::{AddressFamily, AlgorithmLists};
 
 /// Looks the names of a user's groups up.
@@ -56,6 +57,29 @@ pub(crate) enum What {
     LocalAddress,
     RoutingDomain,
     Version,
+}
+
+impl What {
+    /// The criterion's name, and what it is compared with.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            What::User => ("User", "the user"),
+            What::Group => ("Group", "the groups of the user"),
+            What::Host => ("Host", "the client's host"),
+            What::Address => ("Address", "the client's address"),
+            What::LocalAddress => ("LocalAddress", "the local address"),
+            What::RoutingDomain => ("RDomain", "the routing domain"),
+            What::Version => ("Version", "the version"),
+        }
+    }
+}
+
+/// Why a criterion does not hold, in words.
+fn unfit(name: &str, list: &str, value: Option<&str>, thing: &str) -> String {
+    match value {
+        Some(value) => format!("{name} {list}: not for {thing}: {value}"),
+        None => format!("{name} {list}: {thing} is not known"),
+    }
 }
 
 impl Condition {
@@ -116,6 +140,34 @@ impl Condition {
             return Err(bad("One or more attributes required for Match"));
         }
         Ok(conditions)
+    }
+
+    /// Why it does not hold.
+    pub(crate) fn unfit(&self, connection: &ConnectionInfo<'_>) -> String {
+        let (word, is, what) = match self {
+            Condition::All => return "it never fits".to_owned(),
+            Condition::InvalidUser => return "Invalid-User: there is such a user".to_owned(),
+            Condition::LocalPort { port } => {
+                let is = connection.local_port.map(|port| port.to_string());
+                return unfit("LocalPort", &port.to_string(), is.as_deref(), "the local port");
+            }
+            Condition::Text { what, list, .. } => (list, *what, what.names()),
+        };
+        let (name, thing) = what;
+        let value = match is {
+            What::User => connection.user,
+            What::Group => {
+                let groups = connection.user.zip(connection.groups);
+                let names = groups.map(|(user, groups)| groups(user).join(", "));
+                return unfit(name, word, names.as_deref(), thing);
+            }
+            What::Host => connection.host,
+            What::Address => connection.address,
+            What::LocalAddress => connection.local_address,
+            What::RoutingDomain => connection.routing_domain,
+            What::Version => Some(connection.version),
+        };
+        unfit(name, word, value, thing)
     }
 
     fn holds(&self, connection: &ConnectionInfo<'_>) -> Result<bool, Error> {
@@ -180,17 +232,17 @@ fn group(list: &str, user: &str, connection: &ConnectionInfo<'_>) -> bool {
     hit
 }
 
-/// Whether every criterion holds.
-pub(crate) fn all_hold(
-    conditions: &[Condition],
+/// The first criterion that does not hold, if there is one.
+pub(crate) fn first_unfit<'a>(
+    conditions: &'a [Condition],
     connection: &ConnectionInfo<'_>,
-) -> Result<bool, Error> {
+) -> Result<Option<&'a Condition>, Error> {
     for condition in conditions {
         if !condition.holds(connection)? {
-            return Ok(false);
+            return Ok(Some(condition));
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
 impl ServerSettings {
@@ -254,6 +306,11 @@ impl ServerSettings {
             }
         }
         list
+    }
+
+    /// Every value in force with what set it, in the order of the dump.
+    pub fn effective_values(&self) -> Vec<Effective> {
+        Self::ROWS.iter().flat_map(|row| row.effective(self, Side::Server)).collect()
     }
 
     /// The settings as `sshd -T` prints them, in small letters.

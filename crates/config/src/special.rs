@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::algorithms;
 use crate::choice::Choice;
-use crate::codec::{Scope, Show, Side, Value, missing_argument, quoted};
+use crate::codec::{Scope, Show, Side, Value, missing_argument};
 use crate::keyword::Kind;
 use crate::parse::{self, Words};
 use crate::value::{
@@ -108,7 +108,8 @@ impl Value for Level {
     }
 
     fn show(value: &LogLevel, _set: bool, show: &mut Show<'_>) {
-        show.line(value.word());
+        // An old word, and still the one that is printed.
+        show.line(if *value == LogLevel::Quiet { "SILENT" } else { value.word() });
     }
 }
 
@@ -143,8 +144,7 @@ impl Value for PathList {
 
     fn show(value: &Vec<PathBuf>, set: bool, show: &mut Show<'_>) {
         if !value.is_empty() {
-            let paths: Vec<String> =
-                value.iter().map(|path| quoted(&path.to_string_lossy())).collect();
+            let paths: Vec<String> = value.iter().map(|path| path.display().to_string()).collect();
             show.line(paths.join(" "));
         } else if set {
             show.line("none");
@@ -307,7 +307,12 @@ impl Value for ChannelTimeouts {
             .map(|word| {
                 let (kind, time) = word.split_once('=')?;
                 let timeout = if time == "none" { Duration::ZERO } else { parse::time(time)? };
-                (!kind.is_empty()).then(|| ChannelTimeout { kind: kind.to_owned(), timeout })
+                let written = time.to_owned();
+                (!kind.is_empty()).then(|| ChannelTimeout {
+                    kind: kind.to_owned(),
+                    timeout,
+                    written,
+                })
             })
             .collect::<Option<_>>()
             .ok_or_else(|| format!("invalid channel timeout {}", words.whole_line()))
@@ -316,7 +321,7 @@ impl Value for ChannelTimeouts {
     fn show(value: &Vec<ChannelTimeout>, set: bool, show: &mut Show<'_>) {
         if !value.is_empty() {
             let list: Vec<String> =
-                value.iter().map(|t| format!("{}={}", t.kind, t.timeout.as_secs())).collect();
+                value.iter().map(|t| format!("{}={}", t.kind, t.written)).collect();
             show.line(list.join(" "));
         } else if set || show.side == Side::Client {
             show.line("none");
@@ -358,7 +363,7 @@ impl Value for SetEnvironment {
     }
 
     fn show(value: &(String, String), _set: bool, show: &mut Show<'_>) {
-        show.line(quoted(&format!("{}={}", value.0, value.1)));
+        show.line(format_args!("{}={}", value.0, value.1));
     }
 }
 

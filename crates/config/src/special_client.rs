@@ -245,7 +245,10 @@ impl Value for Escape {
     fn show(value: &Option<u8>, _set: bool, show: &mut Show<'_>) {
         match value {
             None => show.line("none"),
-            Some(byte @ 0..32) => show.line(format_args!("^{}", char::from(byte + 64))),
+            // As vis(3) does: white space in octal digits, other controls with a caret.
+            Some(byte @ (9 | 10 | 32)) => show.line(format_args!("\\{byte:03o}")),
+            Some(byte @ 0..32) => show.line(format_args!("\\^{}", char::from(byte + 64))),
+            Some(127) => show.line("\\^?"),
             Some(byte) => show.line(char::from(*byte)),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::codec::{Codec, Scope, Show, Value, missing_argument};
 use crate::keyword::Kind;
-use crate::origin::Setting;
+use crate::origin::{Origin, Setting};
 use crate::parse::{self, Words};
 use crate::special::{host_and_port, permitted_port, show_permit};
 use crate::value::{
@@ -382,6 +382,14 @@ impl Value for Methods {
     }
 }
 
+/// A word as a shell takes it back; version 9.2 lost the quotes here, later ones keep them.
+fn quoted(word: &str) -> String {
+    if !word.is_empty() && !word.starts_with('#') && !word.contains([' ', '\t', '"', '\'']) {
+        return word.to_owned();
+    }
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// `Subsystem name command...`. A `Match` block replaces subsystems by name.
 pub(crate) struct SubsystemLine;
 
@@ -399,7 +407,7 @@ impl Codec for SubsystemLine {
         let mut command = first;
         for word in words.drain() {
             command.push(' ');
-            command.push_str(&crate::codec::quoted(&word));
+            command.push_str(&quoted(&word));
         }
         if !field.iter().any(|known| known.name == name) {
             field.push(Setting::new(Subsystem { name, command }, scope.origin.clone()));
@@ -415,6 +423,10 @@ impl Codec for SubsystemLine {
 
     fn is_set(field: &Self::Field) -> bool {
         !field.is_empty()
+    }
+
+    fn origins(field: &Self::Field) -> Vec<Origin> {
+        field.iter().map(|setting| setting.origin.clone()).collect()
     }
 
     fn take_over(field: &mut Self::Field, from: &Self::Field) {

@@ -161,6 +161,8 @@ pub struct ChannelTimeout {
     pub kind: String,
     /// The time; zero for no limit.
     pub timeout: Duration,
+    /// The time as somebody wrote it.
+    pub written: String,
 }
 
 /// A rule about names that host name canonicalisation may follow.

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Memory, load, load_from, text};
+use common::{Memory, load, load_from, load_traced, text};
 use keyway_config::{
     AgentSocket, ClientConfig, ClientSources, CommandLineOption, ConfigFiles, Connect,
     ForwardAgent, Kind, NoteLevel, Origin, StrictHostKeyChecking, Support,
@@ -87,7 +87,7 @@ fn include_of_nonsense() {
         .with("/home/ann/.ssh/bad", "Port 1\nJunk yes\n");
     assert_eq!(
         load(&machine, "target", &[]).unwrap_err().to_string(),
-        "/home/ann/.ssh/bad: line 2: Bad configuration option: junk\n\
+        "/home/ann/.ssh/bad: line 2: Bad configuration option: junk\n    Junk yes\n\
          /home/ann/.ssh/bad: terminating, 1 bad configuration options"
     );
 }
@@ -164,7 +164,95 @@ fn canonical_names() {
     let dots = load(&machine, "a.b.c", &[]).unwrap();
     assert_eq!(*dots.host_name, "a.b.c");
     let strict = load(&machine, "nowhere", &["CanonicalizeFallbackLocal=no"]).unwrap_err();
-    assert_eq!(strict.to_string(), "Could not resolve host \"nowhere\"");
+    assert_eq!(strict.to_string(), "ssh: Could not resolve host \"nowhere\"");
+}
+
+/// A name that no domain is added to may be an alias all the same; what is no name is not followed.
+#[test]
+fn aliases_of_full_names() {
+    let mut machine = Memory::default().with(
+        USER,
+        "CanonicalizeHostname yes\nCanonicalDomains a.org\nCanonicalizeMaxDots 0\n\
+         CanonicalizePermittedCNAMEs *.b.org:*.c.org,*\n",
+    );
+    machine.names.insert("www.b.org".to_owned(), "real.c.org".to_owned());
+    machine.names.insert("evil.b.org".to_owned(), "-oProxyCommand=x".to_owned());
+    let name = |host| load(&machine, host, &[]).unwrap().host_name.value;
+    assert_eq!(name("www.b.org"), "real.c.org");
+    assert_eq!(name("evil.b.org"), "evil.b.org");
+    assert_eq!(name("evil.b.org."), "evil.b.org");
+    assert_eq!(name("0:0::1"), "::1");
+    let proxied = load(&machine, "www.b.org", &["ProxyCommand=x"]).unwrap();
+    assert_eq!(*proxied.host_name, "www.b.org");
+    let always = ["ProxyCommand=x", "CanonicalizeHostname=always"];
+    assert_eq!(*load(&machine, "www.b.org.", &always).unwrap().host_name, "real.c.org");
+}
+
+/// An unknown word comes with the word that was probably meant, and with its line.
+#[test]
+fn suggestions() {
+    let said = |line: &str| text(&Memory::default(), line).unwrap_err().to_string();
+    assert!(said("HostNmae x\n").contains("\n    did you mean HostName?\n    HostNmae x\n"));
+    assert!(said("Includ x\n").contains("did you mean Include?"));
+    assert!(said("PermitRootLogin no\n").contains("PermitRootLogin is a word of sshd_config"));
+    assert!(!said("Xyzzy 1\n").contains("mean"));
+    assert!(said("Host a\n  Port 70000 # high\n").contains("\n    Port 70000 # high\n"));
+    assert!(said("Foo \u{1b}[2J\n").contains("\\033[2J"));
+}
+
+/// An included file is checked as strictly as the one that includes it, even for `-F`.
+#[test]
+fn included_files_of_others() {
+    let machine = Memory::default().with(USER, "Include more\n").with("/home/ann/.ssh/more", "");
+    assert!(load(&machine, "target", &[]).is_ok());
+    let writable = Memory { mode: 0o622, ..machine };
+    let sources = ClientSources {
+        options: Vec::new(),
+        files: ConfigFiles::File("/home/ann/.ssh/config".into()),
+    };
+    assert_eq!(
+        load_from(&writable, "target", &sources).unwrap_err().to_string(),
+        "Bad owner or permissions on /home/ann/.ssh/more"
+    );
+}
+
+/// What became of every line can be told.
+#[test]
+fn traces() {
+    use keyway_config::Outcome::{Applies, OutOfScope, Read, Skipped, Taken, TooLate};
+    let machine = Memory::default()
+        .with(
+            USER,
+            "Host other\nPort 1\nHost t* !target\nPort 2\nMatch user bob\nPort 3\n\
+             Host *\nPort 4\nInclude more\nPort 5\nIdentityFile a\nMatch final\nUser x\n",
+        )
+        .with("/home/ann/.ssh/more", "IdentityFile b\nMatch exec false\n");
+    let (config, steps) = load_traced(&machine, "target");
+    let at = |line: usize| {
+        let origin = format!("{USER} line {line}");
+        let mut steps = steps.iter().filter(|step| !step.second_pass);
+        steps.find(|step| step.origin.to_string() == origin).unwrap().outcome.clone()
+    };
+    assert_eq!(at(1), Skipped("no pattern fits target".to_owned()));
+    assert_eq!(at(2), OutOfScope);
+    assert_eq!(at(3), Skipped("!target excludes target".to_owned()));
+    assert_eq!(at(5), Skipped("user: the user is ann".to_owned()));
+    assert_eq!(at(7), Applies);
+    assert_eq!(at(8), Taken);
+    assert_eq!(at(10), TooLate(config.port.origin.clone()));
+    assert_eq!(at(11), Taken);
+    assert_eq!(at(12), Skipped("final: only the second pass can fit".to_owned()));
+    assert!(steps.iter().any(|step| step.second_pass && step.outcome == Applies));
+    assert!(steps.iter().any(|step| step.outcome == Read));
+    let effective = config.effective();
+    let of = |name: &str| {
+        let values = effective.iter().filter(|one| one.keyword.name == name);
+        values.map(|one| format!("{} <- {}", one.value, one.origin)).collect::<Vec<_>>()
+    };
+    assert_eq!(of("Port"), [format!("4 <- {USER} line 8")]);
+    let more = "/home/ann/.ssh/more line 1";
+    assert_eq!(of("IdentityFile"), [format!("b <- {more}"), format!("a <- {USER} line 11")]);
+    assert_eq!(of("BatchMode"), ["no <- default"]);
 }
 
 #[test]

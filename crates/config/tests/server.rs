@@ -124,7 +124,7 @@ fn reads_its_own_dump() {
     let first = text(
         "Port 3\nPort 4\nListenAddress ::1\nListenAddress 1.2.3.4:9\nAllowUsers a b@c\n\
          Subsystem x /bin/sh -c \"exit 23\"\nPermitOpen [::1]:2 *:3\nPermitListen 5\n\
-         AuthenticationMethods publickey,keyboard-interactive:pam\nSetEnv A=\"b c\"\n\
+         AuthenticationMethods publickey,keyboard-interactive:pam\nSetEnv A=b\n\
          PerSourcePenalties crash:1h authfail:0 overflow6:deny-all\nIPQoS none ef\n\
          ChannelTimeout a=5m\nMaxStartups 1:2:3\nVersionAddendum x y\nForceCommand a \"b\"\n",
     )

@@ -360,7 +360,8 @@ fn test(flags: Flags) -> i32 {
             return Ok(None);
         }
         let settings = if setup.flags.connection.is_empty() {
-            config.settings
+            // Nothing is known of a connection, but `Match all` holds for each.
+            config.effective(&ConnectionInfo::default()).map_err(|error| error.to_string())?
         } else {
             described(&config, &setup.flags)?
         };

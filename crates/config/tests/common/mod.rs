@@ -70,7 +70,7 @@ impl Surroundings for Memory {
     }
 
     fn canonical_name(&self, host: &str) -> Option<String> {
-        self.names.get(host).cloned()
+        self.names.get(host.trim_end_matches('.')).cloned()
     }
 }
 
@@ -87,16 +87,30 @@ pub fn load_from(
     sources: &ClientSources,
 ) -> Result<ClientConfig, Error> {
     let algorithms = algorithms();
-    let context = ClientContext {
+    ClientConfig::load(sources, &context(machine, host, &algorithms))
+}
+
+/// Loads `~/.ssh/config` and tells what became of every line.
+pub fn load_traced(machine: &Memory, host: &str) -> (ClientConfig, Vec<keyway_config::Step>) {
+    let algorithms = algorithms();
+    let sources = ClientSources { options: Vec::new(), files: ConfigFiles::Standard };
+    ClientConfig::load_traced(&sources, &context(machine, host, &algorithms)).unwrap()
+}
+
+fn context<'a>(
+    machine: &'a dyn Surroundings,
+    host: &'a str,
+    algorithms: &'a AlgorithmLists,
+) -> ClientContext<'a> {
+    ClientContext {
         host,
         local_user: LocalUser { name: "ann".to_owned(), id: 1000, home: "/home/ann".into() },
         local_host: "desk.example.org".to_owned(),
         command: None,
         version: "Keyway_0.1",
-        algorithms: &algorithms,
+        algorithms,
         surroundings: machine,
-    };
-    ClientConfig::load(sources, &context)
+    }
 }
 
 pub fn text(machine: &Memory, config: &str) -> Result<ClientConfig, Error> {
@@ -148,7 +162,12 @@ pub fn run(command: &str, arguments: &[&str]) -> Option<String> {
         return None;
     }
     let output = Command::new(command).args(arguments).output().ok()?;
-    Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+    // What is said besides is about the terminal or what else there is on this machine.
+    let relevant = |line: &&str| !output.status.success() || line.contains(" option ");
+    text.extend(complaints.lines().filter(relevant).map(|line| format!("{line}\n")));
+    Some(text)
 }
 
 /// Numbers that look random and are the same each time (xorshift).
@@ -161,4 +180,77 @@ impl Random {
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 % limit as u64).unwrap()
     }
+}
+
+/// A file of the corpus, and for whom it is to be read: lines that start with `#!`.
+pub struct Case {
+    pub name: String,
+    pub text: String,
+    pub runs: Vec<Vec<String>>,
+}
+
+/// Every file of `tests/corpus/SIDE`, in order of their names.
+pub fn corpus(side: &str) -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(side);
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let case = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let runs = text.lines().filter_map(|line| line.strip_prefix("#!"));
+        let words = |line: &str| parse_words(line.trim());
+        Case {
+            name: path.file_name().unwrap().to_str().unwrap().to_owned(),
+            runs: runs.map(words).collect(),
+            text,
+        }
+    };
+    paths.into_iter().map(case).collect()
+}
+
+/// Words at spaces, with double quotes.
+fn parse_words(line: &str) -> Vec<String> {
+    let (mut words, mut quoted) = (vec![String::new()], false);
+    for c in line.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            _ => words.last_mut().unwrap().push(c),
+        }
+    }
+    words
+}
+
+/// SHA-1 (RFC 3174), which `%C` is made of.
+#[allow(clippy::many_single_char_names, clippy::format_collect, reason = "as in the RFC")]
+pub fn sha1_hex(bytes: &[u8]) -> String {
+    let mut message = bytes.to_vec();
+    message.push(0x80);
+    message.resize((message.len() + 8).next_multiple_of(64) - 8, 0);
+    message.extend((bytes.len() as u64 * 8).to_be_bytes());
+    let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+    for block in message.chunks_exact(64) {
+        let mut words: Vec<u32> =
+            block.chunks_exact(4).map(|w| u32::from_be_bytes(w.try_into().unwrap())).collect();
+        for t in 16..80 {
+            words
+                .push((words[t - 3] ^ words[t - 8] ^ words[t - 14] ^ words[t - 16]).rotate_left(1));
+        }
+        let [mut a, mut b, mut c, mut d, mut e] = state;
+        for (t, word) in words.iter().enumerate() {
+            let (f, k) = match t / 20 {
+                0 => ((b & c) | (!b & d), 0x5a82_7999),
+                1 => (b ^ c ^ d, 0x6ed9_eba1),
+                2 => ((b & c) | (b & d) | (c & d), 0x8f1b_bcdc),
+                _ => (b ^ c ^ d, 0xca62_c1d6_u32),
+            };
+            let next = [a.rotate_left(5), f, e, k, *word];
+            let next = next.into_iter().fold(0, u32::wrapping_add);
+            (a, b, c, d, e) = (next, a, b.rotate_left(30), c, d);
+        }
+        for (sum, value) in state.iter_mut().zip([a, b, c, d, e]) {
+            *sum = sum.wrapping_add(value);
+        }
+    }
+    state.iter().map(|word| format!("{word:08x}")).collect()
 }
