@@ -42,7 +42,7 @@ keywords! {
     pam_service_name: Setting<String> = One<Word>, "sshd".to_owned();
     "LoginGraceTime" Global Built "how long a login may take; zero for no limit"
     login_grace_time: Setting<Duration> = One<Time>, Duration::from_secs(120);
-    "X11DisplayOffset" Anywhere Later "the first X11 display to use"
+    "X11DisplayOffset" Anywhere Built "the first X11 display to use"
     x11_display_offset: Setting<u32> = One<Count>, 10u32;
     "MaxAuthTries" Anywhere Built "attempts for each connection"
     max_auth_tries: Setting<u32> = One<Count>, 6u32;
@@ -93,9 +93,9 @@ keywords! {
     print_motd: Setting<bool> = One<Flag>, true;
     "PrintLastLog" Global Built "print the last login"
     print_last_log: Setting<bool> = One<Flag>, true;
-    "X11Forwarding" Anywhere Later "allow X11 forwarding"
+    "X11Forwarding" Anywhere Built "allow X11 forwarding"
     x11_forwarding: Setting<bool> = One<Flag>, false;
-    "X11UseLocalhost" Anywhere Later "listen for X11 on loopback only"
+    "X11UseLocalhost" Anywhere Built "listen for X11 on loopback only"
     x11_use_localhost: Setting<bool> = One<Flag>, true;
     "PermitTTY" Anywhere Built "allow terminals"
     permit_tty: Setting<bool> = One<Flag>, true;
@@ -135,7 +135,7 @@ keywords! {
     pid_file: Setting<Option<PathBuf>> = One<PathOrNone>, Some(PathBuf::from("/run/sshd.pid"));
     "ModuliFile" Global Built "groups for Diffie-Hellman group exchange"
     moduli_file: Setting<PathBuf> = One<FilePath>, PathBuf::from("/etc/ssh/moduli");
-    "XAuthLocation" Global Later "the xauth program"
+    "XAuthLocation" Global Built "the xauth program"
     xauth_location: Setting<PathBuf> = One<FilePath>, PathBuf::from("/usr/bin/xauth");
     "Ciphers" Global Built "ciphers"
     ciphers: Setting<Vec<String>> = One<Algorithms<{ Class::CIPHERS }>>, Vec::new();

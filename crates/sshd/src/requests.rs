@@ -19,7 +19,7 @@ pub(crate) use monitor::{
 };
 pub(crate) use process::{Ends, ListenerNews, LogTarget, MonitorNews, MonitorStart};
 pub(crate) use session::{
-    Ending, FromSession, Run, SessionNews, SessionStart, ToSession, WindowSize,
+    Ending, FromSession, Run, SessionNews, SessionStart, ToSession, WindowSize, X11Settings,
 };
 
 #[cfg(test)]

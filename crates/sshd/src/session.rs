@@ -9,6 +9,7 @@ mod agent;
 mod exposed;
 mod forward;
 mod run;
+mod x11;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -31,6 +32,7 @@ use agent::AgentSocket;
 use exposed::Exposed;
 use forward::Forwards;
 use run::Slot;
+use x11::{Display, Wanted};
 
 /// So many variables a client may set for one channel.
 const REQUESTED_VARIABLES: usize = 256;
@@ -112,6 +114,8 @@ enum Source {
     Program(u32),
     Agent,
     Forward(usize),
+    /// A display of a session, and which of its sockets.
+    X11(u32, usize),
 }
 
 impl Session {
@@ -156,6 +160,7 @@ impl Session {
                     Source::Monitor => Err(Error::Gone),
                     Source::Program(channel) => self.reap(channel),
                     Source::Agent => self.accept_agent(),
+                    Source::X11(channel, at) => self.accept_x11(channel, at),
                     Source::Forward(at) => self.forwards.accept(at, &self.gate),
                 };
                 if let Err(error) = handled {
@@ -178,6 +183,10 @@ impl Session {
             vec![(Source::Gate, self.gate.as_fd()), (Source::Monitor, self.monitor.as_fd())];
         for (channel, slot) in &self.slots {
             watched.extend(slot.ending().map(|ending| (Source::Program(*channel), ending)));
+        }
+        for (channel, slot) in &self.slots {
+            let sockets = slot.display.iter().flat_map(Display::descriptors).enumerate();
+            watched.extend(sockets.map(|(at, socket)| (Source::X11(*channel, at), socket)));
         }
         watched.extend(self.agent.as_ref().map(|agent| (Source::Agent, agent.as_fd())));
         let forwards = self.forwards.descriptors().enumerate();
@@ -235,6 +244,11 @@ impl Session {
             }
             ToSession::AgentForward { channel } => {
                 let good = self.forward_agent(channel);
+                self.answer(channel, good, "")
+            }
+            ToSession::X11 { channel, single_connection, protocol, cookie, screen } => {
+                let wanted = Wanted { single_connection, protocol, cookie, screen };
+                let good = self.forward_x11(channel, wanted);
                 self.answer(channel, good, "")
             }
             ToSession::Close { channel } => {

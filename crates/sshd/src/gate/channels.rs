@@ -11,7 +11,7 @@ use proto::{
 use wire::Writer;
 
 use super::Gate;
-use crate::requests::{Bytes, Ending, Error, FromSession, Run, ToSession, WindowSize};
+use crate::requests::{Bytes, Ending, Error, FromSession, Run, SecretBytes, ToSession, WindowSize};
 
 /// In `ChannelTimeout`: every channel, taken together.
 const ALL_CHANNELS: &str = "global";
@@ -332,6 +332,10 @@ impl Gate {
                 };
                 self.open(link, open, descriptors);
             }
+            FromSession::X11Connection { originator_address, originator_port } => {
+                let open = ChannelOpen::X11 { originator_address, originator_port };
+                self.open(link, open, descriptors);
+            }
             FromSession::ForwardedLocal { path } => {
                 self.open(link, ChannelOpen::ForwardedStreamlocal { path }, descriptors);
             }
@@ -618,6 +622,13 @@ fn session_request(channel: u32, request: ChannelRequest) -> Option<ToSession> {
         ChannelRequest::Signal { name } => ToSession::Signal { channel, name },
         ChannelRequest::Break { .. } => ToSession::Break { channel },
         ChannelRequest::AuthAgent => ToSession::AgentForward { channel },
+        ChannelRequest::X11Req { single_connection, protocol, cookie, screen } => ToSession::X11 {
+            channel,
+            single_connection,
+            protocol,
+            cookie: SecretBytes(cookie.into_bytes().into()),
+            screen,
+        },
         _ => return None,
     })
 }

@@ -17,7 +17,9 @@ use crate::environment;
 use crate::login_options::{LoginOptions, Places};
 use crate::login_records::{self, Entry, Files};
 use crate::pam::Transaction;
-use crate::requests::{Bytes, Channel, Ends, SessionFacts, SessionNews, SessionStart, ToGate};
+use crate::requests::{
+    Bytes, Channel, Ends, SessionFacts, SessionNews, SessionStart, ToGate, X11Settings,
+};
 use crate::spawn::{self, Role};
 
 /// No connection has more terminals; `MaxSessions` says how many at a time.
@@ -165,6 +167,14 @@ impl Monitor {
             permit_agent_forwarding: settings.allow_agent_forwarding.value
                 && !settings.disable_forwarding.value
                 && options.agent_forwarding,
+            x11: (settings.x11_forwarding.value
+                && !settings.disable_forwarding.value
+                && options.x11_forwarding)
+                .then(|| X11Settings {
+                    display_offset: settings.x11_display_offset.value,
+                    use_localhost: settings.x11_use_localhost.value,
+                    xauth: settings.xauth_location.value.clone(),
+                }),
             // The administrator's command has no company; a key's may have.
             permit_user_rc: settings.permit_user_rc.value
                 && options.user_rc

@@ -107,6 +107,12 @@ impl Field for Bytes {
 /// Bytes that are wiped when dropped.
 pub(crate) struct SecretBytes(pub(crate) Zeroizing<Vec<u8>>);
 
+impl std::fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretBytes")
+    }
+}
+
 impl Field for SecretBytes {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_string(&self.0);

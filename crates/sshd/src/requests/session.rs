@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::encoding::{choice, record};
-use super::{Bytes, Ends, LogTarget};
+use super::{Bytes, Ends, LogTarget, SecretBytes};
 
 record! {
     /// From the monitor to a new session process. A channel to the gate comes beside it.
@@ -50,6 +50,8 @@ record! {
         permit_tty: bool,
         /// The agent may be forwarded.
         permit_agent_forwarding: bool,
+        /// X11 forwarding, where it is allowed.
+        x11: Option<X11Settings>,
         /// `~/.ssh/rc` is run.
         permit_user_rc: bool,
         /// Connections may be made for the client.
@@ -84,6 +86,18 @@ record! {
         login_messages: String,
         /// `ExposeAuthInfo`: what is to be in the file that `SSH_USER_AUTH` names.
         authentication_information: Option<String>,
+    }
+}
+
+record! {
+    /// How X11 is forwarded.
+    pub(crate) struct X11Settings {
+        /// `X11DisplayOffset`.
+        display_offset: u32,
+        /// `X11UseLocalhost`.
+        use_localhost: bool,
+        /// `XAuthLocation`.
+        xauth: PathBuf,
     }
 }
 
@@ -215,6 +229,19 @@ choice! {
             /// The socket.
             path: String,
         },
+        /// RFC 4254 §6.3.1. Answered by `Answer`.
+        17 X11 {
+            /// The gate's number.
+            channel: u32,
+            /// Only one connection.
+            single_connection: bool,
+            /// The authorization protocol.
+            protocol: String,
+            /// What clients of the display will say.
+            cookie: SecretBytes,
+            /// The screen.
+            screen: u32,
+        },
         /// RFC 4254 §7.1. Answered by `Listening`.
         14 Unlisten {
             /// As in `Listen`.
@@ -308,6 +335,13 @@ choice! {
             good: bool,
             /// The port in use.
             port: u32,
+        },
+        /// A program connected to a forwarded display: the connection comes beside this.
+        10 X11Connection {
+            /// Who.
+            originator_address: String,
+            /// From which port.
+            originator_port: u32,
         },
         /// Somebody connected to a forwarded Unix socket: the connection comes beside this.
         9 ForwardedLocal {

@@ -6,13 +6,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::Session;
 use super::exposed::Exposed;
+use super::x11::Display;
 use crate::environment::{self, Invocation, Sources, UserEnvironment};
 use crate::pty::Pty;
 use crate::requests::{Ending, Error, FromSession, Run, SessionNews};
@@ -55,6 +56,8 @@ pub(super) struct Slot {
     /// The program's standard error, kept open until the gate was told how it ended: a client
     /// that sees the end of the output first closes the channel and never hears of it.
     held: Option<OwnedFd>,
+    /// Of X11 forwarding.
+    pub(super) display: Option<Display>,
     started: bool,
     /// A client may not send signals to what the administrator chose to run.
     forced: bool,
@@ -90,6 +93,10 @@ impl Slot {
         self.terminal.is_none() && !self.started
     }
 
+    pub(super) fn may_have_display(&self) -> bool {
+        self.display.is_none() && !self.started
+    }
+
     pub(super) fn set_terminal(&mut self, terminal: Pty, term: String) {
         self.terminal = Some(terminal);
         self.term = term;
@@ -105,6 +112,7 @@ impl Slot {
 
     pub(super) fn close(&mut self) {
         self.closed = true;
+        self.display = None;
         self.terminal = None;
         self.held = None;
     }
@@ -345,17 +353,14 @@ impl Session {
             self.start.permit_user_rc && !plan.subsystem && !self.start.must_change_password;
         if let Some(rc) = environment::rc_command(&self.account, may_run_rc) {
             // It comes before everything else by definition, so the session waits for it.
+            let display = self.slots.get(&channel).and_then(|slot| slot.display.as_ref());
+            let cookie = display.map(Display::cookie_line).unwrap_or_default();
             let mut command = command_of(&rc, &variables);
-            command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(errors.try_clone()?);
-            ChildSetup {
-                new_session: true,
-                directories: self.directories(),
-                ..ChildSetup::default()
-            }
-            .install(&mut command);
-            if let Err(error) = command.status() {
+            if let Err(error) = self.feed(&mut command, cookie.as_bytes(), [&output, &errors]) {
                 log::error!("cannot run {}: {error}", rc.program.display());
             }
+        } else {
+            self.keep_cookie(channel, &variables, [&output, &errors]);
         }
         if self.home().is_none() {
             let text =
@@ -413,7 +418,7 @@ impl Session {
         self.account.home.is_dir().then_some(self.account.home.as_path())
     }
 
-    fn directories(&self) -> Vec<std::ffi::CString> {
+    pub(super) fn directories(&self) -> Vec<std::ffi::CString> {
         let own = std::ffi::CString::new(self.account.home.clone().into_os_string().into_vec());
         own.into_iter().chain([c"/".to_owned()]).collect()
     }
@@ -449,7 +454,7 @@ impl Session {
             terminal: slot.and_then(|slot| {
                 Some((slot.term.as_str(), slot.terminal.as_ref()?.path.as_path()))
             }),
-            display: None,
+            display: slot.and_then(|slot| slot.display.as_ref()).map(Display::name),
             agent_socket: path.as_deref(),
             authentication_file: self.exposed.as_ref().map(Exposed::path),
             original_command: plan.original.as_deref(),
