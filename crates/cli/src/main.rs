@@ -8,6 +8,7 @@ mod agent;
 mod copy_id;
 mod files;
 mod getopt;
+mod hardware;
 mod key_files;
 mod keygen;
 mod messages;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     match first.to_str() {
         Some("links") => tools::links(rest),
         Some("agent") => agent::service(rest),
+        Some(hardware::helper::WORD) => hardware::helper::main(rest),
         Some("-V" | "--version" | "version") => {
             println!("{VERSION}");
             ExitCode::SUCCESS

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use rustix::process::Pid;
 
 pub mod clock;
+pub mod fido;
+pub mod middleware;
 pub mod signals;
 
 /// Longest record of the account database that is read.
@@ -202,6 +204,18 @@ pub fn inherited_descriptor() -> Option<OwnedFd> {
     // SAFETY: the descriptor is open, and by the service manager's protocol it is this process's
     // own: nothing else here has opened anything yet.
     Some(unsafe { OwnedFd::from_raw_fd(FIRST) })
+}
+
+/// Closes every descriptor but the standard ones, which are all that a helper has a use for.
+///
+/// To be called once, before anything else is opened.
+pub fn close_other_descriptors() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: nothing here has opened a descriptor yet, so none that something owns is closed;
+    // a kernel without the call closes nothing.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0);
+    }
 }
 
 /// Keeps the pages of an address range out of the swap. False where the system does not allow it.

@@ -54,6 +54,19 @@ impl RawSkSignature<'_> {
     }
 }
 
+/// r and s of an ECDSA signature as FIDO devices write it: two numbers in DER (SEC 1, C.5).
+///
+/// # Errors
+/// [`PrivateKeyError`] for anything else.
+pub fn ecdsa_numbers(signature: &[u8]) -> Result<(Vec<u8>, Vec<u8>), PrivateKeyError> {
+    let mut outer = Der::new(signature);
+    let mut fields = outer.sequence()?;
+    outer.finish()?;
+    let numbers = (fields.integer()?.to_vec(), fields.integer()?.to_vec());
+    fields.finish()?;
+    Ok(numbers)
+}
+
 /// What a PKCS#11 token is given to sign, where it does no more than the arithmetic.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TokenInput {

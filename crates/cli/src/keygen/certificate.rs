@@ -9,7 +9,8 @@ use keys::{Certificate, CertificateKind, PrivateKey, PublicKey};
 use net::agent::AgentClient;
 
 use super::options::path_of;
-use super::{Failure, Options, certificate_options, load, save, validity};
+use super::{Failure, Options, certificate_options, load, save, security_key, token, validity};
+use crate::hardware::card::Card;
 
 /// How long an agent may take to answer.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -20,6 +21,8 @@ enum Authority {
     Key(PrivateKey),
     /// It is in the agent.
     Agent(PublicKey, AgentClient),
+    /// It is in a PKCS#11 token.
+    Card(PublicKey, Card),
 }
 
 /// Signs every file's key.
@@ -57,7 +60,7 @@ pub fn sign(options: &Options, ca_path: &Path) -> Result<ExitCode, Failure> {
             signature_key: signature_key.clone(),
             signature_algorithm,
         };
-        let issued = authority.issue(&certificate, &public).map_err(|why| {
+        let issued = authority.issue(options, &certificate, &public).map_err(|why| {
             format!("Couldn't certify key {} via {}: {why}", path.display(), ca_path.display())
         })?;
         let out = certificate_path(&path);
@@ -122,6 +125,12 @@ fn signature_algorithm(options: &Options, ca: &PublicKey) -> Result<&'static str
 }
 
 fn authority(options: &Options, path: &Path) -> Result<Authority, Failure> {
+    if let Some(library) = &options.library {
+        let (public, _) = load::public(path)
+            .map_err(|why| format!("Cannot load CA public key {}: {why}", path.display()))?;
+        let card = token::with_key(library, &public)?;
+        return Ok(Authority::Card(public, card));
+    }
     if !options.prefer_agent {
         let path = load::private_path_of(path);
         return Ok(Authority::Key(load::private(options, &path)?.key));
@@ -149,28 +158,39 @@ impl Authority {
     fn public(&self) -> &PublicKey {
         match self {
             Self::Key(key) => key.public(),
-            Self::Agent(key, _) => key,
+            Self::Agent(key, _) | Self::Card(key, _) => key,
         }
     }
 
-    fn issue(&mut self, certificate: &Certificate, key: &PublicKey) -> Result<PublicKey, String> {
-        match self {
-            Self::Key(ca) => certificate.issue_with(key, ca).map_err(|why| why.to_string()),
-            Self::Agent(ca, agent) => {
-                let mut nonce = [0; 32];
-                crypto::random::fill(&mut nonce);
-                let mut refusal = None;
-                let issued = certificate.issue(key, &nonce, |signed| {
-                    agent.sign(ca, signed, flags_for(certificate.signature_algorithm)).map_err(
-                        |why| {
-                            refusal = Some(why.to_string());
-                            keys::Error::BadSignature
-                        },
-                    )
-                });
-                issued.map_err(|why| refusal.unwrap_or_else(|| why.to_string()))
-            }
-        }
+    fn issue(
+        &mut self,
+        options: &Options,
+        certificate: &Certificate,
+        key: &PublicKey,
+    ) -> Result<PublicKey, String> {
+        let algorithm = certificate.signature_algorithm;
+        let mut nonce = [0; 32];
+        crypto::random::fill(&mut nonce);
+        let mut refusal = None;
+        let issued = certificate.issue(key, &nonce, |signed| {
+            let signature = match self {
+                Self::Key(ca) => {
+                    let question = "Enter PIN for CA key: ";
+                    security_key::sign(options, ca, algorithm, signed, question, false)
+                }
+                Self::Agent(ca, agent) => {
+                    agent.sign(ca, signed, flags_for(algorithm)).map_err(|why| why.to_string())
+                }
+                Self::Card(ca, card) => {
+                    card.sign(ca, algorithm, signed, token::ask).map_err(|why| why.to_string())
+                }
+            };
+            signature.map_err(|why| {
+                refusal = Some(why);
+                keys::Error::BadSignature
+            })
+        });
+        issued.map_err(|why| refusal.unwrap_or_else(|| why.to_string()))
     }
 }
 

@@ -24,21 +24,24 @@ pub fn export(options: &Options) -> Result<ExitCode, Failure> {
         Ok((key, _)) => key,
         Err(_) => load::private(options, &path)?.key.public().clone(),
     };
+    print!("{}", exported(options, &key)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A public key in the format that `-m` names.
+pub fn exported(options: &Options, key: &PublicKey) -> Result<String, Failure> {
     let text = match options.format.unwrap_or(Format::Rfc4716) {
-        Format::Pem => key.to_pkcs1().or_else(|| elliptic(&key)),
+        Format::Pem => key.to_pkcs1().or_else(|| elliptic(key)),
         Format::Pkcs8 => {
-            key.to_spki().filter(|_| key.to_pkcs1().is_some()).or_else(|| elliptic(&key))
+            key.to_spki().filter(|_| key.to_pkcs1().is_some()).or_else(|| elliptic(key))
         }
-        Format::Rfc4716 | Format::Ppk => Some(key.to_rfc4716(&export_comment(&key), 70)),
+        Format::Rfc4716 | Format::Ppk => Some(key.to_rfc4716(&export_comment(key), 70)),
     };
     let function = match options.format {
         Some(Format::Pem) => "do_convert_to_pem",
         _ => "do_convert_to_pkcs8",
     };
-    let text =
-        text.ok_or_else(|| format!("{function}: unsupported key type {}", key.type_label()))?;
-    print!("{text}");
-    Ok(ExitCode::SUCCESS)
+    text.ok_or_else(|| format!("{function}: unsupported key type {}", key.type_label()).into())
 }
 
 /// OpenSSH exports no Ed25519 keys to OpenSSL.

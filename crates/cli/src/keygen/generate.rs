@@ -8,10 +8,13 @@ use keys::{KeyKind, PrivateKey, limits};
 use zeroize::Zeroizing;
 
 use super::options::default_key_file;
-use super::{Failure, Options, save};
+use super::{Failure, Options, save, security_key};
 use crate::files;
 use crate::ui::clean;
 use crate::ui::prompt::{self, Place};
+
+/// RSA keys have a multiple of so many bits: the cryptographic library makes no others.
+const RSA_BITS_STEP: u32 = 128;
 
 /// A kind of key as the user names it: short name, what the question calls it, bits fixed by a
 /// wire name.
@@ -26,17 +29,28 @@ pub struct Wanted {
 
 /// `ssh-keygen [-t KIND]`.
 pub fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let wanted = wanted(options.kind.as_deref().unwrap_or("ed25519"), options.bits)?;
+    let kind = options.kind.as_deref().unwrap_or("ed25519");
+    if let Some((key_type, label)) = security_key::kind(kind) {
+        return security_key::generate(options, key_type, label);
+    }
+    let wanted = wanted(kind, options.bits)?;
     if !options.quiet {
         println!("Generating public/private {} key pair.", wanted.label);
+    }
+    if let Some(bits) = wanted.rounded_up() {
+        eprintln!("The key gets {bits} bits: their number is a multiple of 128.");
     }
     let comment = options.comment.clone().unwrap_or_else(default_comment);
     let key = PrivateKey::generate(wanted.kind, wanted.bits, &comment)
         .map_err(|problem| format!("the key cannot be made: {problem}"))?;
+    save_new(options, wanted.label, &key).map(|()| ExitCode::SUCCESS)
+}
 
+/// Saves a key that was just made, and tells about it.
+pub fn save_new(options: &Options, label: &str, key: &PrivateKey) -> Result<(), Failure> {
     let path = match &options.file {
         Some(path) => path.clone(),
-        None => ask_for_path(wanted.label)?,
+        None => ask_for_path(label)?,
     };
     if files::make_private_folder(&path).unwrap_or(false)
         && !options.quiet
@@ -45,29 +59,39 @@ pub fn run(options: &Options) -> Result<ExitCode, Failure> {
         println!("Created directory '{}'.", folder.display());
     }
     if !may_overwrite(&path) {
-        return Ok(ExitCode::from(1));
+        return Err(Failure::Code(1));
     }
     let passphrase = match &options.new_passphrase {
         Some(passphrase) => passphrase.clone(),
         None => ask_for_passphrase(&path)?,
     };
-    let text = save::private_text(options, &key, &passphrase, None)
+    let text = save::private_text(options, key, &passphrase, None)
         .map_err(|failure| save::failed(&path, failure))?;
     save::new_private(&path, &text).map_err(|source| {
         eprintln!("Saving key \"{}\" failed: {}", path.display(), crate::text::reason(&source));
         Failure::Code(1)
     })?;
-    save::public(&public_path(&path), key.public(), &comment)?;
+    let comment = key.comment();
+    save::public(&public_path(&path), key.public(), comment)?;
     if !options.quiet {
         let public = key.public();
         println!("Your identification has been saved in {}", path.display());
         println!("Your public key has been saved in {}", public_path(&path).display());
         println!("The key fingerprint is:");
-        println!("{} {}", public.fingerprint(options.hash), clean::visible(&comment));
+        println!("{} {}", public.fingerprint(options.hash), clean::visible(comment));
         println!("The key's randomart image is:");
         println!("{}", public.randomart(options.hash));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+impl Wanted {
+    /// How many bits an RSA key gets where it does not get as many as was asked for.
+    fn rounded_up(&self) -> Option<u32> {
+        let bits = self.bits.filter(|_| self.kind == KeyKind::Rsa)?;
+        let rounded = bits.next_multiple_of(RSA_BITS_STEP);
+        (rounded != bits).then_some(rounded)
+    }
 }
 
 /// A kind of key by its short name or its name on the wire.
@@ -104,13 +128,6 @@ pub fn wanted(name: &str, bits: Option<u32>) -> Result<Wanted, Failure> {
                         ssh-keygen -t ed25519"
                 .into());
         }
-        _ if name.contains("-sk") || name.starts_with("sk-") => {
-            return Err(format!(
-                "keys of type {name} are made by a security key, and this version of Keyway \
-                 cannot talk to security keys"
-            )
-            .into());
-        }
         _ => return Err(format!("unknown key type {name}").into()),
     })
 }
@@ -123,7 +140,7 @@ pub fn default_comment() -> String {
 }
 
 fn ask_for_path(label: &str) -> Result<PathBuf, Failure> {
-    let default = default_key_file(label)?;
+    let default = default_key_file(&label.replace('-', "_"))?;
     let question = format!("Enter file in which to save the key ({}): ", default.display());
     match prompt::plain_line(&question) {
         None => Err("No file name was given.".into()),
@@ -141,7 +158,7 @@ pub fn may_overwrite(path: &Path) -> bool {
     prompt::plain_line("Overwrite (y/n)? ").is_some_and(|answer| answer.starts_with(['y', 'Y']))
 }
 
-fn ask_for_passphrase(path: &Path) -> Result<Zeroizing<String>, Failure> {
+pub fn ask_for_passphrase(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let nobody = || "A passphrase is needed, and there is nobody to ask; give it with -N.";
     loop {
         let question =

@@ -1,7 +1,7 @@
 //! `ssh-keygen`: makes keys, converts them, signs with them and tells about them.
 //!
-//! Flags, questions, texts and exit codes are OpenSSH's. Security keys and PKCS#11 libraries are
-//! refused by name.
+//! Flags, questions, texts and exit codes are OpenSSH's. Keys in hardware are reached through
+//! [`crate::hardware`].
 
 mod certificate;
 mod certificate_options;
@@ -19,10 +19,12 @@ mod records;
 mod revocation;
 mod revocation_spec;
 pub mod save;
+mod security_key;
 mod show;
 mod show_certificate;
 mod signature;
 mod signature_check;
+mod token;
 mod validity;
 
 use std::ffi::OsString;
@@ -91,6 +93,12 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
     }
     if options.show_certificate {
         return show_certificate::run(options);
+    }
+    if let (Some(library), None) = (&options.library, &options.ca_key) {
+        return token::list(options, library);
+    }
+    if options.download {
+        return security_key::download(options);
     }
     if let Some(host) = &options.find {
         return known::find(options, host);

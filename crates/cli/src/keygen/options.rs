@@ -18,8 +18,9 @@ const LETTERS: &str = "ABHKLQUceghiklopquvyC:D:E:F:I:M:N:O:P:R:V:Y:Z:a:b:f:m:n:r
 /// How the flags are used.
 pub const USAGE: &str = "\
 usage: ssh-keygen [-q] [-a rounds] [-b bits] [-C comment] [-f output_keyfile]
-                  [-m format] [-N new_passphrase] [-t ecdsa | ed25519 | rsa]
-                  [-Z cipher]
+                  [-m format] [-N new_passphrase] [-O option]
+                  [-t ecdsa | ecdsa-sk | ed25519 | ed25519-sk | rsa]
+                  [-w provider] [-Z cipher]
        ssh-keygen -p [-a rounds] [-f keyfile] [-m format] [-N new_passphrase]
                    [-P old_passphrase] [-Z cipher]
        ssh-keygen -i [-f input_keyfile] [-m key_format]
@@ -28,14 +29,17 @@ usage: ssh-keygen [-q] [-a rounds] [-b bits] [-C comment] [-f output_keyfile]
        ssh-keygen -c [-a rounds] [-C comment] [-f keyfile] [-P passphrase]
        ssh-keygen -l [-v] [-E fingerprint_hash] [-f input_keyfile]
        ssh-keygen -B [-f input_keyfile]
+       ssh-keygen -D pkcs11 [-e] [-m format]
        ssh-keygen -F hostname [-lv] [-f known_hosts_file]
        ssh-keygen -H [-f known_hosts_file]
        ssh-keygen -R hostname [-f known_hosts_file]
+       ssh-keygen -K [-a rounds] [-w provider]
        ssh-keygen -r hostname [-g] [-f input_keyfile]
        ssh-keygen -M generate [-O option] output_file
        ssh-keygen -M screen [-f input_file] [-O option] output_file
-       ssh-keygen -I certificate_identity -s ca_key [-hU] [-n principals]
-                  [-O option] [-V validity_interval] [-z serial_number] file ...
+       ssh-keygen -I certificate_identity -s ca_key [-hU] [-D pkcs11]
+                  [-n principals] [-O option] [-V validity_interval]
+                  [-z serial_number] file ...
        ssh-keygen -L [-f input_keyfile]
        ssh-keygen -A [-a rounds] [-f prefix_path]
        ssh-keygen -k -f krl_file [-u] [-s ca_public] [-z version_number]
@@ -64,6 +68,8 @@ pub struct Options {
     pub comment: Option<String>,
     /// `-c`
     pub change_comment: bool,
+    /// `-D`
+    pub library: Option<OsString>,
     /// `-E`
     pub hash: FingerprintHash,
     /// `-e`
@@ -82,6 +88,8 @@ pub struct Options {
     pub identity: Option<String>,
     /// `-i`
     pub import: bool,
+    /// `-K`
+    pub download: bool,
     /// `-k`
     pub make_krl: bool,
     /// `-L`
@@ -122,6 +130,8 @@ pub struct Options {
     pub validity: Option<Validity>,
     /// `-v`
     pub verbose: u8,
+    /// `-w`
+    pub provider: Option<OsString>,
     /// `-Y`
     pub signature_verb: Option<String>,
     /// `-y`
@@ -157,10 +167,16 @@ impl Options {
             self.file = Some(path_of(value));
             return Ok(());
         }
-        if letter == 's' {
-            self.ca_key = Some(path_of(value));
-            return Ok(());
+        match letter {
+            's' => self.ca_key = Some(path_of(value)),
+            'D' => self.library = Some(value),
+            'w' => self.provider = Some(value),
+            _ => return self.take_text(letter, value),
         }
+        Ok(())
+    }
+
+    fn take_text(&mut self, letter: char, value: OsString) -> Result<(), Failure> {
         let value = String::from_utf8(value.into_vec())
             .map_err(|_| "the command line is not valid UTF-8")?;
         match letter {
@@ -224,15 +240,8 @@ impl Options {
                 self.serial =
                     Some(digits.parse().map_err(|_| format!("Invalid serial number \"{value}\""))?);
             }
-            'D' => {
-                return Err("this version of Keyway cannot use PKCS#11 libraries (-D)".into());
-            }
-            _ => {
-                return Err(format!(
-                    "this version of Keyway cannot talk to security keys (-{letter})"
-                )
-                .into());
-            }
+            'K' => self.download = true,
+            _ => {}
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use keys::{PrivateKey, PublicKey};
 use net::agent::AgentClient;
 
 use super::generate::may_overwrite;
-use super::{Failure, Options, certificate, load, signature_check};
+use super::{Failure, Options, certificate, load, security_key, signature_check};
 use crate::files;
 use crate::messages::debug;
 use crate::sys::clock;
@@ -109,14 +109,20 @@ fn sign(options: &Options, key: &Path, namespace: &str) -> Result<ExitCode, Fail
             eprintln!("Signing data on standard input");
         }
         let message = load::stdin(MESSAGE_BYTES_MAX).map_err(|why| format!("(stdin): {why}"))?;
-        print!("{}", signer.sign(namespace, choices.hash, &message, "(stdin)")?.to_armour());
+        print!(
+            "{}",
+            signer.sign(options, namespace, choices.hash, &message, "(stdin)")?.to_armour()
+        );
         return Ok(ExitCode::SUCCESS);
     }
     for file in &options.files {
         let path = PathBuf::from(file);
         if path == Path::new("-") {
             let message = load::stdin(MESSAGE_BYTES_MAX).map_err(|why| format!("-: {why}"))?;
-            print!("{}", signer.sign(namespace, choices.hash, &message, "(stdin)")?.to_armour());
+            print!(
+                "{}",
+                signer.sign(options, namespace, choices.hash, &message, "(stdin)")?.to_armour()
+            );
             continue;
         }
         sign_file(options, &mut signer, &path, namespace, choices.hash)?;
@@ -137,7 +143,7 @@ fn sign_file(
     if !options.quiet {
         eprintln!("Signing file {shown}");
     }
-    let signature = signer.sign(namespace, hash, &message, &shown.to_string())?;
+    let signature = signer.sign(options, namespace, hash, &message, &shown.to_string())?;
     let mut out = path.as_os_str().to_owned();
     out.push(".sig");
     let out = PathBuf::from(out);
@@ -192,6 +198,7 @@ fn signer(options: &Options, path: &Path) -> Result<Signer, Failure> {
 impl Signer {
     fn sign(
         &mut self,
+        options: &Options,
         namespace: &str,
         hash: MessageHash,
         message: &[u8],
@@ -200,32 +207,32 @@ impl Signer {
         let failed = |why: String| Failure::Fatal(format!("Signing {shown} failed: {why}"));
         match self {
             Self::Key(key) => {
-                SshSignature::make(key.public(), namespace, hash, message, |algorithm, data| {
-                    key.sign(algorithm, data)
-                })
-                .map_err(|why: keys::Error| failed(why.to_string()))
+                let question = format!("Enter PIN for {} key: ", key.public().type_label());
+                let sign = |algorithm: &str, data: &[u8]| {
+                    security_key::sign(options, key, algorithm, data, &question, true)
+                        .map_err(Refusal::Hardware)
+                };
+                SshSignature::make(key.public(), namespace, hash, message, sign)
+                    .map_err(|why| failed(why.to_string()))
             }
             Self::Agent(key, agent) => {
                 let sign = |algorithm: &str, data: &[u8]| {
-                    agent.sign(key, data, flags_for(algorithm)).map_err(AgentRefusal::Agent)
+                    agent.sign(key, data, flags_for(algorithm)).map_err(Refusal::Agent)
                 };
-                SshSignature::make(key, namespace, hash, message, sign).map_err(|why| match why {
-                    AgentRefusal::Agent(why) => failed(why.to_string()),
-                    AgentRefusal::Key(why) => failed(why.to_string()),
-                })
+                SshSignature::make(key, namespace, hash, message, sign)
+                    .map_err(|why| failed(why.to_string()))
             }
         }
     }
 }
 
-/// Why there is no signature of an agent's key.
-enum AgentRefusal {
+/// Why there is no signature.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    Hardware(String),
+    #[error(transparent)]
     Agent(net::agent::AgentError),
-    Key(keys::Error),
-}
-
-impl From<keys::Error> for AgentRefusal {
-    fn from(error: keys::Error) -> Self {
-        Self::Key(error)
-    }
+    #[error(transparent)]
+    Key(#[from] keys::Error),
 }

@@ -2,5 +2,6 @@
 
 pub mod askpass;
 pub mod clean;
+pub mod notify;
 pub mod prompt;
 pub mod terminal;
