@@ -74,9 +74,9 @@ keywords! {
     exit_on_forward_failure: Setting<bool> = One<Flag>, false;
     "FingerprintHash" Anywhere Built "the hash of printed fingerprints"
     fingerprint_hash: Setting<FingerprintHash> = One<Hash>, FingerprintHash::Sha256;
-    "ForwardX11" Anywhere Later "forward X11"
+    "ForwardX11" Anywhere Built "forward X11"
     forward_x11: Setting<bool> = One<Flag>, false;
-    "ForwardX11Trusted" Anywhere Later "give X11 clients full access"
+    "ForwardX11Trusted" Anywhere Built "give X11 clients full access"
     forward_x11_trusted: Setting<bool> = One<Flag>, false;
     "GatewayPorts" Anywhere Built "let other hosts use local forwards"
     gateway_ports: Setting<bool> = One<Flag>, false;
@@ -134,7 +134,7 @@ keywords! {
     canonicalize_max_dots: Setting<u32> = One<Count>, 1u32;
     "ConnectionAttempts" Anywhere Built "how often to try"
     connection_attempts: Setting<u32> = One<Count>, 1u32;
-    "ForwardX11Timeout" Anywhere Later "when untrusted X11 forwarding ends"
+    "ForwardX11Timeout" Anywhere Built "when untrusted X11 forwarding ends"
     forward_x11_timeout: Setting<Duration> = One<Time>, Duration::from_secs(20 * 60);
     "NumberOfPasswordPrompts" Anywhere Built "how often to ask for a password"
     number_of_password_prompts: Setting<u32> = One<Count>, 3u32;
@@ -192,7 +192,7 @@ keywords! {
         One<Algorithms<{ Class::KEYS }>>, Vec::new();
     "RevokedHostKeys" Anywhere Built "host keys that are never accepted"
     revoked_host_keys: Setting<Vec<PathBuf>> = One<PathList>, Vec::new();
-    "XAuthLocation" Anywhere Later "the xauth program"
+    "XAuthLocation" Anywhere Built "the xauth program"
     xauth_location: Setting<PathBuf> = One<FilePath>, PathBuf::from("/usr/bin/xauth");
     "KnownHostsCommand" Anywhere Built "a command that prints host keys"
     known_hosts_command: Setting<Option<String>> = One<RestOfLine>, None;

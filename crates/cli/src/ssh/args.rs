@@ -201,7 +201,12 @@ impl Reader {
                 self.arguments.verbosity = verbosity.saturating_add(1);
             }
             'W' => self.stdio_forward(value)?,
+            'X' => self.flag("ForwardX11", "yes"),
             'x' => self.flag("ForwardX11", "no"),
+            'Y' => {
+                self.flag("ForwardX11", "yes");
+                self.flag("ForwardX11Trusted", "yes");
+            }
             other => return Err(Error::Lacking(other, lacking(other))),
         }
         Ok(None)
@@ -380,7 +385,6 @@ fn lacking(letter: char) -> &'static str {
         'M' | 'O' | 'S' => "connection sharing",
         'P' => "configuration tag",
         'w' => "tunnel device",
-        'X' | 'Y' => "X11 forwarding",
         'y' => "messages to syslog",
         'Z' => "list of the keys to be tried",
         _ => "unknown",

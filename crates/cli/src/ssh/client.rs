@@ -73,7 +73,7 @@ impl Application<Client> for Login {
                 let decision = self.host_keys.check(ask.key());
                 if decision == Decision::AcceptDistrusted {
                     self.authentication.distrust();
-                    self.session.forbid_agent();
+                    self.session.forbid_forwarding();
                     self.memory = None;
                     self.is_early = false;
                 }
@@ -156,7 +156,10 @@ impl Application<Client> for Login {
                 self.forwards.closed(channel);
                 self.session.closed(link, channel, &self.forwards);
             }
-            Event::Eof { channel } => self.forwards.ended(link, channel),
+            Event::Eof { channel } => {
+                self.session.x11.ended(link, channel);
+                self.forwards.ended(link, channel);
+            }
             Event::GlobalAnswered { success, data } => {
                 let answered = self.forwards.answered(success, &data);
                 if let Err(problem) = answered {
@@ -179,7 +182,9 @@ impl Application<Client> for Login {
     }
 
     fn data(&mut self, link: &mut Link<Client>, channel: ChannelId, _: Stream, data: &[u8]) {
-        self.forwards.data(link, channel, data);
+        if !self.session.x11.data(link, channel, data) {
+            self.forwards.data(link, channel, data);
+        }
     }
 
     fn input(&mut self, link: &mut Link<Client>, _channel: ChannelId, data: &mut Vec<u8>) {

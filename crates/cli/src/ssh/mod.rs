@@ -22,6 +22,7 @@ mod purpose;
 mod query;
 mod session;
 mod settings;
+mod x11;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

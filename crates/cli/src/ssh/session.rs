@@ -15,14 +15,14 @@ use net::agent::AgentClient;
 use net::signals::{Signal, Signals};
 use net::{Endpoint, EndpointEvent, Endpoints, Interest, KeepAlive, Link, UserToken};
 use proto::{
-    ChannelAsk, ChannelId, ChannelOpen, Client, DisconnectReason, GlobalRequest,
-    OpenFailure,
+    ChannelAsk, ChannelId, ChannelOpen, Client, DisconnectReason, GlobalRequest, OpenFailure,
 };
 
 use self::requests::Expected;
 use super::escapes::Escapes;
 use super::forwards::Forwards;
 use super::purpose::{Plan, Purpose};
+use super::x11::X11;
 use crate::messages::{Level, debug, error, fatal, info, say};
 use crate::ui::terminal::{self, RawTerminal};
 
@@ -57,12 +57,15 @@ pub struct Session {
     last_status: Option<u8>,
     /// Channels other than the session: forwarded agents.
     others: Vec<ChannelId>,
+    /// The display that the server's programs may use.
+    pub x11: X11,
 }
 
 impl Session {
     /// Nothing is sent yet. `host` is the name that messages show.
     pub fn new(config: Rc<ClientConfig>, plan: Plan, host: &str) -> Self {
         Session {
+            x11: X11::new(Rc::clone(&config)),
             config,
             plan,
             host: host.to_owned(),
@@ -86,8 +89,9 @@ impl Session {
         self.outcome
     }
 
-    /// The host key is not the known one: the agent stays here.
-    pub fn forbid_agent(&mut self) {
+    /// The host key is not the known one: agent and display stay here.
+    pub fn forbid_forwarding(&mut self) {
+        self.x11.forbid();
         self.plan.agent = None;
     }
 
@@ -282,6 +286,7 @@ impl Session {
     /// A channel is gone.
     pub fn closed(&mut self, link: &mut Link<Client>, channel: ChannelId, forwards: &Forwards) {
         self.others.retain(|other| *other != channel);
+        self.x11.closed(channel);
         if self.channel != Some(channel) {
             self.end_when_idle(link, forwards);
             return;
@@ -295,7 +300,7 @@ impl Session {
             (_, None) => 255,
         };
         self.last_status = Some(status);
-        if forwards.is_busy() {
+        if forwards.is_busy() || self.x11.is_busy() {
             debug!("waiting for forwarded connections to terminate");
             self.leave_raw();
         }
@@ -306,6 +311,7 @@ impl Session {
     pub fn end_when_idle(&mut self, link: &mut Link<Client>, forwards: &Forwards) {
         if let Some(status) = self.last_status
             && !forwards.is_busy()
+            && !self.x11.is_busy()
         {
             self.end(link, status);
         }
@@ -321,6 +327,7 @@ impl Session {
     /// The server wants a channel to us.
     pub fn asked(&mut self, link: &mut Link<Client>, ask: ChannelAsk) {
         debug!("client_input_channel_open: ctype {}", ask.open().type_name());
+        let Some(ask) = self.x11.asked(link, ask) else { return };
         if let (ChannelOpen::AgentForward, Some(path)) = (ask.open(), &self.plan.agent) {
             let connected = std::os::unix::net::UnixStream::connect(path);
             match connected {

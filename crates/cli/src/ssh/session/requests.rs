@@ -19,6 +19,11 @@ impl Session {
         if !self.is_session() {
             return;
         }
+        if let Some(request) = self.x11.request()
+            && link.connection_mut().request(channel, request, true).is_ok()
+        {
+            self.expected.push_back(Expected::Display);
+        }
         let wanted = Wanted {
             agent: self.plan.agent.is_some(),
             terminal: self.plan.terminal.then(|| pty_request(self.raw_terminal.as_ref())),
@@ -38,6 +43,7 @@ impl Session {
                 self.leave_raw();
                 info!("PTY allocation request failed on channel {}", channel.0);
             }
+            Some(Expected::Display) if !success => self.x11.refused(channel),
             Some(Expected::Program(name)) if !success => {
                 self.leave_raw();
                 error!("{name} request failed on channel {}", channel.0);
@@ -159,6 +165,8 @@ pub fn is_sent(config: &ClientConfig, name: &str) -> bool {
 pub enum Expected {
     /// For a terminal.
     Terminal,
+    /// For X11 forwarding.
+    Display,
     /// The program itself, and what it is called in messages.
     Program(&'static str),
 }
