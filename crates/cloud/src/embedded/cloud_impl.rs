@@ -1,0 +1,271 @@
+//! The [`Cloud`] of this machine: who may ask what, and the rows behind the answers.
+
+use async_trait::async_trait;
+use keys::{FingerprintHash, PublicKey};
+use time::OffsetDateTime;
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use super::Embedded;
+use super::records::ServerRow;
+use crate::cloud::{Caller, Capabilities, Cloud, Console, ConsoleKind, Role, ServerQuery};
+use crate::model::{
+    Flavor, HostKey, Image, KeyPair, KeyType, Network, NewKeyPair, NewServer, Region, Server,
+    ServerAction, ServerEvent, ServerRequest,
+};
+use crate::{Error, Result};
+
+/// The name of the one network.
+pub(super) const NETWORK: &str = "public";
+
+fn not_built<T>(what: &str) -> Result<T> {
+    Err(Error::Unsupported(format!("{what} is not built yet.")))
+}
+
+fn may_change(caller: &Caller) -> Result<()> {
+    if caller.role < Role::Member {
+        return Err(Error::Forbidden("You may look at this project, not change it.".into()));
+    }
+    Ok(())
+}
+
+impl Embedded {
+    /// The row of a server that this caller may see.
+    pub(super) async fn row(&self, caller: &Caller, region: &str, id: Uuid) -> Result<ServerRow> {
+        self.region(region)?;
+        self.records
+            .server(id)
+            .await?
+            .filter(|row| row.server.region == region)
+            .filter(|row| caller.role == Role::Admin || row.server.project_id == caller.project_id)
+            .ok_or_else(|| no_server(id))
+    }
+}
+
+fn no_server(id: Uuid) -> Error {
+    Error::NotFound(format!("Instance {id} could not be found."))
+}
+
+/// The same for a name at every start of the panel: networks have no rows.
+fn stable_id(text: &str) -> Uuid {
+    let digest = crypto::hash::HashAlgorithm::Sha256.digest(&[b"keyway network ", text.as_bytes()]);
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(digest.as_ref()) {
+        *to = *from;
+    }
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+#[async_trait]
+impl Cloud for Embedded {
+    fn name(&self) -> &'static str {
+        "embedded"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            consoles: true,
+            authorized_keys: true,
+            several_keys: true,
+            own_accounts: false,
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
+    }
+
+    async fn regions(&self, _caller: &Caller) -> Result<Vec<Region>> {
+        Ok(self.settings.regions.iter().map(|region| region.region.clone()).collect())
+    }
+
+    async fn key_pairs(&self, caller: &Caller, region: &str) -> Result<Vec<KeyPair>> {
+        self.region(region)?;
+        self.records.key_pairs(region, &caller.user_id).await
+    }
+
+    async fn add_key_pair(
+        &self,
+        caller: &Caller,
+        region: &str,
+        key: NewKeyPair,
+    ) -> Result<KeyPair> {
+        self.region(region)?;
+        if key.name.is_empty() || key.name.chars().count() > 255 {
+            return Err(Error::invalid("name", "A key's name has 1 to 255 characters."));
+        }
+        let (fingerprint_md5, fingerprint_sha256) = match key.kind {
+            KeyType::Ssh => {
+                let (public, _) = PublicKey::from_line(&key.public_key)
+                    .map_err(|error| Error::invalid("public_key", error.to_string()))?;
+                let md5 = public.fingerprint(FingerprintHash::Md5);
+                let bare = md5.strip_prefix("MD5:").unwrap_or(&md5).to_owned();
+                (bare, public.fingerprint(FingerprintHash::Sha256))
+            }
+            KeyType::X509 => (certificate_fingerprint(&key.public_key), String::new()),
+        };
+        self.records
+            .insert_key_pair(KeyPair {
+                id: 0,
+                region: region.to_owned(),
+                user_id: caller.user_id.clone(),
+                name: key.name,
+                kind: key.kind,
+                public_key: key.public_key,
+                fingerprint_md5,
+                fingerprint_sha256,
+                created_at: OffsetDateTime::now_utc(),
+                last_used_at: None,
+            })
+            .await
+    }
+
+    async fn delete_key_pair(&self, caller: &Caller, region: &str, name: &str) -> Result<()> {
+        self.region(region)?;
+        if self.records.delete_key_pair(region, &caller.user_id, name).await? {
+            return Ok(());
+        }
+        Err(Error::NotFound(format!("Keypair {name} not found for user {}", caller.user_id)))
+    }
+
+    async fn images(&self, _caller: &Caller, region: &str) -> Result<Vec<Image>> {
+        self.region(region)?;
+        self.records.images().await
+    }
+
+    async fn flavors(&self, _caller: &Caller, region: &str) -> Result<Vec<Flavor>> {
+        self.region(region)?;
+        Ok(self.settings.flavors.clone())
+    }
+
+    async fn networks(&self, _caller: &Caller, region: &str) -> Result<Vec<Network>> {
+        let settings = self.region(region)?;
+        let range = self.range(settings);
+        Ok(vec![Network {
+            id: stable_id(region),
+            name: NETWORK.into(),
+            subnet_id: stable_id(&format!("{region} subnet")),
+            cidr: range.to_string(),
+        }])
+    }
+
+    async fn servers(
+        &self,
+        caller: &Caller,
+        region: &str,
+        query: &ServerQuery,
+    ) -> Result<(Vec<Server>, u64)> {
+        self.region(region)?;
+        if query.all_projects && caller.role < Role::Admin {
+            return Err(Error::Forbidden(
+                "Only administrators list the servers of every project.".into(),
+            ));
+        }
+        let project = (!query.all_projects).then_some(caller.project_id.as_str());
+        let (rows, total) = self.records.servers(region, project, query).await?;
+        Ok((rows.into_iter().map(|row| row.server).collect(), total))
+    }
+
+    async fn server(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Server> {
+        Ok(self.row(caller, region, id).await?.server)
+    }
+
+    async fn create_server(
+        &self,
+        caller: &Caller,
+        region: &str,
+        _new: NewServer,
+    ) -> Result<Server> {
+        self.region(region)?;
+        may_change(caller)?;
+        not_built("Making servers")
+    }
+
+    async fn request(
+        &self,
+        caller: &Caller,
+        region: &str,
+        id: Uuid,
+        _request: ServerRequest,
+    ) -> Result<Server> {
+        self.row(caller, region, id).await?;
+        may_change(caller)?;
+        not_built("Acting on servers")
+    }
+
+    async fn delete_server(&self, caller: &Caller, region: &str, id: Uuid) -> Result<()> {
+        self.row(caller, region, id).await?;
+        may_change(caller)?;
+        not_built("Deleting servers")
+    }
+
+    async fn actions(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Vec<ServerAction>> {
+        self.region(region)?;
+        let project = self.records.project_of(id).await?.ok_or_else(|| no_server(id))?;
+        if caller.role < Role::Admin && project != caller.project_id {
+            return Err(no_server(id));
+        }
+        self.records.actions(id).await
+    }
+
+    async fn console_log(
+        &self,
+        caller: &Caller,
+        region: &str,
+        id: Uuid,
+        _lines: Option<u32>,
+    ) -> Result<Vec<u8>> {
+        self.row(caller, region, id).await?;
+        not_built("The console log")
+    }
+
+    async fn open_console(
+        &self,
+        caller: &Caller,
+        region: &str,
+        id: Uuid,
+        _kind: ConsoleKind,
+    ) -> Result<Box<dyn Console>> {
+        self.row(caller, region, id).await?;
+        may_change(caller)?;
+        not_built("The console")
+    }
+
+    async fn host_keys(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Vec<HostKey>> {
+        self.region(region)?;
+        let project = self.records.project_of(id).await?.ok_or_else(|| no_server(id))?;
+        if caller.role < Role::Admin && project != caller.project_id {
+            return Err(no_server(id));
+        }
+        self.records.host_keys(id).await
+    }
+
+    async fn authorized_keys(&self, caller: &Caller, region: &str, id: Uuid) -> Result<String> {
+        self.row(caller, region, id).await?;
+        not_built("Reading authorized_keys")
+    }
+
+    async fn set_authorized_keys(
+        &self,
+        caller: &Caller,
+        region: &str,
+        id: Uuid,
+        _text: &str,
+    ) -> Result<()> {
+        self.row(caller, region, id).await?;
+        may_change(caller)?;
+        not_built("Writing authorized_keys")
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
+        self.events.subscribe()
+    }
+}
+
+/// SHA-1 over the certificate's DER, with colons, as Nova shows it.
+fn certificate_fingerprint(pem: &str) -> String {
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let digest = crypto::hash::HashAlgorithm::Sha1.digest(&[body.as_bytes()]);
+    let octets: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    octets.join(":")
+}
