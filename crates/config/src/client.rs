@@ -181,9 +181,9 @@ keywords! {
     log_level: Setting<LogLevel> = One<Level>, LogLevel::Info;
     "MACs" Anywhere Built "MACs, in order of preference"
     macs: Setting<Vec<String>> = One<Algorithms<{ Class::MACS }>>, Vec::new();
-    "PKCS11Provider" Anywhere Later "a library that holds keys"
+    "PKCS11Provider" Anywhere Built "a library that holds keys"
     pkcs11_provider: Setting<Option<String>> = One<WordOrNone>, None;
-    "SecurityKeyProvider" Anywhere Later "the library for security keys"
+    "SecurityKeyProvider" Anywhere Built "the library for security keys"
     security_key_provider: Setting<String> = One<Word>, "internal".to_owned();
     "PreferredAuthentications" Anywhere Built "the order of methods"
     preferred_authentications: Setting<Vec<String>> = One<NameList>, Vec::new();

@@ -81,6 +81,21 @@ pub fn signed_data(namespace: &str, hash: MessageHash, message: &[u8]) -> Vec<u8
     data
 }
 
+/// Whether this is what [`signed_data`] makes, so that a signature over it is good for nothing
+/// but SSHSIG.
+pub fn is_signed_data(data: &[u8]) -> bool {
+    let read = || {
+        let mut reader = Reader::new(data.strip_prefix(MAGIC)?);
+        let namespace = reader.string().ok()?;
+        reader.string().ok()?;
+        let hash = MessageHash::from_name(reader.text().ok()?)?;
+        let digest = reader.string().ok()?;
+        reader.finish().ok()?;
+        Some(!namespace.is_empty() && digest.len() == hash.digest(b"").as_ref().len())
+    };
+    read().unwrap_or(false)
+}
+
 /// The algorithm to sign with: for RSA SHA-512, as SHA-1 is not accepted.
 pub fn algorithm(key: &PublicKey) -> &'static str {
     match key.signature_algorithms() {
@@ -206,6 +221,17 @@ mod tests {
         let key = PrivateKey::generate(kind, None, "").unwrap();
         SshSignature::make(key.public(), "file", hash, b"text", |name, data| key.sign(name, data))
             .unwrap()
+    }
+
+    #[test]
+    fn signed_data_is_recognised() {
+        for hash in [MessageHash::Sha256, MessageHash::Sha512] {
+            let data = signed_data("git", hash, b"message");
+            assert!(is_signed_data(&data));
+            assert!(!is_signed_data(&data[..data.len() - 1]));
+            assert!(!is_signed_data(&data[1..]));
+        }
+        assert!(!is_signed_data(b""));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 use super::Failure;
 use super::args::Action;
 use super::requests::Session;
+use crate::hardware::message::FailureKind;
+use crate::hardware::security_key::{self, application};
 use crate::messages::{debug, error};
 use crate::ui::clean;
 use crate::ui::prompt::{self, Place};
@@ -65,7 +67,7 @@ impl Session<'_> {
         let bytes = read_private(file)?;
         let key = self.open(&bytes, &shown)?;
         let key = if key.comment().is_empty() { key.with_comment(&shown) } else { key };
-        let provider = self.provider(&key, &shown)?;
+        let provider = self.provider(&key)?;
         let certificate = self.certificate_of(file, key.public());
         let spare = certificate.as_ref().map(|_| copy_of(&key)).transpose()?;
         let certificates_only = self.args.certificates_only;
@@ -284,31 +286,68 @@ impl Session<'_> {
     }
 
     /// What the agent must know to use a key that is in a security key.
-    fn provider(&self, key: &PrivateKey, shown: &str) -> Result<Option<Constraint>, Failure> {
-        let Some(hardware) = key.security_key() else { return Ok(None) };
-        if hardware.flags & VERIFICATION_REQUIRED != 0 {
-            eprintln!("FIDO verify-required key {shown} is not currently supported by ssh-agent");
-            return Err(Failure::Told);
+    fn provider(&self, key: &PrivateKey) -> Result<Option<Constraint>, Failure> {
+        if key.security_key().is_none() {
+            return Ok(None);
         }
-        let given = self.args.provider.clone();
-        let given = given.or_else(|| std::env::var_os("SSH_SK_PROVIDER"));
-        let given = given.unwrap_or_else(|| OsString::from("internal"));
-        let path = match given.to_str() {
-            Some(name) if name.eq_ignore_ascii_case("internal") => name.to_owned(),
-            _ => fs::canonicalize(&given)
-                .map_err(|source| {
-                    let why = crate::text::reason(&source);
-                    Failure::Fatal(format!("FIDO provider {}: {why}", self::shown(&given)))
-                })?
-                .to_string_lossy()
-                .into_owned(),
-        };
-        Ok(Some(Constraint::SkProvider(path)))
+        let provider = security_key::provider(self.args.provider.as_deref());
+        let real = security_key::real_provider(&provider).map_err(|source| {
+            let why = crate::text::reason(&source);
+            Failure::Fatal(format!("FIDO provider {}: {why}", clean::visible(&provider)))
+        })?;
+        Ok(Some(Constraint::SkProvider(real)))
+    }
+
+    /// `-K`: the keys that authenticators keep.
+    pub fn resident_keys(&mut self) -> Result<(), Failure> {
+        let provider = security_key::provider(self.args.provider.as_deref());
+        let pin = prompt::secret("Enter PIN for authenticator: ", Place::StandardInput)
+            .ok_or(Failure::Told)?;
+        if !self.args.quiet {
+            eprintln!("You may need to touch your authenticator to authorize key download.");
+        }
+        let found = security_key::resident_keys(&provider, "", Some(&pin)).map_err(|failure| {
+            if failure.kind == FailureKind::Pin {
+                error!("PIN incorrect");
+            }
+            eprintln!("Unable to load resident keys: {failure}");
+            Failure::Told
+        })?;
+        let mut result = Err(Failure::Told);
+        for resident in &found {
+            let application = String::from_utf8_lossy(application(&resident.public)).into_owned();
+            let key = security_key::private_key(resident, &application)
+                .map_err(|failure| Failure::Fatal(failure.to_string()))?;
+            let constraint = self.provider(&key)?;
+            let mut constraints = self.constraints(self.args.lifetime);
+            constraints.extend(constraint);
+            let name = format!(
+                "{} {}",
+                resident.public.type_label(),
+                resident.public.fingerprint(self.args.hash)
+            );
+            let request = Request::AddIdentity { key: Box::new(key), constraints };
+            if let Err(problem) = self.agent.perform(&request) {
+                error!("Unable to add key {name}: {problem}");
+                continue;
+            }
+            result = Ok(());
+            if !self.args.quiet {
+                eprintln!("Resident identity added: {name}");
+                if let Some(lifetime) = self.args.lifetime.filter(|life| *life != 0) {
+                    eprintln!("Lifetime set to {lifetime} seconds");
+                }
+                if self.args.confirm {
+                    eprintln!("The user must confirm each use of the key");
+                }
+            }
+        }
+        if found.is_empty() {
+            eprintln!("No keys to download");
+        }
+        result
     }
 }
-
-/// `SSH_SK_USER_VERIFICATION_REQD`
-const VERIFICATION_REQUIRED: u8 = 4;
 
 /// A public key and its comment: the file itself, the clear half of a private key file, or `.pub`
 /// beside it.

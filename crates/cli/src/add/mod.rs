@@ -105,12 +105,7 @@ fn perform(mut session: Session<'_>, args: &Args) -> Result<(), Failure> {
         Action::Test => each(&args.files, |file| session.test(file)),
         Action::AddCard(provider) => session.add_card(provider, &args.files),
         Action::RemoveCard(provider) => session.remove_card(provider),
-        Action::Resident => {
-            eprintln!(
-                "Unable to load resident keys: this version has no support for FIDO authenticators"
-            );
-            Err(Failure::Told)
-        }
+        Action::Resident => session.resident_keys(),
         Action::Delete | Action::Add if args.files.is_empty() => session.default_files(),
         Action::Delete => each(&args.files, |file| session.delete(file)),
         Action::Add => each(&args.files, |file| session.add(file)),

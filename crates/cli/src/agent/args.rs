@@ -16,6 +16,29 @@ usage: ssh-agent [-c | -s] [-DdTU] [-a bind_address] [-E fingerprint_hash]
        ssh-agent [-c | -s] -k
        ssh-agent -u";
 
+/// Which libraries the agent's helpers load, and what security keys may sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Patterns for the real paths of libraries. `-P`
+    pub allowed_providers: String,
+    /// Libraries may be named from other machines, too. `-O allow-remote-pkcs11`
+    pub allow_remote: bool,
+    /// Patterns for applications whose keys may sign anything; those of others sign only what
+    /// no browser would ask for. Nothing lets all sign anything. `-O`
+    pub websafe: Option<String>,
+}
+
+impl Default for Policy {
+    /// OpenSSH's.
+    fn default() -> Self {
+        Policy {
+            allowed_providers: "/usr/lib*/*,/usr/local/lib*/*".to_owned(),
+            allow_remote: false,
+            websafe: Some("ssh:*".to_owned()),
+        }
+    }
+}
+
 /// What is asked for.
 #[derive(Debug)]
 pub struct Args {
@@ -39,6 +62,8 @@ pub struct Args {
     pub hash: FingerprintHash,
     /// `-t`: seconds that keys live without a lifetime of their own; zero for ever.
     pub lifetime: u32,
+    /// `-P` and `-O`
+    pub policy: Policy,
     /// The command to run, with its words.
     pub command: Vec<OsString>,
 }
@@ -69,6 +94,7 @@ impl Args {
             socket: None,
             hash: FingerprintHash::Sha256,
             lifetime: 0,
+            policy: Policy::default(),
             command: Vec::new(),
         };
         let usage = |text: &str| Problem::Usage(text.to_owned());
@@ -92,12 +118,14 @@ impl Args {
                 'u' => args.remove_dead += 1,
                 'a' => args.socket = Some(found.value.into()),
                 'E' => args.hash = hash(&value)?,
-                // These two choose among libraries and security keys, and this agent uses none.
-                'O' => check_option(&value)?,
+                'O' => args.policy.set(&value)?,
                 'P' if providers => {
                     return Err(Problem::Fatal("-P option already specified".to_owned()));
                 }
-                'P' => providers = true,
+                'P' => {
+                    providers = true;
+                    args.policy.allowed_providers = value.into_owned();
+                }
                 't' => args.lifetime = lifetime(&value).ok_or(usage("Invalid lifetime"))?,
                 _ => {}
             }
@@ -127,10 +155,17 @@ pub fn hash(name: &str) -> Result<FingerprintHash, Problem> {
         .ok_or_else(|| Problem::Fatal(format!("Invalid hash algorithm \"{name}\"")))
 }
 
-fn check_option(name: &str) -> Result<(), Problem> {
-    let known = matches!(name, "no-restrict-websafe" | "allow-remote-pkcs11")
-        || name.starts_with("websafe-allow=");
-    if known { Ok(()) } else { Err(Problem::Fatal("Unknown -O option".to_owned())) }
+impl Policy {
+    /// `-O`
+    fn set(&mut self, option: &str) -> Result<(), Problem> {
+        match option.split_once('=') {
+            None if option == "no-restrict-websafe" => self.websafe = None,
+            None if option == "allow-remote-pkcs11" => self.allow_remote = true,
+            Some(("websafe-allow", patterns)) => self.websafe = Some(patterns.to_owned()),
+            _ => return Err(Problem::Fatal("Unknown -O option".to_owned())),
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +182,10 @@ mod tests {
         let args = parse("-t 1h -a /s -E md5 -O websafe-allow=ssh:* ls -l").unwrap();
         assert_eq!((args.lifetime, args.command.len()), (3600, 2));
         assert_eq!(args.socket, Some("/s".into()));
+        assert_eq!(args.policy, Policy::default());
+        let policy = parse("-P /x/* -O no-restrict-websafe -O allow-remote-pkcs11").unwrap().policy;
+        assert_eq!((policy.allowed_providers.as_str(), policy.allow_remote), ("/x/*", true));
+        assert_eq!(policy.websafe, None);
         assert_eq!(parse("-uu").unwrap().remove_dead, 2);
         assert_eq!(parse("-s -k").unwrap().c_shell, Some(false));
     }

@@ -24,6 +24,11 @@ pub struct Bindings {
 }
 
 impl Bindings {
+    /// Whether the connection comes from another machine, or may.
+    pub fn is_remote(&self) -> bool {
+        self.attempted
+    }
+
     /// The last hop's key, where the connection is bound to one.
     pub fn destination(&self) -> Option<&PublicKey> {
         self.hops.last().map(|hop| &hop.host_key)

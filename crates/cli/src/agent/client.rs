@@ -13,7 +13,7 @@ use super::clock::Moment;
 pub enum Stage {
     /// Its next message is read and answered.
     Open,
-    /// The user's consent.
+    /// The user's consent, or hardware.
     Asking,
     /// Its message is tried again at that moment.
     TryAgainAt(Moment),

@@ -1,8 +1,10 @@
-//! Asks the user, in a process of its own, whether a key may be used.
+//! Asks the user, in a process of its own, whether a key may be used, or for the PIN that it wants.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, ChildStdout, Command, Stdio};
+
+use zeroize::Zeroizing;
 
 use crate::messages::{debug, error};
 use crate::ui::{askpass, clean};
@@ -13,25 +15,52 @@ pub struct Question {
     pub client: u64,
     program: Child,
     stdout: ChildStdout,
-    answer: Vec<u8>,
+    answer: Zeroizing<Vec<u8>>,
     /// The program has closed its output.
     at_end: bool,
 }
 
-/// The longest answer that can mean yes, and a line end.
-const ANSWER_BYTES: usize = 16;
+/// Longest answer taken, as by the other tools.
+const ANSWER_BYTES: usize = 1024;
+
+/// What is wanted of the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Yes or no.
+    Consent,
+    /// A line that is not shown.
+    Secret,
+}
+
+/// What the user said, by not cancelling.
+pub struct Answer(Zeroizing<Vec<u8>>);
+
+impl Answer {
+    /// The line that was typed.
+    fn line(&self) -> &[u8] {
+        self.0.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default()
+    }
+
+    /// Whether it means yes. An empty line is what a window gives whose one button was pressed.
+    pub fn is_yes(&self) -> bool {
+        self.line().is_empty() || self.line().eq_ignore_ascii_case(b"yes")
+    }
+
+    /// The line as text.
+    pub fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(String::from_utf8_lossy(self.line()).into_owned())
+    }
+}
 
 impl Question {
     /// Starts asking; nothing when there is no way to ask.
-    pub fn ask(client: u64, question: &str) -> Option<Self> {
+    pub fn ask(client: u64, question: &str, wanted: Wanted) -> Option<Self> {
         if !askpass::policy().allowed {
-            error!(
-                "cannot ask for consent: there is no display, and SSH_ASKPASS_REQUIRE is not set"
-            );
+            error!("cannot ask the user: there is no display, and SSH_ASKPASS_REQUIRE is not set");
             return None;
         }
         let path = askpass::program();
-        match Self::start(client, &mut Command::new(&path), question) {
+        match Self::start(client, &mut Command::new(&path), question, wanted) {
             Ok(question) => Some(question),
             Err(source) => {
                 let path = path.to_string_lossy();
@@ -41,17 +70,25 @@ impl Question {
         }
     }
 
-    fn start(client: u64, command: &mut Command, question: &str) -> io::Result<Self> {
+    fn start(
+        client: u64,
+        command: &mut Command,
+        question: &str,
+        wanted: Wanted,
+    ) -> io::Result<Self> {
+        if wanted == Wanted::Consent {
+            command.env("SSH_ASKPASS_PROMPT", "confirm");
+        }
         command
             .arg(clean::visible_lines(question))
-            .env("SSH_ASKPASS_PROMPT", "confirm")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut program = command.spawn()?;
         let stdout = program.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         rustix::io::ioctl_fionbio(&stdout, true)?;
-        Ok(Question { client, program, stdout, answer: Vec::new(), at_end: false })
+        let answer = Zeroizing::new(Vec::with_capacity(ANSWER_BYTES));
+        Ok(Question { client, program, stdout, answer, at_end: false })
     }
 
     /// Its output, to be watched while there may be more.
@@ -59,30 +96,31 @@ impl Question {
         (!self.at_end).then(|| self.stdout.as_fd())
     }
 
-    /// Looks whether the answer is there, without waiting. It is once the program has ended.
-    pub fn poll(&mut self) -> Option<bool> {
+    /// Looks whether the answer is there, without waiting. It is once the program has ended;
+    /// nothing in it means no.
+    pub fn poll(&mut self) -> Option<Option<Answer>> {
         self.read();
         match self.program.try_wait() {
             Ok(None) => None,
             Ok(Some(status)) => {
                 self.read();
                 debug!("ssh_askpass: {status}");
-                Some(status.success() && is_yes(&self.answer))
+                Some(status.success().then(|| Answer(self.answer.clone())))
             }
             Err(source) => {
                 error!("ssh_askpass: wait: {}", crate::text::reason(&source));
-                Some(false)
+                Some(None)
             }
         }
     }
 
     fn read(&mut self) {
-        let mut bytes = [0; 256];
+        let mut bytes = Zeroizing::new([0; 256]);
         while !self.at_end {
-            match self.stdout.read(&mut bytes) {
+            match self.stdout.read(&mut *bytes) {
                 Ok(0) => self.at_end = true,
                 Ok(count) => {
-                    let room = (ANSWER_BYTES + 1).saturating_sub(self.answer.len());
+                    let room = ANSWER_BYTES.saturating_sub(self.answer.len());
                     self.answer.extend(bytes.iter().take(count).take(room));
                 }
                 Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
@@ -104,23 +142,21 @@ impl Drop for Question {
     }
 }
 
-/// An empty line is what a window gives whose one button was pressed.
-fn is_yes(answer: &[u8]) -> bool {
-    let line = answer.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
-    line.is_empty() || line.eq_ignore_ascii_case(b"yes")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn answer(text: &str) -> Answer {
+        Answer(Zeroizing::new(text.as_bytes().to_vec()))
+    }
+
     #[test]
     fn what_means_yes() {
         for yes in ["", "\n", "yes", "YES\n", "yes\r\nno"] {
-            assert!(is_yes(yes.as_bytes()), "{yes:?}");
+            assert!(answer(yes).is_yes(), "{yes:?}");
         }
         for no in ["no", "y\n", "yes!", " ", "yes please and thank you"] {
-            assert!(!is_yes(no.as_bytes()), "{no:?}");
+            assert!(!answer(no).is_yes(), "{no:?}");
         }
     }
 }

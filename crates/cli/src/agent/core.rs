@@ -1,17 +1,22 @@
 //! What the agent answers: requests in, answers out, no I/O.
 
 use keys::agent::{
-    Constraint, DestinationConstraint, Identity, QUERY, Request, Response, SESSION_BIND,
-    query_response, signature_algorithm,
+    Constraint, DestinationConstraint, Identity, LoginRequest, QUERY, Request, Response,
+    SESSION_BIND, query_response, signature_algorithm,
 };
-use keys::{FingerprintHash, PrivateKey, PublicKey};
+use keys::{FingerprintHash, PrivateKey, PublicKey, pattern, sshsig};
 use zeroize::Zeroizing;
 
+use super::args::Policy;
 use super::bindings::Bindings;
 use super::clock::Moment;
+use super::errands::Errand;
 use super::limits;
 use super::lock::{Lock, Unlock};
-use super::store::{Held, Store};
+use super::store::{Held, HeldKey, Store};
+use crate::hardware::card::plain_name;
+use crate::hardware::message::{CardKey, Request as HelperRequest};
+use crate::hardware::security_key::{self, INTERNAL, USER_PRESENCE, application};
 use crate::messages::{debug, error, info};
 
 /// The agent itself.
@@ -22,6 +27,7 @@ pub struct Core {
     /// How long keys live that come without a lifetime of their own; zero for ever.
     default_lifetime: u32,
     hash: FingerprintHash,
+    policy: Policy,
 }
 
 /// What comes of a request.
@@ -34,6 +40,8 @@ pub enum Outcome {
     TryAgainAt(Moment),
     /// Ask the user this, and again with the consent.
     Confirm(String),
+    /// Have hardware do this.
+    Errand(Box<Errand>),
 }
 
 /// Why a request came to nothing; the client hears only that it did.
@@ -41,8 +49,8 @@ type Refusal = String;
 
 impl Core {
     /// An agent without keys.
-    pub fn new(default_lifetime: u32, hash: FingerprintHash) -> Self {
-        Core { store: Store::default(), lock: Lock::default(), default_lifetime, hash }
+    pub fn new(default_lifetime: u32, hash: FingerprintHash, policy: Policy) -> Self {
+        Core { store: Store::default(), lock: Lock::default(), default_lifetime, hash, policy }
     }
 
     /// What a client gets whose request was refused.
@@ -117,8 +125,17 @@ impl Core {
             }
             Request::Unlock { passphrase } => Ok(self.unlock(&passphrase, now)),
             Request::Extension { name, contents } => extension(bindings, &name, &contents),
-            Request::AddSmartcardKey { id, .. } | Request::RemoveSmartcardKey { id, .. } => {
-                Err(format!("{id}: this version cannot use PKCS#11 libraries"))
+            Request::AddSmartcardKey { id, pin, constraints } => {
+                self.add_card(bindings, &id, &pin, constraints)
+            }
+            Request::RemoveSmartcardKey { id, .. } => {
+                // A library that was removed from the disk is known by the path it had.
+                let library = security_key::real_provider(&id).unwrap_or(id);
+                if self.store.remove_card(&library) {
+                    Ok(answer(&Response::Success))
+                } else {
+                    Err(format!("no keys of {library} are held"))
+                }
             }
             Request::Unknown(number) => Err(format!("unknown message {number}")),
         }
@@ -165,9 +182,170 @@ impl Core {
             return Ok(Outcome::Confirm(self.question(held, purpose)));
         }
         let algorithm = signature_algorithm(public, flags);
-        let signature =
-            held.key.sign(algorithm, data).map_err(|problem| format!("signing: {problem}"))?;
-        Ok(answer(&Response::Signature(signature)))
+        let errand = match &held.key {
+            HeldKey::Here(key) => {
+                let signature =
+                    key.sign(algorithm, data).map_err(|problem| format!("signing: {problem}"))?;
+                return Ok(answer(&Response::Signature(signature)));
+            }
+            HeldKey::SecurityKey { key, provider } => {
+                self.check_websafe(public, data)?;
+                self.security_key_errand(key, provider, algorithm, data, purpose)?
+            }
+            HeldKey::Card { library, .. } => Errand::CardSign {
+                library: library.clone(),
+                key: public.plain(),
+                algorithm: plain_name(algorithm),
+                request: HelperRequest::SignWithCard {
+                    key: public.plain().blob().to_vec(),
+                    algorithm: plain_name(algorithm).to_owned(),
+                    data: data.to_vec(),
+                    pin: None,
+                },
+            },
+        };
+        Ok(Outcome::Errand(Box::new(errand)))
+    }
+
+    /// A browser must not get a signature out of a login key, nor a client of this agent one for
+    /// a web site out of a key that is not for SSH.
+    fn check_websafe(&self, key: &PublicKey, data: &[u8]) -> Result<(), Refusal> {
+        let Some(patterns) = &self.policy.websafe else { return Ok(()) };
+        let name = String::from_utf8_lossy(application(key));
+        let is_for_ssh = pattern::matches_list(patterns, &name) == Some(true);
+        if is_for_ssh || LoginRequest::decode(data, key).is_some() || sshsig::is_signed_data(data) {
+            return Ok(());
+        }
+        Err("web-origin key attempting to sign non-SSH message".to_owned())
+    }
+
+    fn security_key_errand(
+        &self,
+        key: &PrivateKey,
+        provider: &str,
+        algorithm: &'static str,
+        data: &[u8],
+        purpose: Option<String>,
+    ) -> Result<Errand, Refusal> {
+        let request = security_key::sign_request(provider, key, data, None)
+            .map_err(|failure| failure.to_string())?;
+        let name = describe(key.public(), self.hash);
+        let touch = request.flags & USER_PRESENCE != 0;
+        let purpose = purpose.map(|purpose| format!("\n{purpose}")).unwrap_or_default();
+        let and_touch = if touch { " and confirm user presence" } else { "" };
+        Ok(Errand::SecurityKey {
+            key: key.public().clone(),
+            algorithm,
+            notice: touch.then(|| format!("Confirm user presence for key {name}{purpose}")),
+            question: format!(
+                "Enter PIN{and_touch} for {} key {}: ",
+                key.public().type_label(),
+                key.public().fingerprint(self.hash)
+            ),
+            request,
+        })
+    }
+
+    /// A library that may be loaded for this client, by its real path.
+    fn allowed_library(
+        &self,
+        bindings: &Bindings,
+        what: &str,
+        library: &str,
+    ) -> Result<String, Refusal> {
+        if bindings.is_remote() && !self.policy.allow_remote {
+            return Err(format!("{what} {library}: remote addition of providers is disabled"));
+        }
+        let real = security_key::real_provider(library)
+            .map_err(|source| format!("{what} {library}: {}", crate::text::reason(&source)))?;
+        let is_allowed = pattern::matches_list(&self.policy.allowed_providers, &real);
+        if real != INTERNAL && is_allowed != Some(true) {
+            return Err(format!("{what} {real} is not allowed (see -P)"));
+        }
+        Ok(real)
+    }
+
+    fn add_card(
+        &self,
+        bindings: &Bindings,
+        library: &str,
+        pin: &[u8],
+        constraints: Vec<Constraint>,
+    ) -> Result<Outcome, Refusal> {
+        let mut terms = Terms::default();
+        let mut certificates = (false, Vec::new());
+        for constraint in constraints {
+            match constraint {
+                Constraint::AssociatedCertificates { only, certificates: given } => {
+                    certificates = (only, given);
+                }
+                other => terms.take(other)?,
+            }
+        }
+        let library = self.allowed_library(bindings, "PKCS#11 provider", library)?;
+        if library == INTERNAL {
+            return Err("there is no internal PKCS#11 provider".to_owned());
+        }
+        let pin = std::str::from_utf8(pin).map_err(|_| "the PIN is not text")?;
+        let pin = (!pin.is_empty()).then(|| Zeroizing::new(pin.to_owned()));
+        let (only_certificates, certificates) = certificates;
+        let offer = CardOffer { library, terms, only_certificates, certificates };
+        Ok(Outcome::Errand(Box::new(Errand::CardAdd { offer, pin })))
+    }
+
+    /// Holds the keys that a token has shown.
+    pub fn take_card(&mut self, offer: CardOffer, found: Vec<CardKey>, now: Moment) -> Response {
+        let mut any = false;
+        for CardKey { public, label } in found {
+            let of_key = |certificate: &&PublicKey| {
+                certificate.certificate().is_some() && certificate.plain() == public
+            };
+            let certificates: Vec<PublicKey> =
+                offer.certificates.iter().filter(of_key).cloned().collect();
+            let plain = (!offer.only_certificates).then_some(public);
+            for public in plain.into_iter().chain(certificates) {
+                // What is held already stays as it is, perhaps on stricter terms.
+                if self.store.find(public.blob()).is_some() {
+                    continue;
+                }
+                let comment = if label.is_empty() { &offer.library } else { &label };
+                let key = HeldKey::Card {
+                    comment: cut(comment).to_owned(),
+                    library: offer.library.clone(),
+                    public,
+                };
+                match self.hold(key, offer.terms.clone(), now) {
+                    Ok(()) => any = true,
+                    Err(why) => error!("a key of {}: {why}", offer.library),
+                }
+            }
+        }
+        if any { Response::Success } else { Response::Failure }
+    }
+
+    fn hold(&mut self, key: HeldKey, terms: Terms, now: Moment) -> Result<(), Refusal> {
+        let weight = key.public().blob().len() + key.comment().len() + 256;
+        self.hold_with(key, terms, weight, now)
+    }
+
+    fn hold_with(
+        &mut self,
+        key: HeldKey,
+        terms: Terms,
+        weight: usize,
+        now: Moment,
+    ) -> Result<(), Refusal> {
+        let lifetime = terms.lifetime.unwrap_or(self.default_lifetime);
+        let lifetime = (lifetime != 0).then(|| Moment::from_secs(lifetime.into()));
+        let held = Held {
+            key,
+            dies: lifetime.map(|lifetime| now + lifetime),
+            confirm: terms.confirm,
+            destinations: terms.destinations,
+            weight,
+        };
+        debug!("add {} {}", describe(held.public(), self.hash), held.key.comment());
+        Ok(self.store.add(held)?)
     }
 
     fn question(&self, held: &Held, purpose: Option<String>) -> String {
@@ -207,25 +385,30 @@ impl Core {
         weight: usize,
         now: Moment,
     ) -> Result<(), Refusal> {
-        if key.security_key().is_some() {
-            return Err("this version cannot use security keys".to_owned());
+        let mut terms = Terms::default();
+        let mut provider = None;
+        for constraint in constraints {
+            match constraint {
+                Constraint::SkProvider(name) => provider = Some(name),
+                other => terms.take(other)?,
+            }
         }
-        let terms = Terms::of(constraints)?;
+        let provider = match (provider, key.security_key().is_some()) {
+            (None, is_hardware) => is_hardware.then(|| INTERNAL.to_owned()),
+            (Some(name), true) => Some(self.allowed_library(bindings, "SK provider", &name)?),
+            (Some(_), false) => {
+                return Err("a provider is given for a key that is in no authenticator".to_owned());
+            }
+        };
         if self.store.find(key.public().blob()).is_some() {
             self.visible(bindings, key.public().blob())?;
         }
         let key = shortened(key);
-        let lifetime = terms.lifetime.unwrap_or(self.default_lifetime);
-        let lifetime = (lifetime != 0).then(|| Moment::from_secs(lifetime.into()));
-        let held = Held {
-            key,
-            dies: lifetime.map(|lifetime| now + lifetime),
-            confirm: terms.confirm,
-            destinations: terms.destinations,
-            weight,
+        let key = match provider {
+            Some(provider) => HeldKey::SecurityKey { key, provider },
+            None => HeldKey::Here(key),
         };
-        debug!("add {} {}", describe(held.public(), self.hash), held.key.comment());
-        Ok(self.store.add(held)?)
+        self.hold_with(key, terms, weight, now)
     }
 
     fn unlock(&mut self, passphrase: &[u8], now: Moment) -> Outcome {
@@ -239,40 +422,46 @@ impl Core {
 }
 
 /// What the constraints on a key come to.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Terms {
     lifetime: Option<u32>,
     confirm: bool,
     destinations: Vec<DestinationConstraint>,
 }
 
+/// The terms on which a token's keys are to be held.
+pub struct CardOffer {
+    /// The library that reaches the token.
+    pub library: String,
+    terms: Terms,
+    only_certificates: bool,
+    certificates: Vec<PublicKey>,
+}
+
 impl Terms {
-    fn of(constraints: Vec<Constraint>) -> Result<Self, Refusal> {
-        let mut terms = Terms::default();
-        for constraint in constraints {
-            match constraint {
-                Constraint::Lifetime(seconds) if terms.lifetime.is_none() => {
-                    terms.lifetime = Some(seconds);
-                }
-                Constraint::Confirm => terms.confirm = true,
-                // An empty list would read as no restriction.
-                Constraint::RestrictDestination(list)
-                    if terms.destinations.is_empty() && !list.is_empty() =>
-                {
-                    terms.destinations = list;
-                }
-                Constraint::SkProvider(_) => {
-                    return Err("this version cannot use security keys".to_owned());
-                }
-                Constraint::AssociatedCertificates { .. } => {
-                    return Err("certificates for a smart card come with a key".to_owned());
-                }
-                Constraint::Lifetime(_) | Constraint::RestrictDestination(_) => {
-                    return Err("a constraint is given twice or empty".to_owned());
-                }
+    fn take(&mut self, constraint: Constraint) -> Result<(), Refusal> {
+        match constraint {
+            Constraint::Lifetime(seconds) if self.lifetime.is_none() => {
+                self.lifetime = Some(seconds);
+            }
+            Constraint::Confirm => self.confirm = true,
+            // An empty list would read as no restriction.
+            Constraint::RestrictDestination(list)
+                if self.destinations.is_empty() && !list.is_empty() =>
+            {
+                self.destinations = list;
+            }
+            Constraint::SkProvider(_) => {
+                return Err("a library for security keys comes with a key".to_owned());
+            }
+            Constraint::AssociatedCertificates { .. } => {
+                return Err("certificates for a smart card come with a card".to_owned());
+            }
+            Constraint::Lifetime(_) | Constraint::RestrictDestination(_) => {
+                return Err("a constraint is given twice or empty".to_owned());
             }
         }
-        Ok(terms)
+        Ok(())
     }
 }
 
@@ -291,16 +480,17 @@ fn extension(bindings: &mut Bindings, name: &str, contents: &[u8]) -> Result<Out
 }
 
 fn shortened(key: PrivateKey) -> PrivateKey {
-    let comment = key.comment();
-    if comment.len() <= limits::COMMENT_BYTES {
-        return key;
-    }
-    let mut end = limits::COMMENT_BYTES;
+    let comment = cut(key.comment()).to_owned();
+    if comment.len() == key.comment().len() { key } else { key.with_comment(&comment) }
+}
+
+/// As much of a comment as is kept.
+fn cut(comment: &str) -> &str {
+    let mut end = limits::COMMENT_BYTES.min(comment.len());
     while !comment.is_char_boundary(end) {
         end -= 1;
     }
-    let comment = comment.get(..end).unwrap_or_default().to_owned();
-    key.with_comment(&comment)
+    comment.get(..end).unwrap_or_default()
 }
 
 fn describe(key: &PublicKey, hash: FingerprintHash) -> String {
@@ -311,7 +501,7 @@ fn answer(response: &Response) -> Outcome {
     Outcome::Answer(encoded(response))
 }
 
-fn encoded(response: &Response) -> Zeroizing<Vec<u8>> {
+pub fn encoded(response: &Response) -> Zeroizing<Vec<u8>> {
     // The store's limit keeps every listing within a message; all else is small.
     response.encode().unwrap_or_else(|problem| {
         error!("an answer cannot be sent: {problem}");

@@ -1,8 +1,8 @@
 //! `ssh-agent`: holds keys and signs with them, so that they need not be read from files each time.
 //!
 //! One thread and one poll loop serve everybody ([`serve`]); what is answered is decided without
-//! any I/O ([`core`]). Questions to the user run in a process of their own ([`confirm`]), so that
-//! one client's question never keeps another waiting.
+//! any I/O ([`core`]). Questions to the user run in a process of their own ([`confirm`]), and so
+//! does hardware ([`errands`]), so that one client's touch or answer never keeps another waiting.
 
 mod args;
 mod bindings;
@@ -11,6 +11,7 @@ mod clock;
 mod confirm;
 mod core;
 mod enable;
+mod errands;
 mod guard;
 mod lock;
 mod program;
@@ -55,6 +56,12 @@ mod limits {
     pub const UNLOCK_STEPS: u32 = 100;
     /// Questions to the user that wait for their turn.
     pub const QUESTIONS: usize = 64;
+    /// Requests to hardware that wait for their turn.
+    pub const ERRANDS: usize = 64;
+    /// PKCS#11 libraries at once: each is a process.
+    pub const LIBRARIES: usize = 16;
+    /// How long hardware may take. Authenticators give up on their user by themselves, earlier.
+    pub const ERRAND_TIME: Duration = Duration::from_secs(120);
     /// How often an agent that belongs to a command looks whether it still runs, where the
     /// system does not tell it.
     pub const PARENT_CHECK: Duration = Duration::from_secs(10);

@@ -129,7 +129,7 @@ fn start(args: Args, c_shell: bool) -> Result<u8, String> {
     };
     let path = files.as_ref().map(|(path, _)| path.clone());
     let mut server = Server {
-        core: Core::new(args.lifetime, args.hash),
+        core: Core::new(args.lifetime, args.hash, args.policy),
         listener,
         files,
         parent: None,

@@ -1,4 +1,4 @@
-//! The loop: connections, signals and questions, none of which waits for another.
+//! The loop: connections, signals, questions and hardware, none of which waits for another.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 
 use super::client::{Client, Stage};
 use super::clock::{self, Moment};
-use super::confirm::Question;
-use super::core::{Core, Outcome};
+use super::confirm::{Question, Wanted};
+use super::core::{Core, Outcome, encoded};
+use super::errands::{Errands, Finished};
 use super::sockets::Listening;
 use super::{guard, limits};
 use crate::messages::{debug, error, info};
@@ -53,6 +54,7 @@ struct Loop {
     next_number: u64,
     question: Option<Question>,
     waiting: VecDeque<Waiting>,
+    errands: Errands,
     chunk: Zeroizing<Vec<u8>>,
     /// How many keys there were when memory was locked last.
     locked_for: usize,
@@ -82,6 +84,7 @@ impl Server {
             next_number: 0,
             question: None,
             waiting: VecDeque::new(),
+            errands: Errands::default(),
             chunk: Zeroizing::new(vec![0; CHUNK_BYTES]),
             locked_for: 0,
         };
@@ -122,6 +125,7 @@ impl Loop {
             self.clients.swap_remove(index);
         }
         self.see_to_questions(now);
+        self.see_to_errands(now);
         self.shed();
         if found.listener {
             self.accept(now)?;
@@ -150,6 +154,9 @@ impl Loop {
         if let Some(output) = output {
             polled.push(PollFd::from_borrowed_fd(output, PollFlags::IN));
         }
+        for (descriptor, events) in self.errands.interest() {
+            polled.push(PollFd::from_borrowed_fd(descriptor, events));
+        }
         let timeout = self.timeout(has_parent).map(|timeout| Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(timeout.subsec_nanos()),
@@ -177,7 +184,8 @@ impl Loop {
             Stage::TryAgainAt(moment) | Stage::AnswerAt(moment, _) => Some(*moment),
             Stage::Open | Stage::Asking => None,
         });
-        let next = due.chain(self.core.store.next_death()).min();
+        let due = due.chain(self.core.store.next_death());
+        let next = due.chain(self.errands.next_end()).min();
         let next = next.map(|moment| moment.saturating_sub(now));
         let parent = has_parent.then_some(limits::PARENT_CHECK);
         next.into_iter().chain(parent).min()
@@ -308,6 +316,14 @@ impl Loop {
             Outcome::Answer(answer) => client.answer(answer),
             Outcome::AnswerAt(moment, answer) => client.stage = Stage::AnswerAt(moment, answer),
             Outcome::TryAgainAt(moment) => client.stage = Stage::TryAgainAt(moment),
+            Outcome::Errand(errand) => {
+                if self.errands.push(client.number, *errand) {
+                    client.stage = Stage::Asking;
+                } else {
+                    error!("too many requests wait for hardware");
+                    client.answer(Core::failure());
+                }
+            }
             Outcome::Confirm(question) => {
                 if self.waiting.len() >= limits::QUESTIONS {
                     error!("too many questions wait for the user");
@@ -325,7 +341,8 @@ impl Loop {
     fn see_to_questions(&mut self, now: Moment) {
         let exists = |clients: &[Client], number| clients.iter().any(|one| one.number == number);
         if let Some(question) = &mut self.question {
-            if let Some(consented) = question.poll() {
+            if let Some(answer) = question.poll() {
+                let consented = answer.is_some_and(|answer| answer.is_yes());
                 let number = question.client;
                 self.question = None;
                 self.after_question(number, consented, now);
@@ -338,11 +355,30 @@ impl Loop {
             if !exists(&self.clients, next.client) {
                 continue;
             }
-            self.question = Question::ask(next.client, &next.question);
+            self.question = Question::ask(next.client, &next.question, Wanted::Consent);
             if self.question.is_none() {
                 self.after_question(next.client, false, now);
             }
         }
+    }
+
+    /// Goes on with what hardware does, and gives its answers to those who wait for them.
+    fn see_to_errands(&mut self, now: Moment) {
+        let clients = &self.clients;
+        let exists = |number| clients.iter().any(|one: &Client| one.number == number);
+        for (number, finished) in self.errands.proceed(now, exists) {
+            let response = match finished {
+                Finished::Answer(response) => response,
+                Finished::Card(offer, keys) => self.core.take_card(offer, keys, now),
+            };
+            let client = self.clients.iter_mut().find(|client| client.number == number);
+            let Some(client) = client else { continue };
+            client.answer(encoded(&response));
+            // If it has gone, the next turn finds out.
+            let _ = client.write(now);
+        }
+        let store = &self.core.store;
+        self.errands.retain_cards(|library| store.has_card(library));
     }
 
     fn after_question(&mut self, number: u64, consented: bool, now: Moment) {

@@ -8,10 +8,50 @@ use keys::{PrivateKey, PublicKey};
 use super::clock::Moment;
 use super::limits;
 
+/// Who signs with a key.
+pub enum HeldKey {
+    /// The agent itself.
+    Here(PrivateKey),
+    /// A security key, which this library reaches.
+    SecurityKey {
+        /// The handle.
+        key: PrivateKey,
+        /// The library, or `internal`.
+        provider: String,
+    },
+    /// A PKCS#11 token.
+    Card {
+        /// The public half, in its certificate when it has one.
+        public: PublicKey,
+        /// What the token calls it.
+        comment: String,
+        /// The library that reaches it.
+        library: String,
+    },
+}
+
+impl HeldKey {
+    /// The public half, in its certificate when it has one.
+    pub fn public(&self) -> &PublicKey {
+        match self {
+            Self::Here(key) | Self::SecurityKey { key, .. } => key.public(),
+            Self::Card { public, .. } => public,
+        }
+    }
+
+    /// For people.
+    pub fn comment(&self) -> &str {
+        match self {
+            Self::Here(key) | Self::SecurityKey { key, .. } => key.comment(),
+            Self::Card { comment, .. } => comment,
+        }
+    }
+}
+
 /// A key and the terms on which it is held.
 pub struct Held {
-    /// The key, with its comment, in its certificate when it has one.
-    pub key: PrivateKey,
+    /// The key, with its comment.
+    pub key: HeldKey,
     /// When it is forgotten.
     pub dies: Option<Moment>,
     /// Whether every use is asked about.
@@ -26,6 +66,11 @@ impl Held {
     /// Its public half.
     pub fn public(&self) -> &PublicKey {
         self.key.public()
+    }
+
+    /// Whether it is in a token of this library.
+    fn is_of(&self, wanted: &str) -> bool {
+        matches!(&self.key, HeldKey::Card { library, .. } if library == wanted)
     }
 
     /// What it takes in a listing.
@@ -100,6 +145,21 @@ impl Store {
         true
     }
 
+    /// Forgets the keys of a PKCS#11 library; false when it holds none.
+    pub fn remove_card(&mut self, library: &str) -> bool {
+        let of_card = self.iter().filter(|held| held.is_of(library));
+        let blobs: Vec<Vec<u8>> = of_card.map(|held| held.public().blob().to_vec()).collect();
+        for blob in &blobs {
+            self.remove(blob);
+        }
+        !blobs.is_empty()
+    }
+
+    /// Whether it holds a key of this PKCS#11 library.
+    pub fn has_card(&self, library: &str) -> bool {
+        self.iter().any(|held| held.is_of(library))
+    }
+
     /// Forgets all keys.
     pub fn clear(&mut self) {
         *self = Self { next_number: self.next_number, ..Self::default() };
@@ -133,7 +193,7 @@ mod tests {
 
     fn held(comment: &str, dies: Option<u64>) -> Held {
         Held {
-            key: PrivateKey::generate(KeyKind::Ed25519, None, comment).unwrap(),
+            key: HeldKey::Here(PrivateKey::generate(KeyKind::Ed25519, None, comment).unwrap()),
             dies: dies.map(Duration::from_secs),
             confirm: false,
             destinations: Vec::new(),
@@ -161,12 +221,13 @@ mod tests {
     fn the_same_key_is_replaced_in_its_place() {
         let mut store = Store::default();
         let first = held("first", Some(3));
-        let text = first.key.to_openssh(None, 1).unwrap();
+        let HeldKey::Here(key) = &first.key else { panic!("a key") };
+        let text = key.to_openssh(None, 1).unwrap();
         let blob = first.public().blob().to_vec();
         store.add(first).unwrap();
         store.add(held("other", None)).unwrap();
         let key = PrivateKey::parse(text.as_bytes(), None).unwrap().with_comment("second");
-        store.add(Held { key, ..held("", None) }).unwrap();
+        store.add(Held { key: HeldKey::Here(key), ..held("", None) }).unwrap();
         let comments: Vec<_> = store.iter().map(|held| held.key.comment().to_owned()).collect();
         assert_eq!(comments, ["second", "other"]);
         assert!(store.remove(&blob));

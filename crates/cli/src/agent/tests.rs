@@ -8,6 +8,7 @@ use keys::agent::{
 };
 use keys::{FingerprintHash, KeyKind, PrivateKey, VerifyOptions};
 
+use super::args::Policy;
 use super::bindings::Bindings;
 use super::core::{Core, Outcome};
 
@@ -18,7 +19,7 @@ fn key(kind: KeyKind, comment: &str) -> PrivateKey {
 }
 
 fn agent() -> Core {
-    Core::new(0, FingerprintHash::Sha256)
+    Core::new(0, FingerprintHash::Sha256, Policy::default())
 }
 
 fn outcome(
@@ -80,7 +81,7 @@ fn signs_with_what_it_holds() {
 
 #[test]
 fn lifetimes() {
-    let mut core = Core::new(60, FingerprintHash::Sha256);
+    let mut core = Core::new(60, FingerprintHash::Sha256, Policy::default());
     add(&mut core, key(KeyKind::Ed25519, "default"), Vec::new());
     add(&mut core, key(KeyKind::Ed25519, "own"), vec![Constraint::Lifetime(10)]);
     add(&mut core, key(KeyKind::Ed25519, "for ever"), vec![Constraint::Lifetime(0)]);
@@ -344,6 +345,7 @@ fn damaged_messages_have_an_outcome() {
             Outcome::Answer(answer) | Outcome::AnswerAt(_, answer) => assert!(answer.len() > 4),
             Outcome::TryAgainAt(moment) => assert!(moment > now),
             Outcome::Confirm(question) => assert!(!question.is_empty()),
+            Outcome::Errand(_) => {}
         }
     }
 }

@@ -69,7 +69,8 @@ impl Helper {
         (self.socket.as_fd(), if writes { PollFlags::OUT } else { PollFlags::IN })
     }
 
-    /// Goes on as far as possible without waiting; the answer, once it is whole.
+    /// Goes on as far as possible without waiting; the answer, once it is whole, which may be
+    /// [`Reply::Failed`].
     ///
     /// # Errors
     /// The helper has gone, or its answer makes no sense.
@@ -91,10 +92,7 @@ impl Helper {
             if let Some((message, taken)) = message::take(&self.input)? {
                 let reply = Reply::decode(message)?;
                 self.input = Zeroizing::new(self.input.get(taken..).unwrap_or_default().to_vec());
-                return match reply {
-                    Reply::Failed(failure) => Err(failure),
-                    reply => Ok(Some(reply)),
-                };
+                return Ok(Some(reply));
             }
             match self.socket.read(&mut *chunk) {
                 Ok(0) => return Err(self.ending()),
@@ -113,8 +111,10 @@ impl Helper {
     pub fn call(&mut self, request: &Request) -> Result<Reply, Failure> {
         self.ask(request);
         loop {
-            if let Some(reply) = self.proceed()? {
-                return Ok(reply);
+            match self.proceed()? {
+                Some(Reply::Failed(failure)) => return Err(failure),
+                Some(reply) => return Ok(reply),
+                None => {}
             }
             let (socket, events) = self.interest();
             match poll(&mut [PollFd::from_borrowed_fd(socket, events)], None) {

@@ -218,15 +218,14 @@ fn is_as_asked(key: &PublicKey, key_type: KeyType, wanted: &str) -> bool {
     key.key_type() == key_type && application(key) == wanted.as_bytes()
 }
 
-/// Whether a provider's name is that of the system's own library.
-pub fn is_internal(provider: &str) -> bool {
-    provider.eq_ignore_ascii_case(INTERNAL)
-}
-
-/// The provider's real path, as agents compare it with what they allow.
+/// The provider's real path, as agents compare it with what they allow; the system's own stays
+/// [`INTERNAL`].
 ///
 /// # Errors
 /// There is no such file.
-pub fn real_path(provider: &str) -> std::io::Result<String> {
+pub fn real_provider(provider: &str) -> std::io::Result<String> {
+    if provider.eq_ignore_ascii_case(INTERNAL) {
+        return Ok(INTERNAL.to_owned());
+    }
     Ok(Path::new(provider).canonicalize()?.to_string_lossy().into_owned())
 }

@@ -171,6 +171,7 @@ impl Reader {
                 self.flag("StdinNull", "yes");
             }
             'G' => self.arguments.print_config = true,
+            'I' => self.flag("PKCS11Provider", &text(value)?),
             'i' => self.identity(value)?,
             'J' => self.jump(value)?,
             'l' => {
@@ -380,7 +381,6 @@ fn text(value: OsString) -> Result<String, Error> {
 /// What a flag of OpenSSH's that is missing here would do.
 fn lacking(letter: char) -> &'static str {
     match letter {
-        'I' => "PKCS#11 library",
         'K' => "GSSAPI",
         'M' | 'O' | 'S' => "connection sharing",
         'P' => "configuration tag",

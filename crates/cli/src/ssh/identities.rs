@@ -1,5 +1,6 @@
 //! The keys to log in with, in the order they are tried, and how each signs.
 
+mod hardware;
 mod key_file;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use config::ClientConfig;
 use keys::{FingerprintHash, PrivateKey, PublicKey};
 use net::agent::AgentClient;
 
+use self::hardware::Hardware;
 use self::key_file::{push_certificate, push_file, read_private};
 use crate::messages::{debug, debug2, error};
 
@@ -30,6 +32,8 @@ pub struct Identity {
     /// What became of it.
     pub fate: Fate,
     private: Option<PrivateKey>,
+    /// Whether a PKCS#11 token holds it.
+    in_card: bool,
 }
 
 /// What became of a key.
@@ -52,6 +56,7 @@ pub struct Identities {
     agent: Option<AgentClient>,
     passphrase_prompts: u32,
     batch_mode: bool,
+    hardware: Hardware,
 }
 
 impl Identities {
@@ -64,7 +69,7 @@ impl Identities {
         certificate_files: &[String],
         agent_socket: Option<&Path>,
     ) -> Identities {
-        let mut from_files = Vec::new();
+        let (hardware, mut from_files) = Hardware::prepare(config);
         for (name, explicit) in identity_files {
             push_file(&mut from_files, name, *explicit);
         }
@@ -81,6 +86,7 @@ impl Identities {
             agent,
             passphrase_prompts: *config.number_of_password_prompts,
             batch_mode: *config.batch_mode,
+            hardware,
         };
         identities.filter(&config.pubkey_accepted_algorithms);
         for identity in identities.list.iter().filter(|one| one.fate == Fate::Untried) {
@@ -107,7 +113,7 @@ impl Identities {
         }
     }
 
-    /// Leaves out keys that no allowed algorithm can sign with, and hardware that we cannot use.
+    /// Leaves out keys that no allowed algorithm can sign with.
     fn filter(&mut self, accepted: &[String]) {
         for identity in &mut self.list {
             let Some(public) = &identity.public else { continue };
@@ -120,13 +126,6 @@ impl Identities {
                     identity.name
                 );
                 identity.fate = Fate::Skipped("not in PubkeyAcceptedAlgorithms".to_owned());
-            } else if is_hardware(public) && !identity.in_agent {
-                debug!("Skipping {label} key {} - needs a FIDO authenticator", identity.name);
-                identity.fate = Fate::Skipped(
-                    "it is in a FIDO authenticator, which this version can only use through an \
-                     agent"
-                        .to_owned(),
-                );
             }
         }
     }
@@ -218,6 +217,10 @@ impl Identities {
     ) -> Result<Vec<u8>, String> {
         let (prompts, batch_mode) = (self.passphrase_prompts, self.batch_mode);
         let identity = self.list.get_mut(index).ok_or("no such key")?;
+        if identity.in_card {
+            let public = identity.public.as_ref().ok_or("its public half is not known")?;
+            return self.hardware.sign_by_card(public, algorithm, data, batch_mode);
+        }
         if identity.private.is_none() {
             identity.private = Some(read_private(identity, prompts, batch_mode)?);
         }
@@ -227,6 +230,9 @@ impl Identities {
         {
             error!("private key {} contents do not match public", identity.name);
             return Err("the private key does not belong to the public key beside it".to_owned());
+        }
+        if private.security_key().is_some() {
+            return self.hardware.sign(&identity.name, private, algorithm, data, batch_mode);
         }
         private.sign(algorithm, data).map_err(|problem| problem.to_string())
     }
@@ -250,8 +256,8 @@ impl Identities {
 
 impl Identity {
     fn new(name: String, public: Option<PublicKey>, file: Option<PathBuf>, explicit: bool) -> Self {
-        let (in_agent, fate, private) = (false, Fate::Untried, None);
-        Identity { name, public, file, in_agent, explicit, fate, private }
+        let (in_agent, fate, private, in_card) = (false, Fate::Untried, None, false);
+        Identity { name, public, file, in_agent, explicit, fate, private, in_card }
     }
 
     /// As OpenSSH's `-v` names keys.
@@ -263,6 +269,9 @@ impl Identity {
         }
         if self.explicit {
             text.push_str(" explicit");
+        }
+        if self.in_card {
+            text.push_str(" token");
         }
         if self.in_agent {
             text.push_str(" agent");
