@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     let name = Path::new(&called).file_name().unwrap_or_default();
     // A login shell's name starts with a dash.
     let name = name.to_str().map_or(name, |name| OsStr::new(name.trim_start_matches('-')));
-    if let Some(tool) = tools::by_name(name) {
+    if let Some(tool) = tools::by_called_name(name) {
         return (tool.main)(&words);
     }
     let Some((first, rest)) = words.split_first() else {

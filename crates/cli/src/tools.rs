@@ -35,6 +35,21 @@ pub fn by_name(name: &OsStr) -> Option<&'static Tool> {
     TOOLS.iter().find(|tool| name == tool.name)
 }
 
+/// The tool that a program's name stands for: its own name, or that of a copy beside it, such as
+/// `ssh-agent-copy`, `ssh.keyway` or `puttygen.exe`.
+///
+/// `ssh-keyscan` is no copy of `ssh`, so a `-` sets copies apart only where the name has one
+/// already.
+pub fn by_called_name(name: &OsStr) -> Option<&'static Tool> {
+    let is_copy = |tool: &&Tool| {
+        let rest = name.to_str().and_then(|name| name.strip_prefix(tool.name));
+        rest.is_some_and(|rest| {
+            rest.starts_with('.') || rest.starts_with('-') && tool.name.contains('-')
+        })
+    };
+    by_name(name).or_else(|| TOOLS.iter().filter(is_copy).max_by_key(|tool| tool.name.len()))
+}
+
 /// `keyway links DIR`: a symbolic link for every tool.
 pub fn links(words: &[OsString]) -> ExitCode {
     let [folder] = words else {
@@ -125,6 +140,18 @@ mod tests {
 
     fn target(program: &str, folder: &str) -> String {
         link_target(Path::new(program), Path::new(folder)).display().to_string()
+    }
+
+    #[test]
+    fn names_of_copies() {
+        let tool = |name: &str| by_called_name(OsStr::new(name)).map(|tool| tool.name);
+        assert_eq!(tool("ssh-agent"), Some("ssh-agent"));
+        assert_eq!(tool("ssh-agent-copy"), Some("ssh-agent"));
+        assert_eq!(tool("ssh-add.old"), Some("ssh-add"));
+        assert_eq!(tool("ssh.exe"), Some("ssh"));
+        assert_eq!(tool("ssh-nothing"), None);
+        assert_eq!(tool("sshd-session"), None);
+        assert_eq!(tool("keyway"), None);
     }
 
     #[test]
