@@ -1,5 +1,6 @@
 # make up      build, start a private server, log in to it, leave a prompt
 # make test    install foreign peers where possible, run every test
+# make regress OpenSSH's own test scripts, all of them, with these tools (ARGS="--round server connect" picks some)
 # make check   formatting, lints, documents
 # make bench   side by side with the OpenSSH of this machine (WRITE=1 keeps the table)
 # make fuzz    fuzz every target for TIME seconds (TARGETS="wire keys" picks some)
@@ -11,7 +12,7 @@ PREFIX ?= /usr/local
 TIME ?= 300
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: up build test check bench fuzz install links deny clean-up
+.PHONY: up build test regress check bench fuzz install links deny clean-up
 
 up:
 	@scripts/up.sh
@@ -22,6 +23,11 @@ build:
 test:
 	@scripts/install-test-peers.sh
 	@scripts/test.sh
+
+# The rest of OpenSSH's scripts; `make test` runs those that are short.
+regress: build
+	@scripts/install-test-peers.sh
+	@scripts/regress.py --program "$(TARGET_DIR)/release/keyway" $(ARGS)
 
 check:
 	$(CARGO) fmt --all --check

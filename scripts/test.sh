@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Every test of the workspace, then a few seconds of fuzzing for each target
-# where the fuzzer is installed. Arguments go to `cargo test`.
+# A few seconds of fuzzing for each target where the fuzzer is installed, every
+# test of the workspace, and the short ones of OpenSSH's own scripts. Arguments
+# go to `cargo test`; with any, OpenSSH's scripts are left out.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo="${CARGO:-cargo}"
@@ -15,10 +16,19 @@ log="$peers/test.log"
 "$cargo" test --workspace --no-fail-fast "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 
+# OpenSSH's own scripts with the program that the tests have just built.
+scripts_status=0
+if [ "$#" = 0 ]; then
+  echo "OpenSSH's own test scripts, with these tools:"
+  scripts/regress.py --selection --jobs "${JOBS:-2}" --program "${CARGO_TARGET_DIR:-target}/debug/keyway" 2>&1 | tee "$peers/regress.log"
+  scripts_status=${PIPESTATUS[0]}
+  grep '^not run: ' "$peers/regress.log" >>"$log"
+fi
+
 # One line that adds up cargo's own.
-awk -v fuzzed="$fuzzed" -v status="$status" '
+awk -v fuzzed="$fuzzed" -v status="$status" -v scripts="$scripts_status" '
   /^test result:/ { for (i = 1; i < NF; i++) { if ($(i+1) ~ /^passed/) passed += $i; if ($(i+1) ~ /^failed/) failed += $i; if ($(i+1) ~ /^ignored/) ignored += $i } }
   /^not run: / { skipped++ }
-  END { printf "total: %d passed; %d failed; %d ignored; %d not run for want of a peer%s%s\n", passed, failed, ignored, skipped, fuzzed ? "; FUZZING FAILED" : "", status ? "; CARGO TEST FAILED" : "" }
+  END { printf "total: %d passed; %d failed; %d ignored; %d not run for want of a peer%s%s%s\n", passed, failed, ignored, skipped, scripts ? "; OPENSSH'"'"'S SCRIPTS FAILED" : "", fuzzed ? "; FUZZING FAILED" : "", status ? "; CARGO TEST FAILED" : "" }
 ' "$log"
-[ "$status" = 0 ] && [ "$fuzzed" = 0 ]
+[ "$status" = 0 ] && [ "$fuzzed" = 0 ] && [ "$scripts_status" = 0 ]
