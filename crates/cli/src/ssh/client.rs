@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use config::ClientConfig;
 use net::{Application, EndpointEvent, Link, Readiness, UserToken};
@@ -18,6 +18,9 @@ use super::plan;
 use super::session::Session;
 use crate::messages::{self, Level, debug, debug2, fatal, say};
 use crate::ui::clean;
+
+/// A session that is over waits so long for proofs of new host keys.
+const PROOF_TIME: Duration = Duration::from_secs(2);
 
 /// The parts of one login and session.
 pub struct Login {
@@ -129,6 +132,8 @@ impl Application<Client> for Login {
                 } else {
                     debug!("client_input_hostkeys: not all keys were proved; nothing changes");
                 }
+                self.session.proofs_until = None;
+                self.session.end_when_idle(link, &self.forwards);
             }
             Event::ChannelAsked(ask) => {
                 if let Some(ask) = self.forwards.asked(link, ask) {
@@ -206,11 +211,17 @@ impl Application<Client> for Login {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.connect_deadline.into_iter().chain(self.forwards.deadline()).min()
+        let deadlines =
+            [self.connect_deadline, self.forwards.deadline(), self.session.proofs_until];
+        deadlines.into_iter().flatten().min()
     }
 
     fn timeout(&mut self, link: &mut Link<Client>) {
         self.forwards.timeout(link);
+        if self.session.proofs_until.is_some_and(|at| at <= link.now()) {
+            self.session.proofs_until = None;
+            self.session.end_when_idle(link, &self.forwards);
+        }
         if self.connect_deadline.is_none_or(|at| at > link.now()) {
             return;
         }
@@ -358,7 +369,9 @@ impl Login {
         self.host_keys_to_prove = wanted.len();
         debug!("client_input_hostkeys: asking for proof of {} keys", wanted.len());
         // Refused only when the connection ended meanwhile.
-        let _ = link.connection_mut().request_host_key_proofs(wanted);
+        if link.connection_mut().request_host_key_proofs(wanted).is_ok() {
+            self.session.proofs_until = Some(link.now() + PROOF_TIME);
+        }
     }
 }
 

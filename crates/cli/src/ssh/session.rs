@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
+use std::time::Instant;
 
 use config::ClientConfig;
 use net::agent::AgentClient;
@@ -59,6 +60,9 @@ pub struct Session {
     others: Vec<ChannelId>,
     /// The display that the server's programs may use.
     pub x11: X11,
+    /// Until then the end waits for proofs of new host keys, so that a short command does not
+    /// keep them from being learnt.
+    pub proofs_until: Option<Instant>,
 }
 
 impl Session {
@@ -81,6 +85,7 @@ impl Session {
             outcome: None,
             last_status: None,
             others: Vec::new(),
+            proofs_until: None,
         }
     }
 
@@ -312,6 +317,7 @@ impl Session {
         if let Some(status) = self.last_status
             && !forwards.is_busy()
             && !self.x11.is_busy()
+            && self.proofs_until.is_none_or(|until| until <= link.now())
         {
             self.end(link, status);
         }
