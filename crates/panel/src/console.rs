@@ -1,0 +1,3 @@
+//! Consoles: tickets for them, and the bytes between a browser or terminal and a server.
+
+pub mod tickets;

@@ -1,0 +1,17 @@
+//! The control panel: pages and an API in OpenStack's dialect over a [`cloud::Cloud`].
+//!
+//! Pages are plain HTML forms that work without JavaScript; what the panel keeps is in
+//! [`store::Store`]; who may do what is in [`accounts::Accounts`]. Nothing here knows which cloud
+//! it is. It is the only crate besides `cloud` that waits by tokio.
+
+pub mod accounts;
+#[cfg(feature = "api")]
+pub mod api;
+pub mod audit;
+pub mod console;
+pub mod metrics;
+pub mod settings;
+pub mod state;
+pub mod store;
+
+pub use state::State;

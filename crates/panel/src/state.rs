@@ -1,0 +1,62 @@
+//! What every request sees.
+
+use std::sync::Arc;
+
+use cloud::{Caller, Cloud, Role};
+
+use crate::accounts::{Accounts, User};
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// The panel itself, shared by pages, API and consoles.
+pub struct State {
+    /// The cloud that everything is about.
+    pub cloud: Arc<dyn Cloud>,
+    /// What the panel keeps.
+    pub store: Store,
+    /// Users, projects, tokens, sessions; in the same store.
+    pub accounts: Accounts,
+    /// As the panel was started.
+    pub settings: Settings,
+    /// What is counted for `/metrics`.
+    pub metrics: crate::metrics::Metrics,
+    /// Told once, when the panel is to stop: streams end then.
+    pub stopping: tokio::sync::watch::Receiver<bool>,
+}
+
+impl State {
+    /// Puts them together.
+    pub fn new(
+        cloud: Arc<dyn Cloud>,
+        store: Store,
+        settings: Settings,
+        stopping: tokio::sync::watch::Receiver<bool>,
+    ) -> Arc<Self> {
+        let accounts = Accounts::new(store.clone());
+        Arc::new(Self {
+            cloud,
+            store,
+            accounts,
+            settings,
+            metrics: crate::metrics::Metrics::default(),
+            stopping,
+        })
+    }
+}
+
+/// A fresh request identifier, in OpenStack's form.
+pub fn new_request_id() -> String {
+    format!("req-{}", uuid::Uuid::new_v4())
+}
+
+/// Who asks the cloud.
+pub fn caller(user: &User, project_id: &str, role: Role, request_id: &str) -> Caller {
+    Caller {
+        user_id: user.id.clone(),
+        user_name: user.name.clone(),
+        project_id: project_id.to_owned(),
+        role,
+        request_id: request_id.to_owned(),
+        token: None,
+    }
+}
