@@ -16,12 +16,14 @@ def arguments():
     parser.add_argument("--kex")
     parser.add_argument("--cipher")
     parser.add_argument("--mac")
+    parser.add_argument("--announce", choices=["nothing"], help="an empty list of host keys")
     return parser.parse_args()
 
 
 class Server(paramiko.ServerInterface):
-    def __init__(self, authorized):
+    def __init__(self, authorized, announce):
         self.authorized = authorized
+        self.announce = announce
 
     def get_allowed_auths(self, username):
         return "publickey,password,keyboard-interactive"
@@ -48,6 +50,8 @@ class Server(paramiko.ServerInterface):
         return paramiko.OPEN_FAILED_UNKNOWN_CHANNEL_TYPE
 
     def check_channel_exec_request(self, channel, command):
+        if self.announce:
+            channel.transport.global_request("hostkeys-00@openssh.com", wait=False)
         threading.Thread(target=execute, args=(channel, command), daemon=True).start()
         return True
 
@@ -91,7 +95,7 @@ def serve(connection, args, authorized):
     for path in args.host_key:
         transport.add_server_key(paramiko.PKey.from_path(path))
     try:
-        transport.start_server(server=Server(authorized))
+        transport.start_server(server=Server(authorized, args.announce))
     except (EOFError, OSError, paramiko.SSHException) as error:
         print("connection:", error, flush=True)
 

@@ -4,6 +4,7 @@ use keyway_testkit::Implementation::OpenSsh;
 use keyway_testkit::Server;
 use keyway_testkit::key_files::{self, Holder};
 use keyway_testkit::process::{DEADLINE, run};
+use keyway_testkit::python::{Library, PythonServer};
 
 use crate::terminal::Terminal;
 use crate::{User, keyway};
@@ -144,4 +145,39 @@ fn a_list_of_revoked_keys_is_heeded() {
     }
     std::fs::remove_file(file).expect("remove");
     assert_eq!(user.run(&["-o", &option], "true").code(), Some(255));
+}
+
+#[test]
+fn a_server_that_announces_no_key_makes_none_forgotten() {
+    let options = [("announce", "nothing")];
+    let server = match PythonServer::start(Library::Paramiko, &["ssh-ed25519"], &options) {
+        Ok(server) => server,
+        Err(why) => return println!("not run: {why}"),
+    };
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let user = User { folder, port: server.port, name: "anybody".to_owned() };
+    let known = server.known_hosts();
+    user.write("known_hosts", &known);
+    let finished = user.run(&["-v", "-o", "UpdateHostKeys=yes"], "echo in");
+    assert_eq!(finished.text(), "in\n", "{finished}");
+    assert!(finished.stderr.contains("the key in use is not among them"), "{finished}");
+    assert_eq!(user.read("known_hosts"), known);
+}
+
+#[test]
+fn what_is_remembered_of_a_host_is_not_used_once_it_is_distrusted() {
+    let server = Server::new(OpenSsh).host_keys(&["ssh-ed25519"]).start();
+    let user = User::knowing(&server, &["ssh-ed25519"]);
+    for _ in 0..2 {
+        let finished = user.run(&[], "echo in");
+        assert_eq!(finished.text(), "in\n", "{finished}");
+    }
+    let remembered = user.read("known_hosts.keyway");
+    assert!(remembered.contains("early"), "{remembered}");
+    let other = key_files::public_words(Holder::Stranger, "ssh-ed25519");
+    user.write("known_hosts", &format!("[127.0.0.1]:{} {other}\n", server.port));
+    let finished = user.run(&["-vv", "-o", "StrictHostKeyChecking=no"], "echo in");
+    assert_eq!(finished.text(), "in\n", "{finished}");
+    assert!(finished.stderr.contains("REMOTE HOST IDENTIFICATION HAS CHANGED"), "{finished}");
+    assert_eq!(user.read("known_hosts.keyway"), remembered, "nothing new is remembered");
 }

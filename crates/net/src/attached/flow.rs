@@ -156,6 +156,14 @@ impl Output {
         dropped
     }
 
+    /// One with so many bytes before a descriptor that takes none.
+    #[cfg(test)]
+    pub(crate) fn with_waiting(bytes: usize) -> Self {
+        let mut output = Self::default();
+        output.spill.push(&vec![0; bytes]);
+        output
+    }
+
     /// What waits to be written.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.spill.len()

@@ -196,7 +196,8 @@ impl<R: Role> Link<R> {
         if R::SIDE == Side::Client {
             return;
         }
-        let mut total: usize = self.leftovers.iter().map(|(_, output)| output.waiting_bytes()).sum();
+        let mut total: usize =
+            self.leftovers.iter().map(|(_, output)| output.waiting_bytes()).sum();
         while total > limits::LEFTOVER_BYTES && !self.leftovers.is_empty() {
             let (_, mut oldest) = self.leftovers.remove(0);
             total -= oldest.waiting_bytes();
@@ -405,4 +406,43 @@ fn own(event: Event<'_>) -> Option<Event<'static>> {
             return None;
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use proto::{ChannelId, Client, Config, Connection, Server};
+
+    use super::*;
+    use crate::attached::Output;
+    use crate::transport::Transport;
+
+    const EACH: usize = 1024 * 1024;
+
+    fn waiting_after<R: Role>(connection: Connection<R>) -> Vec<(ChannelId, usize)> {
+        let (one, _other) = UnixStream::pair().unwrap();
+        let mut link = Link::new(connection, Transport::socket(one.into())).unwrap();
+        link.leftovers = (0..40).map(|n| (ChannelId(n), Output::with_waiting(EACH))).collect();
+        link.bound_leftovers();
+        link.leftovers.iter().map(|(id, output)| (*id, output.waiting_bytes())).collect()
+    }
+
+    #[test]
+    fn a_server_drops_the_oldest_that_closed_channels_left() {
+        let key = keys::PrivateKey::generate(keys::KeyKind::Ed25519, None, "").unwrap();
+        let host_keys = vec![key.public().clone()];
+        let connection = Connection::<Server>::new(Config::server(), host_keys, Instant::now());
+        let connection = connection.unwrap();
+        let left = waiting_after(connection);
+        let most = (limits::LEFTOVER_BYTES / EACH) as u32;
+        let expected: Vec<_> = (40 - most..40).map(|n| (ChannelId(n), EACH)).collect();
+        assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn a_client_keeps_all_for_its_one_user() {
+        let connection = Connection::<Client>::new(Config::client(), Instant::now()).unwrap();
+        assert_eq!(waiting_after(connection).len(), 40);
+    }
 }

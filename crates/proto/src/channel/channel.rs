@@ -190,10 +190,15 @@ mod tests {
     #[test]
     fn the_lowest_free_number_comes_next() {
         let mut channels = Channels::default();
-        let ids: Vec<_> = (0..3).filter_map(|_| channels.add(Channel::asked(LocalWindow::new(None, None, 0)))).collect();
+        let ids: Vec<_> = (0..3)
+            .filter_map(|_| channels.add(Channel::asked(LocalWindow::new(None, None, 0))))
+            .collect();
         assert_eq!(ids, [ChannelId(0), ChannelId(1), ChannelId(2)]);
         channels.remove(ChannelId(1));
-        assert_eq!(channels.add(Channel::asked(LocalWindow::new(None, None, 0))), Some(ChannelId(1)));
+        assert_eq!(
+            channels.add(Channel::asked(LocalWindow::new(None, None, 0))),
+            Some(ChannelId(1))
+        );
         assert!(channels.theirs(3).is_err());
         assert_eq!(channels.len(), 3);
     }

@@ -128,6 +128,31 @@ fn rekeys_by_time() {
     assert!(pair.client.poll_timeout().is_some());
 }
 
+/// A rekey of ours in the middle of a login would meet servers that take none there.
+#[test]
+fn nothing_is_rekeyed_before_the_login() {
+    let client = Config {
+        rekey_bytes: Some(1),
+        rekey_after: Some(Duration::from_secs(1)),
+        ..Config::client()
+    };
+    let server = Config { rekey_bytes: Some(1), ..Config::server() };
+    let mut pair = Pair::with(client, server);
+    let password = "wrong".to_owned().into();
+    pair.attempts.push_back(AuthAttempt::Password { password, new_password: None });
+    pair.run();
+    pair.pass(Duration::from_secs(5));
+    assert_eq!(pair.client.statistics().key_exchanges, 1);
+    assert_eq!(pair.server.statistics().key_exchanges, 1);
+    let key = pair.user_key.public().clone();
+    let algorithm = key.algorithm().to_owned();
+    pair.client.authenticate("user", AuthAttempt::PublicKey { algorithm, key }).unwrap();
+    pair.run();
+    assert!(pair.client.is_authenticated());
+    pair.pass(Duration::from_secs(5));
+    assert!(pair.client.statistics().key_exchanges > 1);
+}
+
 #[test]
 fn a_right_guess_saves_a_round_trip_and_a_wrong_one_costs_nothing() {
     for (right, first) in [(true, "curve25519-sha256"), (false, "ecdh-sha2-nistp256")] {
