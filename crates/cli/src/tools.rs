@@ -19,6 +19,11 @@ pub struct Tool {
 pub static TOOLS: &[Tool] = &[
     Tool { name: "ssh", summary: "log in to another machine", main: crate::ssh::main },
     Tool { name: "sshd", summary: "let others log in to this machine", main: crate::sshd_main },
+    Tool {
+        name: "sftp-server",
+        summary: "serve files to SFTP clients, for sshd",
+        main: sftp_server_main,
+    },
     Tool { name: "ssh-agent", summary: "hold keys and sign with them", main: crate::agent::main },
     Tool { name: "ssh-add", summary: "give keys to the agent", main: crate::add::main },
     Tool { name: "ssh-copy-id", summary: "put keys on a machine", main: crate::copy_id::main },
@@ -29,6 +34,10 @@ pub static TOOLS: &[Tool] = &[
         main: crate::puttygen::main,
     },
 ];
+
+fn sftp_server_main(words: &[OsString]) -> ExitCode {
+    ExitCode::from(u8::try_from(sshd::sftp_server_main(words)).unwrap_or(255))
+}
 
 /// The tool of that name.
 pub fn by_name(name: &OsStr) -> Option<&'static Tool> {

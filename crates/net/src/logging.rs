@@ -234,6 +234,29 @@ pub fn write(level: LogLevel, message: &str) {
     }
 }
 
+/// A log of its own beside the program's, with its own level and destination.
+pub struct Separate(Sink);
+
+impl Separate {
+    /// Lines up to that level go there.
+    pub fn new(level: LogLevel, destination: Destination) -> Self {
+        let level = AtomicU8::new(level as u8);
+        Self(Sink { level, destination: RwLock::new(destination) })
+    }
+
+    /// Whether lines of that level are written.
+    pub fn wants(&self, level: LogLevel) -> bool {
+        self.0.wants(level)
+    }
+
+    /// Writes a line.
+    pub fn write(&self, level: LogLevel, message: &str) {
+        if self.0.wants(level) {
+            self.0.write(level, message);
+        }
+    }
+}
+
 static SINK: Sink =
     Sink { level: AtomicU8::new(Info as u8), destination: RwLock::new(Destination::Stderr) };
 
@@ -346,6 +369,15 @@ impl Syslog {
         let mut tag = String::new();
         escape(program, b"", &mut tag);
         Self { facility, tag, socket: RwLock::new(connect()) }
+    }
+
+    /// The same connection for another program and facility; it is there after a change of the root directory, too.
+    pub fn again(&self, facility: Facility, program: &str) -> Self {
+        let socket = self.socket.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let socket = socket.as_ref().and_then(|socket| socket.try_clone().ok());
+        let mut tag = String::new();
+        escape(program, b"", &mut tag);
+        Self { facility, tag, socket: RwLock::new(socket) }
     }
 
     fn send(&self, level: LogLevel, message: &str) {

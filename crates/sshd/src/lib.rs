@@ -29,6 +29,7 @@ mod program;
 mod requests;
 mod session;
 mod settings;
+mod sftp_server;
 mod spawn;
 
 pub mod access;
@@ -45,6 +46,7 @@ pub mod sys;
 pub mod syslog;
 
 pub use program::main;
+pub use sftp_server::main as sftp_server_main;
 
 use net::logging::VERBOSE;
 

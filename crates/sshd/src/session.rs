@@ -9,12 +9,14 @@ mod agent;
 mod exposed;
 mod forward;
 mod run;
+mod sftp;
 mod x11;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use net::logging::{Facility, Syslog};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -26,6 +28,7 @@ use crate::pty;
 use crate::requests::{
     Channel, Error, FromSession, SessionNews, SessionStart, ToSession, WindowSize,
 };
+use crate::sftp_server::INTERNAL_SFTP;
 use crate::spawn;
 use crate::sys::process::{self, Identity};
 use agent::AgentSocket;
@@ -54,13 +57,19 @@ pub(crate) fn main() -> i32 {
         return exit::FAILED;
     };
     crate::program::start_session_logging(&start);
-    // In a root directory of its own there may be none.
+    // In a root directory of its own there may be none of either.
+    let serves_files = start.subsystems.iter().map(|(_, command)| command);
+    let serves_files = serves_files
+        .chain(&start.force_command)
+        .any(|command| command.starts_with(INTERNAL_SFTP));
+    let syslog = (serves_files && !start.log.stderr)
+        .then(|| Syslog::open(Facility::AUTH, INTERNAL_SFTP));
     let devices = start.chroot.as_ref().and_then(|_| open_devices().ok());
     if let Err(error) = become_user(&start) {
         log::error!("cannot become {}: {error}", start.user);
         return exit::FAILED;
     }
-    let session = Session { devices, ..Session::new(start, gate, monitor) };
+    let session = Session { devices, syslog, ..Session::new(start, gate, monitor) };
     match session.serve() {
         Ok(()) => exit::FINE,
         Err(error) => {
@@ -99,6 +108,9 @@ struct Session {
     monitor: Channel,
     /// `/dev` from before `chroot`.
     devices: Option<OwnedFd>,
+    /// The system's log from before `chroot`, for SFTP servers; nothing where everything is logged
+    /// to standard error.
+    syslog: Option<Syslog>,
     slots: BTreeMap<u32, Slot>,
     agent: Option<AgentSocket>,
     /// `ExposeAuthInfo`. Goes with the session.
@@ -135,6 +147,7 @@ impl Session {
             gate: Arc::new(gate),
             monitor,
             devices: None,
+            syslog: None,
             slots: BTreeMap::new(),
             agent: None,
             exposed: None,

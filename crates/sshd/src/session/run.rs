@@ -13,18 +13,20 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::Session;
 use super::exposed::Exposed;
+use super::sftp::SftpThread;
 use super::x11::Display;
 use crate::environment::{self, Invocation, Sources, UserEnvironment};
 use crate::pty::Pty;
 use crate::requests::{Ending, Error, FromSession, Run, SessionNews};
+use crate::sftp_server::INTERNAL_SFTP;
 use crate::sys::process::ChildSetup;
 
 /// A larger pipe means fewer system calls; a user may have 64 MiB of it, the rest get the usual size.
 const PIPE_BYTES: usize = 1 << 20;
 /// The exit status of a login that `/etc/nologin` turned away, as OpenSSH has it.
 const NOLOGIN_STATUS: u32 = 254;
-/// `internal-sftp`, which stands for a server inside this program.
-const INTERNAL_SFTP: &str = "internal-sftp";
+/// What a forced `internal-sftp` says to those who want something else, as OpenSSH has it.
+const ONLY_SFTP: &[u8] = b"This service allows sftp connections only.\n";
 
 /// The signals that RFC 4254 §6.10 names.
 static SIGNALS: [(&str, Signal); 13] = [
@@ -65,15 +67,25 @@ pub(super) struct Slot {
 }
 
 /// What runs.
-pub(super) struct Program {
-    child: Child,
-    ending: OwnedFd,
+pub(super) enum Program {
+    /// A process.
+    Process {
+        /// It leads a session of its own.
+        child: Child,
+        /// Becomes readable when it ends.
+        ending: OwnedFd,
+    },
+    /// A thread of this process.
+    Sftp(SftpThread),
 }
 
 impl Slot {
     /// Becomes readable when the program ends.
     pub(super) fn ending(&self) -> Option<BorrowedFd<'_>> {
-        self.program.as_ref().map(|program| program.ending.as_fd())
+        self.program.as_ref().map(|program| match program {
+            Program::Process { ending, .. } => ending.as_fd(),
+            Program::Sftp(thread) => thread.ending(),
+        })
     }
 
     pub(super) fn terminal(&self) -> Option<&Pty> {
@@ -119,8 +131,14 @@ impl Slot {
 
     /// How the program ended, once.
     pub(super) fn ended(&mut self) -> Option<Ending> {
-        let program = self.program.as_mut()?;
-        let status = program.child.try_wait().ok()??;
+        let status = match self.program.as_mut()? {
+            Program::Process { child, .. } => child.try_wait().ok()??,
+            Program::Sftp(thread) => {
+                let status = thread.status();
+                self.program = None;
+                return Some(Ending::Status { status });
+            }
+        };
         self.program = None;
         Some(match (status.code(), status.signal()) {
             (_, Some(signal)) => Ending::Signal {
@@ -155,10 +173,11 @@ impl Slot {
     }
 
     fn send(&self, signal: Signal) -> bool {
-        let Some(program) = &self.program else { return false };
+        // An SFTP server ends with its input.
+        let Some(Program::Process { child, .. }) = &self.program else { return false };
         // It leads a session, and so a group, of its own; it has not been waited for, so
         // the number is its own still.
-        let group = Pid::from_raw(program.child.id().cast_signed());
+        let group = Pid::from_raw(child.id().cast_signed());
         group.is_some_and(|group| rustix::process::kill_process_group(group, signal).is_ok())
     }
 }
@@ -171,6 +190,8 @@ struct Plan {
     original: Option<String>,
     forced: bool,
     subsystem: bool,
+    /// The words of `internal-sftp`, which stands for the server inside this program.
+    internal_sftp: Option<Vec<String>>,
 }
 
 /// The ends of a program's standard streams.
@@ -253,28 +274,22 @@ impl Session {
                 }
             }
         };
-        let plan = match &self.start.force_command {
-            Some(forced) => Plan {
-                original: command.map(|command| String::from_utf8_lossy(&command).into_owned()),
-                command: Some(forced.clone().into()),
-                forced: true,
-                subsystem,
-            },
-            None => Plan {
-                command: command.map(OsString::from_vec),
-                original: None,
-                forced: false,
-                subsystem,
-            },
+        let (original, command, forced) = match &self.start.force_command {
+            Some(forced) => {
+                let original =
+                    command.map(|command| String::from_utf8_lossy(&command).into_owned());
+                (original, Some(OsString::from(forced)), true)
+            }
+            None => (None, command.map(OsString::from_vec), false),
         };
-        let is_internal = plan.command.as_ref().is_some_and(|command| {
-            command.to_string_lossy().split_whitespace().next() == Some(INTERNAL_SFTP)
-        });
-        if is_internal {
-            return Err(format!(
-                "{INTERNAL_SFTP} is not built into this server; name an sftp-server program"
-            ));
-        }
+        // Only the configuration means the server by that name, not a client's command.
+        let internal_sftp = command
+            .as_ref()
+            .filter(|_| forced || subsystem)
+            .and_then(|command| command.to_str())
+            .map(|command| command.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .filter(|words| words.first().is_some_and(|word| word == INTERNAL_SFTP));
+        let plan = Plan { command, original, forced, subsystem, internal_sftp };
         if plan.command.as_ref().is_some_and(|command| command.as_encoded_bytes().contains(&0)) {
             return Err("a command has a NUL in it".into());
         }
@@ -344,6 +359,10 @@ impl Session {
                 }
             }
         };
+        if plan.internal_sftp.is_some() && !plan.subsystem {
+            write_all(&output, ONLY_SFTP);
+            return Ok(Some(1));
+        }
         let variables = self.variables(channel, plan);
         if has_terminal && plan.command.is_none() {
             self.greet(&output);
@@ -361,6 +380,14 @@ impl Session {
             }
         } else {
             self.keep_cookie(channel, &variables, [&output, &errors]);
+        }
+        if let Some(words) = &plan.internal_sftp {
+            let diagnostics = errors.try_clone()?;
+            let thread = self.start_sftp(words.clone(), [input, output, errors])?;
+            let Some(slot) = self.slots.get_mut(&channel) else { return Ok(Some(1)) };
+            slot.program = Some(Program::Sftp(thread));
+            slot.held = Some(diagnostics);
+            return Ok(None);
         }
         if self.home().is_none() {
             let text =
@@ -395,7 +422,7 @@ impl Session {
         };
         let process = child.id();
         let Some(slot) = self.slots.get_mut(&channel) else { return Ok(Some(1)) };
-        slot.program = Some(Program { child, ending });
+        slot.program = Some(Program::Process { child, ending });
         slot.held = Some(diagnostics);
         if let Some(terminal) = slot.terminal() {
             let line = terminal.path.to_string_lossy().into_owned();
@@ -528,7 +555,8 @@ mod tests {
         let child = Command::new("/bin/sh").args(["-c", "kill -TERM $$"]).spawn().unwrap();
         let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
         let ending = rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap();
-        let mut slot = Slot { program: Some(Program { child, ending }), ..Slot::default() };
+        let program = Some(Program::Process { child, ending });
+        let mut slot = Slot { program, ..Slot::default() };
         let descriptor = slot.ending().unwrap();
         let mut waited =
             [rustix::event::PollFd::from_borrowed_fd(descriptor, rustix::event::PollFlags::IN)];

@@ -283,6 +283,17 @@ pub fn unshare(flags: libc::c_int) -> io::Result<()> {
     check(unsafe { libc::unshare(flags & !libc::CLONE_FILES) })
 }
 
+/// Gives this thread a working directory, a root directory and a file mode creation mask of its own.
+///
+/// # Errors
+/// When the kernel refuses, as it does in some containers.
+pub fn unshare_working_directory() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return unshare(libc::CLONE_FS);
+    #[cfg(not(target_os = "linux"))]
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// In a mount name space of its own: makes an empty read-only file system the root and lets go of the old one.
 /// `anchor` is any existing directory.
 ///
