@@ -165,7 +165,7 @@ keywords! {
     authorized_principals_command: Setting<Option<String>> = One<RestOfLine>, None;
     "AuthorizedPrincipalsCommandUser" Anywhere Built "who runs it"
     authorized_principals_command_user: Setting<Option<String>> = One<WordOrNone>, None;
-    "HostKeyAgent" Global Later "an agent that holds the host keys"
+    "HostKeyAgent" Global Built "an agent that holds the host keys"
     host_key_agent: Setting<Option<String>> = One<WordOrNone>, None;
     "KexAlgorithms" Global Built "key exchanges"
     kex_algorithms: Setting<Vec<String>> = One<Algorithms<{ Class::KEY_EXCHANGES }>>, Vec::new();

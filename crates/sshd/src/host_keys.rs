@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use keys::{FingerprintHash, KeyKind, PrivateKey, PublicKey};
+use net::agent::AgentClient;
 use zeroize::Zeroizing;
 
 use crate::settings::read_limited;
@@ -19,11 +21,16 @@ pub(crate) const DEFAULTS: [(&str, KeyKind, Option<u32>); 3] = [
 
 /// No key file is larger than this.
 const FILE_BYTES: u64 = 64 * 1024;
+/// An agent that takes longer to say what it holds is none.
+const AGENT_TIME: Duration = Duration::from_secs(5);
 
 /// The keys, and certificates for some of them.
 pub(crate) struct HostKeys {
     /// The private keys, in the order of the configuration.
     pub(crate) keys: Vec<PrivateKey>,
+    /// Keys whose private halves are in the agent of `HostKeyAgent`, and where it listens.
+    pub(crate) in_agent: Vec<PublicKey>,
+    pub(crate) agent: Option<PathBuf>,
     /// Certificates, each of one of the keys.
     pub(crate) certificates: Vec<PublicKey>,
 }
@@ -31,12 +38,27 @@ pub(crate) struct HostKeys {
 impl HostKeys {
     /// Loads what the configuration names, or what is in the usual places.
     /// What cannot be used is logged and left out.
-    pub(crate) fn load(paths: &[PathBuf], certificates: &[PathBuf]) -> HostKeys {
+    pub(crate) fn load(
+        paths: &[PathBuf],
+        certificates: &[PathBuf],
+        agent: Option<&str>,
+    ) -> HostKeys {
         let named = !paths.is_empty();
         let usual: Vec<PathBuf> = DEFAULTS.iter().map(|(path, ..)| PathBuf::from(path)).collect();
-        let mut found = HostKeys { keys: Vec::new(), certificates: Vec::new() };
+        let agent = agent.and_then(agent_socket);
+        let held = agent.as_deref().map(keys_of_agent).unwrap_or_default();
+        let mut found =
+            HostKeys { keys: Vec::new(), in_agent: Vec::new(), agent, certificates: Vec::new() };
         for path in if named { paths } else { &usual } {
-            match load_key(path) {
+            let loaded = load_key(path);
+            if loaded.is_err()
+                && let Some(key) = load_public(path).filter(|key| held.contains(key))
+            {
+                log::debug!("will rely on agent for hostkey {}", path.display());
+                found.in_agent.push(key);
+                continue;
+            }
+            match loaded {
                 Ok(key) => found.keys.push(key),
                 // The usual keys need not all be there.
                 Err(Unusable::Unreadable(error))
@@ -59,8 +81,39 @@ impl HostKeys {
     }
 
     fn holds(&self, key: &PublicKey) -> bool {
-        self.keys.iter().any(|private| private.public() == key)
+        self.keys.iter().any(|private| private.public() == key) || self.in_agent.contains(key)
     }
+}
+
+/// Where the agent listens: the word `SSH_AUTH_SOCK` stands for what that variable says.
+fn agent_socket(word: &str) -> Option<PathBuf> {
+    match word {
+        "SSH_AUTH_SOCK" => std::env::var_os(word).map(PathBuf::from),
+        path => Some(path.into()),
+    }
+}
+
+fn keys_of_agent(socket: &Path) -> Vec<PublicKey> {
+    let asked = AgentClient::connect(socket, AGENT_TIME).and_then(|mut agent| agent.identities());
+    match asked {
+        Ok(identities) => identities.into_iter().map(|(key, _comment)| key).collect(),
+        Err(error) => {
+            log::error!("Could not connect to agent \"{}\": {error}", socket.display());
+            Vec::new()
+        }
+    }
+}
+
+/// The public half beside a private key, or in its place.
+fn load_public(path: &Path) -> Option<PublicKey> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pub");
+    [path, Path::new(&beside)].into_iter().find_map(|path| {
+        let bytes = read_limited(path, FILE_BYTES).ok()?;
+        let (key, _comment) =
+            PublicKey::from_line(std::str::from_utf8(&bytes).ok()?.trim()).ok()?;
+        Some(key)
+    })
 }
 
 /// Makes the usual host keys when there is none at all. Returns lines to show.
@@ -151,7 +204,13 @@ fn load_key(path: &Path) -> Result<PrivateKey, Unusable> {
         return Err(Unusable::Open(metadata.mode()));
     }
     let bytes: Zeroizing<Vec<u8>> = read_limited(path, FILE_BYTES).map_err(Unusable::Unreadable)?;
-    PrivateKey::parse(&bytes, None).map_err(|error| Unusable::Other(error.to_string()))
+    let key =
+        PrivateKey::parse(&bytes, None).map_err(|error| Unusable::Other(error.to_string()))?;
+    if key.public().key_type().is_security_key() {
+        let why = "it is in a security key, which only an agent can use for a host (HostKeyAgent)";
+        return Err(Unusable::Other(why.to_owned()));
+    }
+    Ok(key)
 }
 
 fn load_certificate(path: &Path) -> Result<PublicKey, String> {
@@ -175,12 +234,12 @@ mod tests {
         let path = folder.path().join("key");
         let public = make(&path, KeyKind::Ed25519, None).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        let found = HostKeys::load(std::slice::from_ref(&path), &[]);
+        let found = HostKeys::load(std::slice::from_ref(&path), &[], None);
         assert_eq!(found.keys.len(), 1);
         assert!(*found.keys[0].public() == public);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(load_key(&path), Err(Unusable::Open(_))));
-        assert!(HostKeys::load(&[path], &[]).keys.is_empty());
+        assert!(HostKeys::load(&[path], &[], None).keys.is_empty());
     }
 
     #[test]

@@ -14,11 +14,14 @@ mod login;
 mod publickey;
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use config::{ServerConfig, ServerSettings};
+use keys::agent::flags_for;
 use keys::{PrivateKey, PublicKey};
+use net::agent::AgentClient;
 use net::logging::LogLevel;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -42,6 +45,8 @@ const HASH_BYTES: [usize; 4] = [20, 32, 48, 64];
 const FAREWELL: Duration = Duration::from_secs(10);
 /// How many log lines of a gate are believed before there was a login: nobody fills our log.
 const GATE_LINES: u32 = 1000;
+/// An agent that takes longer to be reached is none.
+const AGENT_TIME: Duration = Duration::from_secs(5);
 /// The first part of what is signed to prove a host key.
 const HOST_KEY_PROOF: &str = "hostkeys-prove-00@openssh.com";
 
@@ -108,6 +113,8 @@ struct Monitor {
     /// For everybody, before any user is known; nothing once somebody is in.
     settings: Option<ServerSettings>,
     keys: Vec<PrivateKey>,
+    /// Where the agent with the other host keys listens.
+    agent: Option<PathBuf>,
     /// Public halves, certificates too, as the gate knows them.
     host_keys: Vec<PublicKey>,
     groups: Vec<crate::requests::Group>,
@@ -152,6 +159,7 @@ impl Monitor {
             config: Some(config),
             settings: Some(settings),
             keys,
+            agent: sealed.agent,
             host_keys,
             groups: sealed.groups,
             timing_secret,
@@ -353,17 +361,20 @@ impl Monitor {
 
     fn sign(&self, key: u32, algorithm: &str, message: &[u8]) -> Option<Vec<u8>> {
         let public = self.host_keys.get(key as usize)?.plain();
-        let private = self.keys.iter().find(|private| *private.public() == public)?;
         // A certificate's key signs by the plain algorithm.
         let plain =
             keys::algorithms::lookup(algorithm).map_or(algorithm, |entry| entry.signature_name);
-        match private.sign(plain, message) {
-            Ok(signature) => Some(signature),
-            Err(error) => {
+        let signed = match self.keys.iter().find(|private| *private.public() == public) {
+            Some(private) => private.sign(plain, message).map_err(|error| error.to_string()),
+            None => AgentClient::connect(self.agent.as_deref()?, AGENT_TIME)
+                .and_then(|mut agent| agent.sign(&public, message, flags_for(plain)))
+                .map_err(|error| error.to_string()),
+        };
+        signed
+            .inspect_err(|error| {
                 log::error!("cannot sign with the host key by {algorithm}: {error}");
-                None
-            }
-        }
+            })
+            .ok()
     }
 
     fn hear_session(&mut self) {
@@ -487,6 +498,10 @@ fn unpack_keys(sealed: &Sealed) -> Result<Keys, String> {
         public.push(key.public().clone());
         private.push(key);
         texts.push(&text.0);
+    }
+    for key in &sealed.agent_keys {
+        public.push(PublicKey::from_blob(&key.0).map_err(|error| error.to_string())?);
+        texts.push(&key.0);
     }
     for certificate in &sealed.host_certificates {
         public.push(PublicKey::from_blob(&certificate.0).map_err(|error| error.to_string())?);

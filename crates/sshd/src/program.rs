@@ -191,6 +191,8 @@ impl Setup {
                     Ok(SecretBytes(zeroize::Zeroizing::new(text.as_bytes().to_vec())))
                 })
                 .collect::<Result<Vec<_>, String>>()?,
+            agent_keys: keys.in_agent.iter().map(|key| Bytes(key.blob().to_vec())).collect(),
+            agent: keys.agent,
             host_certificates: keys
                 .certificates
                 .iter()
@@ -232,8 +234,9 @@ fn load_host_keys(settings: &ServerSettings, may_make: bool) -> Result<HostKeys,
             log::info!("{line}");
         }
     }
-    let keys = HostKeys::load(&configured, &paths(&settings.host_certificates));
-    if keys.keys.is_empty() {
+    let agent = settings.host_key_agent.value.as_deref();
+    let keys = HostKeys::load(&configured, &paths(&settings.host_certificates), agent);
+    if keys.keys.is_empty() && keys.in_agent.is_empty() {
         return Err("sshd: no hostkeys available -- exiting.".into());
     }
     Ok(keys)

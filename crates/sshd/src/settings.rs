@@ -30,6 +30,9 @@ record! {
         snapshot: Bytes,
         /// The private host keys, as OpenSSH key files without a passphrase.
         host_keys: Vec<SecretBytes>,
+        /// Public halves of those that an agent holds, as blobs, and where it listens.
+        agent_keys: Vec<Bytes>,
+        agent: Option<PathBuf>,
         /// The host certificates, as blobs.
         host_certificates: Vec<Bytes>,
         /// Groups for Diffie-Hellman group exchange.
@@ -92,6 +95,8 @@ mod tests {
             options: vec!["Port 2222".into()],
             snapshot: Bytes(b"files".to_vec()),
             host_keys: vec![SecretBytes(Zeroizing::new(b"secret".to_vec()))],
+            agent_keys: Vec::new(),
+            agent: None,
             host_certificates: Vec::new(),
             groups: Vec::new(),
         };
