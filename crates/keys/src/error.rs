@@ -52,6 +52,9 @@ pub enum Error {
         /// The key's type.
         key: &'static str,
     },
+    /// A panel's text that is not what it should be ([`crate::vouch`]).
+    #[error("the panel's statement is not usable: {0}")]
+    BadVouch(&'static str),
     /// The signature is not one that this key made over this message.
     #[error("the signature is not valid")]
     BadSignature,

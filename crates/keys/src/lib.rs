@@ -46,6 +46,7 @@ pub mod sshsig;
 #[cfg(test)]
 mod test_data;
 pub mod time;
+pub mod vouch;
 
 pub use algorithms::KeyType;
 pub use certificate::{
