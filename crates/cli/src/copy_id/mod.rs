@@ -1,10 +1,13 @@
 //! `ssh-copy-id`: puts public keys into a remote account's `authorized_keys`, safely.
 //!
-//! One login and one remote command do it ([`remote`]): keys that are there are not added again,
-//! wrong modes are mended, and the file is replaced in one step. Then it tries to log in.
+//! One login and one remote command do it ([`remote`]), or one SFTP session where there is no shell
+//! ([`over_sftp`]): keys that are there are not added again, wrong modes are mended, and the file is replaced
+//! in one step. Then it tries to log in.
 
 mod args;
 mod identities;
+mod link;
+mod over_sftp;
 mod remote;
 
 use std::env;
@@ -15,6 +18,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use args::{Args, Identity, Stop, USAGE};
 use identities::Chosen;
+use link::Link;
 use remote::{Manner, Told};
 
 use crate::ui::clean;
@@ -38,14 +42,6 @@ pub fn main(words: &[OsString]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if args.sftp {
-        tell(
-            "ERROR",
-            "-s needs sftp, which this version does not have yet; without -s, a remote \
-                       shell is used",
-        );
-        return ExitCode::FAILURE;
-    }
     match copy(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -65,28 +61,16 @@ fn copy(args: &Args) -> Result<(), String> {
         return Err(format!("{} has {} keys; -i chooses", chosen.source, chosen.keys.len()));
     }
     tell("INFO", &format!("Source of key(s) to be installed: {}", chosen.source));
-    let output = install(args, &chosen)?;
-    let told = remote::told(&output);
-    let mut added = Vec::new();
-    for one in &told {
-        match one {
-            Told::Made(path) => tell_change(args, &format!("made the folder {path}")),
-            Told::Mode { now, before, path } => {
-                let path = clean::visible(path);
-                tell_change(args, &format!("set the mode of {path} to {now}; it was {before}"));
-            }
-            Told::Added(blob) => added.push(*blob),
-            Told::Present(_) | Told::Done => {}
-        }
+    let outcome = if args.sftp { install_by_sftp(args, &chosen)? } else { install(args, &chosen)? };
+    for change in &outcome.changes {
+        tell_change(args, change);
     }
-    if !told.contains(&Told::Done) {
-        return Err("the remote command did not finish; authorized_keys is as it was".to_owned());
-    }
+    let added = outcome.added;
     if args.dry_run {
         println!("=-=-=-=-=-=-=-=\nWould have added the following key(s):\n");
         for (key, comment) in &chosen.keys {
             let line = key.to_line(comment);
-            if added.iter().any(|blob| line.split(' ').nth(1) == Some(*blob)) {
+            if added.iter().any(|blob| line.split(' ').nth(1) == Some(blob)) {
                 println!("{}", clean::visible(&line));
             }
         }
@@ -108,15 +92,71 @@ fn copy(args: &Args) -> Result<(), String> {
     check(args, &chosen)
 }
 
+/// What was done on the other machine, or would have been.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// Folders that were made and modes that were mended, in words.
+    changes: Vec<String>,
+    /// The base64 text of keys that were not there.
+    added: Vec<String>,
+}
+
+fn change_of_mode(path: &str, now: &str, before: &str) -> String {
+    format!("set the mode of {path} to {now}; it was {before}")
+}
+
 fn tell_change(args: &Args, what: &str) {
     let would = if args.dry_run { "would have " } else { "" };
     tell("INFO", &format!("{would}{}", clean::visible(what)));
 }
 
-/// Runs the remote command with the keys on its standard input; gives what it tells.
-fn install(args: &Args, chosen: &Chosen) -> Result<String, String> {
-    let manner = Manner { force: args.force, dry_run: args.dry_run, debug: args.debug };
-    let script = remote::command(args.target.as_deref(), manner);
+fn manner(args: &Args) -> Manner {
+    Manner { force: args.force, dry_run: args.dry_run, debug: args.debug }
+}
+
+/// Adds the keys in an SFTP session.
+fn install_by_sftp(args: &Args, chosen: &Chosen) -> Result<Outcome, String> {
+    let mut link = Link::start(sftp_session(args, &[])?).map_err(|problem| {
+        format!("{}; nothing was changed", problem.while_doing("could not start sftp there"))
+    })?;
+    over_sftp::install(&mut link, args.target.as_deref(), manner(args), &chosen.keys)
+}
+
+/// Our own ssh, for the server's sftp subsystem.
+fn sftp_session(args: &Args, options: &[OsString]) -> Result<Command, String> {
+    let mut command = ssh(args)?;
+    command.args(["-T", "-o", "RemoteCommand=none"]).args(options);
+    command.arg("-s").arg(&args.host).arg("sftp");
+    if args.debug {
+        eprintln!("+ {command:?}");
+    }
+    Ok(command)
+}
+
+/// Runs the remote command with the keys on its standard input.
+fn install(args: &Args, chosen: &Chosen) -> Result<Outcome, String> {
+    let output = run_remote(args, chosen)?;
+    let told = remote::told(&output);
+    let mut outcome = Outcome::default();
+    for one in &told {
+        match one {
+            Told::Made(path) => outcome.changes.push(format!("made the folder {path}")),
+            Told::Mode { now, before, path } => {
+                outcome.changes.push(change_of_mode(path, now, before));
+            }
+            Told::Added(blob) => outcome.added.push((*blob).to_owned()),
+            Told::Present(_) | Told::Done => {}
+        }
+    }
+    if !told.contains(&Told::Done) {
+        return Err("the remote command did not finish; authorized_keys is as it was".to_owned());
+    }
+    Ok(outcome)
+}
+
+/// What the remote command tells.
+fn run_remote(args: &Args, chosen: &Chosen) -> Result<String, String> {
+    let script = remote::command(args.target.as_deref(), manner(args));
     let mut command = ssh(args)?;
     // A terminal would change line ends, and what the configuration runs there is not this.
     command.args(["-T", "-o", "RemoteCommand=none"]).arg(&args.host).arg(&script);
@@ -162,13 +202,20 @@ fn check(args: &Args, chosen: &Chosen) -> Result<(), String> {
     if args.target.is_some() {
         return Ok(());
     }
-    let mut command = ssh(args)?;
-    command.args(["-T", "-n", "-o", "BatchMode=yes", "-o", "PreferredAuthentications=publickey"]);
-    // A connection that is there already would prove nothing.
-    command.args(["-o", "ControlPath=none", "-o", "RemoteCommand=none"]);
+    let mut options: Vec<OsString> = [
+        // A connection that is there already would prove nothing.
+        ["-o", "ControlPath=none"],
+        ["-o", "BatchMode=yes"],
+        ["-o", "PreferredAuthentications=publickey"],
+    ]
+    .as_flattened()
+    .iter()
+    .map(OsString::from)
+    .collect();
     match &chosen.private {
         Some(private) if identities::is_usable(private) => {
-            command.args(["-o", "IdentitiesOnly=yes", "-i"]).arg(private);
+            options.extend(["-o", "IdentitiesOnly=yes", "-i"].map(OsString::from));
+            options.push(private.clone().into_os_string());
         }
         Some(private) => {
             let shown = clean::visible(&private.display().to_string());
@@ -181,28 +228,36 @@ fn check(args: &Args, chosen: &Chosen) -> Result<(), String> {
             return Ok(());
         }
     }
-    command.arg(&args.host).arg("exit 0").stdout(Stdio::null());
-    if args.debug {
-        eprintln!("+ {command:?}");
-    }
-    match command.status() {
-        Ok(status) if status.success() => {
-            println!("Checked: logging in with the key works.");
-            Ok(())
+    let works = if args.sftp {
+        Link::start(sftp_session(args, &options)?).is_ok()
+    } else {
+        let mut command = ssh(args)?;
+        command.args(["-T", "-n", "-o", "RemoteCommand=none"]).args(&options);
+        command.arg(&args.host).arg("exit 0").stdout(Stdio::null());
+        if args.debug {
+            eprintln!("+ {command:?}");
         }
-        Ok(_) => Err("the key is installed, but logging in with it did not work; \
-                      ssh -v tells more"
-            .to_owned()),
-        Err(source) => Err(format!("running ssh: {}", crate::text::reason(&source))),
+        let status = command.status();
+        status.map_err(|source| format!("running ssh: {}", crate::text::reason(&source)))?.success()
+    };
+    if works {
+        println!("Checked: logging in with the key works.");
+        Ok(())
+    } else {
+        Err("the key is installed, but logging in with it did not work; ssh -v tells more"
+            .to_owned())
     }
 }
 
 /// The line that logs in, for a shell.
 fn login_line(args: &Args, chosen: &Chosen) -> String {
-    let mut words = vec!["ssh".to_owned()];
+    let mut words = vec![if args.sftp { "sftp" } else { "ssh" }.to_owned()];
     let mut options = args.ssh_options.iter();
     while let (Some(option), Some(value)) = (options.next(), options.next()) {
-        words.push(option.to_string_lossy().into_owned());
+        // Only this option has another letter there.
+        let option =
+            if args.sftp && option == "-p" { "-P".into() } else { option.to_string_lossy() };
+        words.push(option.into_owned());
         words.push(quoted(value));
     }
     if let (Identity::File(_), Some(private)) = (&args.identity, &chosen.private) {

@@ -8,7 +8,7 @@ use keys::PublicKey;
 const MARK: &str = "keyway-copy-id:";
 
 /// Where keys go when `-t` does not say.
-const DEFAULT_TARGET: &str = ".ssh/authorized_keys";
+pub const DEFAULT_TARGET: &str = ".ssh/authorized_keys";
 
 /// How the command is to behave.
 #[derive(Debug, Clone, Copy)]
