@@ -1,5 +1,7 @@
 //! The one trait that everything above stands on.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast;
@@ -85,6 +87,25 @@ pub struct Capabilities {
     pub several_keys: bool,
     /// Accounts are the cloud's own (Keystone): the panel logs in by them.
     pub own_accounts: bool,
+}
+
+/// The addresses whose host keys this cloud has seen out of band, for a panel to vouch for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnAddresses {
+    /// Networks in CIDR form that nobody else gives addresses out of.
+    pub ranges: Vec<String>,
+    /// The only ports that are its servers', where they share addresses with something else;
+    /// empty for all.
+    pub ports: Vec<u16>,
+}
+
+/// Who is at an address, whatever the project: what anybody who can reach it may learn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resident {
+    /// The server that has the address now.
+    pub server_id: Option<Uuid>,
+    /// Every host key seen there, present ones first.
+    pub host_keys: Vec<HostKey>,
 }
 
 /// A cloud. Lists are of what the caller may see; a thing that the caller may not see is
@@ -183,6 +204,16 @@ pub trait Cloud: Send + Sync {
         id: Uuid,
         text: &str,
     ) -> Result<()>;
+
+    /// The addresses it can vouch for.
+    fn own_addresses(&self) -> OwnAddresses {
+        OwnAddresses::default()
+    }
+
+    /// Who is at one of [`Self::own_addresses`].
+    async fn resident(&self, _address: IpAddr, _port: u16) -> Result<Resident> {
+        Ok(Resident::default())
+    }
 
     /// Hears of every change of every server.
     fn subscribe(&self) -> broadcast::Receiver<ServerEvent>;

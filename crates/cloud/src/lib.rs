@@ -8,5 +8,8 @@ pub mod embedded;
 mod error;
 pub mod model;
 
-pub use cloud::{Caller, Capabilities, Cloud, Console, ConsoleKind, Page, Role, ServerQuery};
+pub use cloud::{
+    Caller, Capabilities, Cloud, Console, ConsoleKind, OwnAddresses, Page, Resident, Role,
+    ServerQuery,
+};
 pub use error::{Error, Result};

@@ -13,5 +13,6 @@ pub mod metrics;
 pub mod settings;
 pub mod state;
 pub mod store;
+pub mod vouch;
 
 pub use state::State;

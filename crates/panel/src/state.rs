@@ -16,6 +16,8 @@ pub struct State {
     pub store: Store,
     /// Users, projects, tokens, sessions; in the same store.
     pub accounts: Accounts,
+    /// What it says about host keys.
+    pub voucher: crate::vouch::Voucher,
     /// As the panel was started.
     pub settings: Settings,
     /// What is counted for `/metrics`.
@@ -37,6 +39,7 @@ impl State {
             cloud,
             store,
             accounts,
+            voucher: crate::vouch::Voucher::default(),
             settings,
             metrics: crate::metrics::Metrics::default(),
             stopping,

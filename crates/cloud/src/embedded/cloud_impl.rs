@@ -1,5 +1,7 @@
 //! The [`Cloud`] of this machine: who may ask what, and the rows behind the answers.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use keys::{FingerprintHash, PublicKey};
 use time::OffsetDateTime;
@@ -8,7 +10,9 @@ use uuid::Uuid;
 
 use super::Embedded;
 use super::records::ServerRow;
-use crate::cloud::{Caller, Capabilities, Cloud, Console, ConsoleKind, Role, ServerQuery};
+use crate::cloud::{
+    Caller, Capabilities, Cloud, Console, ConsoleKind, OwnAddresses, Resident, Role, ServerQuery,
+};
 use crate::model::{
     Flavor, HostKey, Image, KeyPair, KeyType, Network, NewKeyPair, NewServer, Region, Server,
     ServerAction, ServerEvent, ServerRequest,
@@ -255,6 +259,28 @@ impl Cloud for Embedded {
         self.row(caller, region, id).await?;
         may_change(caller)?;
         not_built("Writing authorized_keys")
+    }
+
+    fn own_addresses(&self) -> OwnAddresses {
+        let regions = self.settings.regions.iter();
+        let ranges = regions.map(|region| self.range(region).to_string()).collect();
+        let port = self.settings.user_ssh_port;
+        let ports = if self.is_ordinary_user() { vec![port] } else { Vec::new() };
+        OwnAddresses { ranges, ports }
+    }
+
+    async fn resident(&self, address: IpAddr, port: u16) -> Result<Resident> {
+        let host_keys = self.records.host_keys_at(&address.to_string(), port).await?;
+        let present = host_keys.iter().find(|key| key.retired_at.is_none());
+        let mut server_id = present.map(|key| key.server_id);
+        if server_id.is_none() {
+            let rows = self.records.all_servers().await?;
+            let here = |row: &&ServerRow| {
+                row.server.addresses.iter().any(|at| at.address == address && at.ssh_port == port)
+            };
+            server_id = rows.iter().find(here).map(|row| row.server.id);
+        }
+        Ok(Resident { server_id, host_keys })
     }
 
     fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {

@@ -5,7 +5,7 @@ use sqlx::Executor;
 use super::{Error, Kind, Store};
 
 /// Numbered from 1. A step that was ever released is never changed; what it lacks is a new one.
-const STEPS: &[&str] = &[include_str!("001.sql"), include_str!("002.sql")];
+const STEPS: &[&str] = &[include_str!("001.sql"), include_str!("002.sql"), include_str!("003.sql")];
 
 /// PostgreSQL's advisory lock, so that panels that start together do not both migrate.
 const LOCK: i64 = 0x006b_6579_7761_7900;
