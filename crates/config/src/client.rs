@@ -64,7 +64,7 @@ keywords! {
     check_host_ip: Setting<bool> = One<Flag>, false;
     "Compression" Anywhere Built "compress the connection"
     compression: Setting<bool> = One<Flag>, false;
-    "ControlMaster" Anywhere Later "share a connection between sessions"
+    "ControlMaster" Anywhere Built "share a connection between sessions"
     control_master: Setting<ControlMaster> = One<Pick<ControlMaster>>, ControlMaster::No;
     "EnableSSHKeysign" Anywhere Later "let ssh-keysign sign for the host"
     enable_ssh_keysign: Setting<bool> = One<Flag>, false;
@@ -126,7 +126,7 @@ keywords! {
     visual_host_key: Setting<bool> = One<Flag>, false;
     "UpdateHostKeys" Anywhere Built "learn the server's other host keys"
     update_host_keys: Setting<YesNoAsk> = One<Pick<YesNoAsk>>, YesNoAsk::Yes;
-    "EnableEscapeCommandline" Anywhere Later "allow ~C"
+    "EnableEscapeCommandline" Anywhere Built "allow ~C"
     enable_escape_commandline: Setting<bool> = One<Flag>, false;
     "WarnWeakCrypto" Anywhere Later "warn of weak algorithms"
     warn_weak_crypto: Setting<WarnWeakCrypto> = One<Pick<WarnWeakCrypto>>, WarnWeakCrypto::Yes;
@@ -153,7 +153,7 @@ keywords! {
     bind_interface: Setting<Option<String>> = One<OptionalWord>, None;
     "Ciphers" Anywhere Built "ciphers, in order of preference"
     ciphers: Setting<Vec<String>> = One<Algorithms<{ Class::CIPHERS }>>, Vec::new();
-    "ControlPath" Anywhere Later "the socket of a shared connection"
+    "ControlPath" Anywhere Built "the socket of a shared connection"
     control_path: Setting<Option<PathBuf>> = One<PathOrNone>, None;
     "HostKeyAlgorithms" Anywhere Built "host key algorithms, in order of preference"
     host_key_algorithms: Setting<Vec<String>> = One<Algorithms<{ Class::KEYS }>>, Vec::new();
@@ -245,7 +245,7 @@ keywords! {
     "CanonicalizePermittedCNAMEs" Anywhere Built "which aliases to follow"
     canonicalize_permitted_cnames: Setting<Vec<PermittedCname>> =
         One<CanonicalNames>, Vec::new();
-    "ControlPersist" Anywhere Later "keep a shared connection open"
+    "ControlPersist" Anywhere Built "keep a shared connection open"
     control_persist: Setting<ControlPersist> = One<Persist>, ControlPersist::No;
     "EscapeChar" Anywhere Built "what starts an escape"
     escape_char: Setting<Option<u8>> = One<Escape>, Some(b'~');

@@ -170,6 +170,10 @@ impl Attached {
         input.close(reactor);
     }
 
+    pub(crate) fn end_input(&mut self, reactor: &mut Reactor) {
+        self.input(Stream::Data).close(reactor);
+    }
+
     pub(crate) fn end_input_when_empty(&mut self) {
         self.end_when_empty = true;
     }

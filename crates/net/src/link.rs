@@ -164,6 +164,15 @@ impl<R: Role> Link<R> {
         }
     }
 
+    /// Reads no more from the channel's input; what was read is sent, and EOF
+    /// behind it.
+    pub fn end_input(&mut self, channel: ChannelId) {
+        if let Some(attached) = self.channels.get_mut(&channel) {
+            attached.end_input(&mut self.reactor);
+            self.activate(channel);
+        }
+    }
+
     /// From now on, an input that has nothing has ended: for a pty whose shell
     /// is gone while others still hold it.
     pub fn end_input_when_empty(&mut self, channel: ChannelId) {

@@ -8,7 +8,7 @@ mod args;
 mod bindings;
 mod client;
 mod clock;
-mod confirm;
+pub mod confirm;
 mod core;
 mod enable;
 mod errands;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use config::Direction;
 
 use super::destination::{self, Destination};
+use super::mux::client::Command;
 use crate::getopt::{self, Getopt};
 use crate::messages::Level;
 
@@ -18,11 +19,12 @@ const LETTERS: &str = "1246ab:c:e:fgi:kl:m:no:p:qstvxyAB:CD:E:F:GI:J:KL:MNO:P:Q:
 
 /// What OpenSSH prints when called without arguments.
 pub const USAGE: &str = "\
-usage: ssh [-46AaCfGgkNnqsTtVvx] [-B bind_interface] [-b bind_address]
+usage: ssh [-46AaCfGgkMNnqsTtVvXxY] [-B bind_interface] [-b bind_address]
            [-c cipher_spec] [-D [bind_address:]port] [-E log_file]
            [-e escape_char] [-F configfile] [-i identity_file]
            [-J destination] [-L address] [-l login_name] [-m mac_spec]
-           [-o option] [-p port] [-R address] [-W host:port]
+           [-O ctl_cmd] [-o option] [-p port] [-R address] [-S ctl_path]
+           [-W host:port]
            destination [command [argument ...]]
        ssh [-Q query_option]
 ";
@@ -61,6 +63,8 @@ pub struct Arguments {
     pub subsystem: bool,
     /// `-W host:port`.
     pub stdio_forward: Option<(String, u16)>,
+    /// `-O`.
+    pub control: Option<Command>,
 }
 
 /// One keyword from the command line.
@@ -185,6 +189,12 @@ impl Reader {
             'p' => self.port(value)?,
             'Q' => return Ok(Some(Request::Query(text(value)?))),
             'q' => self.arguments.quiet = true,
+            'M' => {
+                let again = self.last_wins.contains(&Setting::Flag("ControlMaster", "yes".into()));
+                self.flag("ControlMaster", if again { "ask" } else { "yes" });
+            }
+            'O' => self.control(value)?,
+            'S' => self.flag_value("ControlPath", value)?,
             's' => self.subsystem()?,
             'T' => {
                 self.tty = None;
@@ -361,8 +371,26 @@ impl Reader {
         }
     }
 
+    fn control(&mut self, value: OsString) -> Result<(), Error> {
+        let bad = |why: &str| Err(Error::Bad(why.to_owned()));
+        if self.arguments.stdio_forward.is_some() {
+            return bad("Cannot specify multiplexing command with -W");
+        }
+        if self.arguments.control.is_some() {
+            return bad("Multiplexing command already specified");
+        }
+        let Some(command) = Command::from_name(&text(value)?) else {
+            return bad("Invalid multiplex command.");
+        };
+        self.arguments.control = Some(command);
+        Ok(())
+    }
+
     fn stdio_forward(&mut self, value: OsString) -> Result<(), Error> {
         let value = text(value)?;
+        if self.arguments.control.is_some() {
+            return Err(Error::Bad("Cannot specify stdio forward with -O".to_owned()));
+        }
         let Some(target) = destination::host_and_port(&value) else {
             return Err(Error::Bad(format!("Bad stdio forwarding specification '{value}'")));
         };
@@ -382,7 +410,6 @@ fn text(value: OsString) -> Result<String, Error> {
 fn lacking(letter: char) -> &'static str {
     match letter {
         'K' => "GSSAPI",
-        'M' | 'O' | 'S' => "connection sharing",
         'P' => "configuration tag",
         'w' => "tunnel device",
         'y' => "messages to syslog",

@@ -1,26 +1,25 @@
 //! One connection from key exchange to the end: hears the engine's events and passes each to the
 //! part that decides.
 
-use std::io::{self, Write};
+mod login;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use config::ClientConfig;
 use net::{Application, EndpointEvent, Link, Readiness, UserToken};
 use proto::{ChannelId, Client, Event, Stream};
 
-use super::authentication::{Authentication, Step};
-use super::forwards::Forwards;
+use self::login::{show_banner, tell_group};
+use super::authentication::Authentication;
+use super::forwards::{Answered, COMMAND_LINE, Forwards};
 use super::host_keys::{Decision, HostKeys};
-use super::memory::{self, Memory};
-use super::plan;
+use super::memory::Memory;
+use super::mux::master::{Around, Master, Wish};
+use super::purpose::Plan;
 use super::session::Session;
-use crate::messages::{self, Level, debug, debug2, fatal, say};
-use crate::ui::clean;
-
-/// A session that is over waits so long for proofs of new host keys.
-const PROOF_TIME: Duration = Duration::from_secs(2);
+use crate::messages::{debug, debug2, fatal};
 
 /// The parts of one login and session.
 pub struct Login {
@@ -38,6 +37,12 @@ pub struct Login {
     pub session: Session,
     /// Connections that go through it.
     pub forwards: Forwards,
+    /// Others that use it.
+    pub mux: Master,
+    /// What it was for, if the connection is kept for all.
+    pub aside: Option<Plan>,
+    /// It is not ours: a master passes our messages on.
+    pub is_proxied: bool,
     /// What is remembered between logins, if anything is to be.
     pub memory: Option<Memory>,
     /// The session's requests go out with the signed login.
@@ -133,47 +138,9 @@ impl Application<Client> for Login {
                     debug!("client_input_hostkeys: not all keys were proved; nothing changes");
                 }
                 self.session.proofs_until = None;
-                self.session.end_when_idle(link, &self.forwards);
+                self.session.end_when_idle(link, self.is_busy());
             }
-            Event::ChannelAsked(ask) => {
-                if let Some(ask) = self.forwards.asked(link, ask) {
-                    self.session.asked(link, ask);
-                }
-            }
-            Event::ChannelOpened { channel } => {
-                self.forwards.opened(link, channel);
-                self.session.opened(link, channel);
-            }
-            Event::ChannelRefused { channel, reason, description } => {
-                if self.forwards.refused(link, channel, reason, &description) {
-                    self.session.end_when_idle(link, &self.forwards);
-                } else {
-                    self.session.refused(link, channel, reason, &description);
-                }
-            }
-            Event::ChannelRequested { channel, request, want_reply } => {
-                self.session.requested(link, channel, &request, want_reply);
-            }
-            Event::ChannelAnswered { channel, success } => {
-                self.session.answered(link, channel, success);
-            }
-            Event::ChannelClosed { channel } => {
-                self.forwards.closed(channel);
-                self.session.closed(link, channel, &self.forwards);
-            }
-            Event::Eof { channel } => {
-                self.session.x11.ended(link, channel);
-                self.forwards.ended(link, channel);
-            }
-            Event::GlobalAnswered { success, data } => {
-                let answered = self.forwards.answered(success, &data);
-                if let Err(problem) = answered {
-                    self.session.abandon(link, &problem);
-                } else if self.to_background && !self.forwards.is_undecided() {
-                    // Without effect when the run is to be taken up there already.
-                    link.finish();
-                }
-            }
+            Event::GlobalAnswered { success, data } => self.global_answered(link, success, &data),
             Event::GlobalRequested { request, want_reply } => {
                 debug!("client_input_global_request: rtype {}", request.name());
                 if want_reply {
@@ -181,38 +148,56 @@ impl Application<Client> for Login {
                     let _ = link.connection_mut().reply_global(false, &[]);
                 }
             }
-            // The other questions are a server's.
-            other => debug2!("event {other:?}"),
+            other => self.channel_event(link, other),
         }
     }
 
-    fn data(&mut self, link: &mut Link<Client>, channel: ChannelId, _: Stream, data: &[u8]) {
-        if !self.session.x11.data(link, channel, data) {
+    fn data(&mut self, link: &mut Link<Client>, channel: ChannelId, stream: Stream, data: &[u8]) {
+        let is_taken = self.mux.data(link, channel, stream, data)
+            || self.session.x11.data(link, channel, data);
+        if !is_taken {
             self.forwards.data(link, channel, data);
         }
     }
 
-    fn input(&mut self, link: &mut Link<Client>, _channel: ChannelId, data: &mut Vec<u8>) {
-        self.session.typed(link, data, &self.forwards);
+    fn input(&mut self, link: &mut Link<Client>, channel: ChannelId, data: &mut Vec<u8>) {
+        if !self.mux.typed(link, channel, data) {
+            self.session.typed(link, data, &mut self.forwards);
+            if self.session.take_background() {
+                // The run is taken up again in the background.
+                self.to_background = true;
+                link.finish();
+            }
+        }
     }
 
     fn endpoint(&mut self, link: &mut Link<Client>, channel: ChannelId, event: EndpointEvent) {
-        self.session.endpoint(link, channel, event);
+        if !self.mux.endpoint(link, channel, event) {
+            self.session.endpoint(link, channel, event);
+        }
     }
 
-    fn ready(&mut self, link: &mut Link<Client>, token: UserToken, _readiness: Readiness) {
-        self.session.ready(link, token);
+    fn ready(&mut self, link: &mut Link<Client>, token: UserToken, readiness: Readiness) {
+        if self.session.ready(link, token) {
+            self.mux.window_changed(link);
+        }
         self.forwards.ready(link, token);
-        self.session.end_when_idle(link, &self.forwards);
+        self.mux.ready(token, readiness);
+        self.session.end_when_idle(link, self.is_busy());
     }
 
     fn turn(&mut self, link: &mut Link<Client>) {
         self.forwards.turn(link);
+        self.share(link);
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let deadlines =
-            [self.connect_deadline, self.forwards.deadline(), self.session.proofs_until];
+        let deadlines = [
+            self.connect_deadline,
+            self.forwards.deadline(),
+            self.session.proofs_until,
+            self.mux.deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -220,8 +205,9 @@ impl Application<Client> for Login {
         self.forwards.timeout(link);
         if self.session.proofs_until.is_some_and(|at| at <= link.now()) {
             self.session.proofs_until = None;
-            self.session.end_when_idle(link, &self.forwards);
         }
+        self.mux.timeout(link.now());
+        self.grant_wish(link);
         if self.connect_deadline.is_none_or(|at| at > link.now()) {
             return;
         }
@@ -235,162 +221,88 @@ impl Application<Client> for Login {
 }
 
 impl Login {
-    /// `ADDRESS port N`, as messages name the other end.
-    pub fn peer(&self) -> String {
-        match self.address {
-            Some(address) => format!("{} port {}", address.ip(), address.port()),
-            None => "UNKNOWN port 65535".to_owned(),
+    fn channel_event(&mut self, link: &mut Link<Client>, event: Event<'static>) {
+        match event {
+            Event::ChannelAsked(ask) => {
+                let ask = self.mux.asked(link, ask);
+                if let Some(ask) = ask.and_then(|ask| self.forwards.asked(link, ask)) {
+                    self.session.asked(link, ask);
+                }
+            }
+            Event::ChannelOpened { channel } => {
+                self.mux.opened(link, &mut self.session.x11, channel);
+                self.forwards.opened(link, channel);
+                self.session.opened(link, channel);
+            }
+            Event::ChannelRefused { channel, reason, description } => {
+                if self.forwards.refused(link, channel, reason, &description)
+                    || self.mux.refused(channel, reason, &description)
+                {
+                    self.session.end_when_idle(link, self.is_busy());
+                } else {
+                    self.session.refused(link, channel, reason, &description);
+                }
+            }
+            Event::ChannelRequested { channel, request, want_reply } => {
+                if !self.mux.requested(link, channel, &request, want_reply) {
+                    self.session.requested(link, channel, &request, want_reply);
+                }
+            }
+            Event::ChannelAnswered { channel, success } => {
+                self.mux.answered(link, &mut self.session.x11, channel, success);
+                self.session.answered(link, channel, success);
+            }
+            Event::ChannelClosed { channel } => {
+                self.mux.closed(channel);
+                self.forwards.closed(channel);
+                self.session.closed(link, channel, self.is_busy());
+            }
+            Event::Eof { channel } => {
+                self.mux.ended(channel);
+                self.session.x11.ended(link, channel);
+                self.forwards.ended(link, channel);
+            }
+            // The other questions are a server's.
+            other => debug2!("event {other:?}"),
         }
     }
 
-    fn tell_negotiated(&self, link: &Link<Client>) {
-        let connection = link.connection();
-        if self.stage == Stage::Connected
-            && let Some(ident) = connection.remote_ident()
-        {
-            let software = ident.splitn(3, '-').nth(2).unwrap_or_default();
-            debug!("Remote protocol version 2.0, remote software version {software}");
+    fn global_answered(&mut self, link: &mut Link<Client>, success: bool, data: &[u8]) {
+        match self.forwards.answered(success, data) {
+            Answered::Fatal(problem) => self.session.abandon(link, &problem),
+            Answered::Ticket(COMMAND_LINE, answer) => self.session.forward_answered(answer),
+            Answered::Ticket(ticket, answer) => self.mux.forward_answered(ticket, answer),
+            Answered::Other(ticket) => self.mux.global_answered(ticket, success, data),
+            Answered::Done => {}
         }
-        debug!("SSH2_MSG_KEXINIT sent");
-        debug!("SSH2_MSG_KEXINIT received");
-        let Some(chosen) = connection.negotiated() else { return };
-        debug!("kex: algorithm: {}", chosen.kex);
-        debug!("kex: host key algorithm: {}", chosen.host_key);
-        for (direction, one) in [
-            ("server->client", &chosen.server_to_client),
-            ("client->server", &chosen.client_to_server),
-        ] {
-            debug!(
-                "kex: {direction} cipher: {} MAC: {} compression: {}",
-                one.cipher,
-                one.mac.as_deref().unwrap_or("<implicit>"),
-                one.compression
-            );
-        }
-    }
-
-    fn new_keys(&mut self, first: bool) {
-        debug!("SSH2_MSG_NEWKEYS sent");
-        debug!("SSH2_MSG_NEWKEYS received");
-        if first {
-            self.stage = Stage::Keyed;
-            self.connect_deadline = None;
-        }
-    }
-
-    fn follow(&mut self, link: &mut Link<Client>, step: Step) {
-        if step == Step::GiveUp {
-            self.authentication.report_denial();
-            self.give_up(link);
-        }
-    }
-
-    /// Ends without another word to the server, which OpenSSH's logs call "closed by".
-    fn give_up(&mut self, link: &mut Link<Client>) {
-        self.stage = Stage::GaveUp;
-        link.abort();
-    }
-
-    fn authenticated(&mut self, link: &mut Link<Client>) {
-        self.stage = Stage::Authenticated;
-        let place = match self.address {
-            Some(address) => format!("([{}]:{})", address.ip(), address.port()),
-            None => "(via proxy)".to_owned(),
-        };
-        say(
-            Level::Verbose,
-            format_args!(
-                "Authenticated to {} {place} using \"{}\".",
-                self.host,
-                self.authentication.method_used()
-            ),
-        );
-        self.remember(link);
-        super::local_command(&self.config);
-        if self.to_background {
-            self.forwards.hold();
-        }
-        if let Err(problem) = self.forwards.start(link) {
-            self.session.abandon(link, &problem);
-            return;
-        }
-        self.session.authenticated(link);
-        if self.to_background && self.forwards.is_undecided() {
-            debug!("deferring postauth fork until remote forward confirmation received");
-        } else if self.to_background {
-            // The run is taken up again in the background.
+        if self.to_background && !self.forwards.is_undecided() {
+            // Without effect when the run is to be taken up there already.
             link.finish();
         }
     }
 
-    fn remember(&mut self, link: &Link<Client>) {
-        if !self.host_keys.is_trusted() {
-            return;
-        }
-        let Some(memory) = &mut self.memory else { return };
-        let connection = link.connection();
-        let (Some(ident), Some(proposal)) =
-            (connection.remote_ident(), connection.remote_proposal())
-        else {
-            return;
-        };
-        let mut remembered = plan::worth_remembering(&self.config, ident, proposal);
-        // A password this time does not mean that the key has gone bad.
-        let before = memory.remembered.clone().unwrap_or_default();
-        let used = self.authentication.key_used();
-        (remembered.key, remembered.sign) = match used {
-            Some((key, algorithm)) => (Some(key), Some(algorithm)),
-            None => (before.key, before.sign),
-        };
-        remembered.early = memory::takes_early_channels(ident);
-        memory.store(remembered);
+    /// Whether others than the session use the connection.
+    fn is_busy(&self) -> bool {
+        self.forwards.is_busy() || self.mux.is_busy()
     }
 
-    fn host_keys_announced(&mut self, link: &mut Link<Client>, keys: &[keys::PublicKey]) {
-        debug!("client_input_hostkeys: {} keys from server", keys.len());
-        let used = link.connection().host_key().map(keys::PublicKey::plain);
-        if !used.is_some_and(|used| keys.contains(&used)) {
-            // A server that leaves out the key it has just used tells nothing that
-            // could be believed; the key must not be forgotten on its word.
-            debug!("client_input_hostkeys: the key in use is not among them");
-            return;
-        }
-        let wanted = self.host_keys.keys_to_prove(keys);
-        let obsolete = self.host_keys.keys_to_forget(keys);
-        if wanted.is_empty() && !obsolete.is_empty() {
-            self.host_keys.update(&[], &obsolete);
-            return;
-        }
-        if wanted.is_empty() {
-            debug!("client_input_hostkeys: no new or deprecated keys from server");
-            return;
-        }
-        self.obsolete_host_keys = obsolete;
-        self.host_keys_to_prove = wanted.len();
-        debug!("client_input_hostkeys: asking for proof of {} keys", wanted.len());
-        // Refused only when the connection ended meanwhile.
-        if link.connection_mut().request_host_key_proofs(wanted).is_ok() {
-            self.session.proofs_until = Some(link.now() + PROOF_TIME);
-        }
+    /// Hears those who share the connection.
+    fn share(&mut self, link: &mut Link<Client>) {
+        let busy = self.forwards.is_busy() || self.session.is_running();
+        let (host, address) = (&self.host, &self.address);
+        let information =
+            |link: &Link<Client>| super::mux::describe::connection(link, host, *address);
+        let forwards = &mut self.forwards;
+        self.mux.turn(&mut Around { link, forwards, information: &information }, busy);
+        self.grant_wish(link);
     }
-}
 
-/// The server's text before login, to standard error itself: it is not a message of ours.
-fn show_banner(message: &str) {
-    if messages::level() < Level::Info {
-        return;
+    fn grant_wish(&mut self, link: &mut Link<Client>) {
+        match self.mux.take_wish() {
+            None => {}
+            Some(Wish::Quit) => self.session.quit(link),
+            Some(Wish::Stopped) => self.session.end_with_others(),
+        }
+        self.session.end_when_idle(link, self.is_busy());
     }
-    // Nobody is left to be told when it cannot be shown.
-    let _ = io::stderr().write_all(clean::visible_lines(message).as_bytes());
-}
-
-/// The sizes of a group exchange.
-fn tell_group(link: &Link<Client>) {
-    let connection = link.connection();
-    let is_group_exchange =
-        connection.negotiated().is_some_and(|names| names.kex.contains("group-exchange"));
-    let Some(group) = connection.group_exchange().filter(|_| is_group_exchange) else { return };
-    debug!("SSH2_MSG_KEX_DH_GEX_REQUEST({}<{}<{}) sent", group.min, group.n, group.max);
-    debug!("SSH2_MSG_KEX_DH_GEX_GROUP received");
-    debug2!("bits set: {}/{}", group.bits_set, group.bits);
 }

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
-use config::{ClientConfig, Connect, Forward, Listen, Setting};
+use config::{ClientConfig, Connect, Direction, Forward, Listen, Setting};
 use net::{Link, UserToken};
 use proto::{ChannelAsk, ChannelId, Client, OpenFailure};
 
 use self::local::Local;
 use self::remote::Remote;
-use crate::messages::error;
+use crate::messages::{debug, error};
 
 /// Tokens below are others'.
 const FIRST_TOKEN: usize = 1 << 16;
@@ -38,6 +38,34 @@ impl Tokens {
         self.0 += 1;
         UserToken(self.0)
     }
+}
+
+/// Who asked for something at run time.
+pub type Ticket = u64;
+
+/// The ticket of whoever types `~C`; a connection has one.
+pub const COMMAND_LINE: Ticket = 0;
+
+/// What became of a forward that is wanted at run time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// It is there. The port, where the server chose it.
+    Made(u16),
+    /// The server was asked; [`Answered::Ticket`] tells.
+    Asked,
+}
+
+/// What an answer of the server was about.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// Nothing is to be done.
+    Done,
+    /// It cannot go on without this forward.
+    Fatal(String),
+    /// A forward of run time: the server's port, or the problem.
+    Ticket(Ticket, Result<u16, String>),
+    /// Whatever was announced by [`Forwards::expect_other`].
+    Other(Ticket),
 }
 
 /// Channels that are forwarded connections, and what a user is told of each.
@@ -90,11 +118,62 @@ impl Forwards {
     }
 
     /// The server answered the oldest of our global requests.
+    pub fn answered(&mut self, success: bool, data: &[u8]) -> Answered {
+        self.remote.answered(success, data, *self.config.exit_on_forward_failure)
+    }
+
+    /// The global request that is sent next is not for a forward of these: [`Self::answered`]
+    /// gives the ticket back.
+    pub fn expect_other(&mut self, ticket: Ticket) {
+        self.remote.expect_other(ticket);
+    }
+
+    /// Makes one more forward, for whoever shares the connection or types `~C`.
     ///
     /// # Errors
-    /// Why it cannot go on without a forward.
-    pub fn answered(&mut self, success: bool, data: &[u8]) -> Result<(), String> {
-        self.remote.answered(success, data, *self.config.exit_on_forward_failure)
+    /// It cannot be made here, or the server could not be asked.
+    pub fn open(
+        &mut self,
+        link: &mut Link<Client>,
+        direction: Direction,
+        forward: Forward,
+        ticket: Ticket,
+    ) -> Result<Opened, ()> {
+        if direction == Direction::Remote {
+            if let Some(port) = self.remote.find(&forward) {
+                debug!("found existing forwarding");
+                return Ok(Opened::Made(port));
+            }
+            let asked = self.remote.ask(link, Rc::new(forward), Some(ticket));
+            return asked.map(|()| Opened::Asked).map_err(|_| ());
+        }
+        if self.local.has(&forward) {
+            debug!("found existing forwarding");
+            return Ok(Opened::Made(0));
+        }
+        let config = Rc::clone(&self.config);
+        let is_made = self.local.listen(link, &config, &mut self.tokens, &Rc::new(forward));
+        if is_made { Ok(Opened::Made(0)) } else { Err(()) }
+    }
+
+    /// Ends a forward: the one that leads to `connect`, or whichever starts at `listen`. Whether
+    /// there was one. Connections that run go on.
+    pub fn cancel(
+        &mut self,
+        link: &mut Link<Client>,
+        direction: Direction,
+        listen: &Listen,
+        connect: Option<&Connect>,
+    ) -> bool {
+        match direction {
+            Direction::Remote => self.remote.cancel(link, listen, connect),
+            _ => self.local.cancel(link, listen, connect),
+        }
+    }
+
+    /// Takes no new connections of this side.
+    pub fn stop_listening(&mut self, link: &mut Link<Client>) {
+        self.local.stop(link);
     }
 
     /// Whether answers of the server decide if there is to be a connection at all.
@@ -105,6 +184,11 @@ impl Forwards {
     /// No thread may run while this process is about to be copied: no connections are made.
     pub fn hold(&mut self) {
         self.remote.hold();
+    }
+
+    /// Whether there are threads that make connections.
+    pub fn is_dialing(&self) -> bool {
+        self.remote.is_dialing()
     }
 
     /// They are again.
@@ -203,8 +287,22 @@ fn distinct<'a>(settings: impl Iterator<Item = &'a Setting<Forward>>) -> Vec<Rc<
     wanted
 }
 
+/// Whether two forwards start at the same place. Both the empty name and `*` are every address.
+fn same_place(one: &Listen, other: &Listen) -> bool {
+    let name = |address: &Option<String>| match address.as_deref() {
+        Some("*") => Some(String::new()),
+        other => other.map(str::to_owned),
+    };
+    match (one, other) {
+        (Listen::Tcp { address: a, port: p }, Listen::Tcp { address: b, port: q }) => {
+            p == q && name(a) == name(b)
+        }
+        (one, other) => one == other,
+    }
+}
+
 /// Where a forward leads, as messages say it: `host` and `port`.
-fn target(connect: &Connect) -> (String, u16) {
+pub fn target(connect: &Connect) -> (String, u16) {
     match connect {
         Connect::Tcp { host, port } => (host.clone(), *port),
         Connect::Socket(path) => (path.display().to_string(), 0),
@@ -213,7 +311,7 @@ fn target(connect: &Connect) -> (String, u16) {
 }
 
 /// Where a forward starts, in the same way; `unnamed` stands for an address that was not given.
-fn start(listen: &Listen, unnamed: &str) -> (String, u16) {
+pub fn start(listen: &Listen, unnamed: &str) -> (String, u16) {
     match listen {
         Listen::Tcp { address, port } => {
             (address.clone().unwrap_or_else(|| unnamed.to_owned()), *port)

@@ -7,6 +7,7 @@
 
 mod args;
 mod authentication;
+mod background;
 mod client;
 mod connection;
 mod destination;
@@ -16,6 +17,7 @@ mod forwards;
 mod host_keys;
 mod identities;
 mod memory;
+mod mux;
 pub mod paths;
 mod plan;
 mod purpose;
@@ -30,7 +32,7 @@ use std::process::{Command, ExitCode};
 use std::rc::Rc;
 use std::time::Instant;
 
-use config::{AgentSocket, Choice, ClientConfig, ForwardAgent, NoteLevel};
+use config::{AgentSocket, Choice, ClientConfig, ControlPersist, ForwardAgent, NoteLevel};
 use net::Driver;
 use proto::{Client, Connection};
 
@@ -42,6 +44,7 @@ use self::forwards::Forwards;
 use self::host_keys::HostKeys;
 use self::identities::Identities;
 use self::memory::Memory;
+use self::mux::master::Master;
 use self::purpose::{Plan, Purpose};
 use self::session::Session;
 use crate::messages::{self, Level, debug, error, fatal};
@@ -121,10 +124,25 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
     }
     let config = Rc::new(config);
     let agent = agent_socket(&config);
-    let plan = Plan::new(arguments, &config, forwarded_agent(&config, agent.as_ref()))?;
+    let plan = match arguments.control {
+        None | Some(mux::client::Command::Proxy) => {
+            Plan::new(arguments, &config, forwarded_agent(&config, agent.as_ref()))?
+        }
+        Some(_) => Plan::nothing(),
+    };
     let to_background = *config.fork_after_authentication;
     if to_background && plan.purpose == Purpose::Shell {
         return Err("Cannot fork into background without a command to execute.".to_owned());
+    }
+    let host = config.host_name.to_ascii_lowercase();
+    let call =
+        mux::client::Call { config: &config, plan: &plan, command: arguments.control, host: &host };
+    match mux::client::attempt(&call)? {
+        mux::client::Outcome::Done(status) => return Ok(status),
+        mux::client::Outcome::Unshared => {}
+        mux::client::Outcome::Proxy(_) => {
+            return Err("-O proxy is not in this version of Keyway".to_owned());
+        }
     }
     connect(arguments, &user, config, plan, agent)
 }
@@ -173,10 +191,14 @@ fn connect(
     let is_early = remembered.is_some_and(|known| known.early)
         && !*config.compression
         && !forwards.come_first()
+        && !(Master::is_wanted(&config) && *config.control_persist != ControlPersist::No)
         && authentication.will_sign_at_once();
     let mut login = Login {
         session: Session::new(Rc::clone(&config), plan, &host),
         forwards,
+        mux: Master::new(Rc::clone(&config), &host),
+        aside: None,
+        is_proxied: false,
         host,
         address,
         host_keys,
@@ -191,19 +213,11 @@ fn connect(
         config,
     };
     let mut end = driver.run(&mut login);
-    if matches!(end, net::End::Finished)
+    while matches!(end, net::End::Finished)
         && login.session.was_running()
         && std::mem::take(&mut login.to_background)
     {
-        if sys::fork().map_err(|source| crate::text::reason(&source))? == sys::Fork::Parent {
-            // Not a return: nothing of the connection may be closed or flushed here.
-            sys::leave_at_once(0);
-        }
-        debug!("forking to background");
-        sys::leave_terminal();
-        connection::release_standard_files();
-        login.forwards.resume(driver.link());
-        end = driver.run(&mut login);
+        end = background::go(&mut driver, &mut login)?;
     }
     let status = ending::report(&mut login, end, driver.link().transport_error());
     drop(driver);

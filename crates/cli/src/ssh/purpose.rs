@@ -35,6 +35,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// No session at all.
+    pub fn nothing() -> Self {
+        Plan { purpose: Purpose::Nothing, terminal: false, agent: None }
+    }
+
     /// From the command line and the configuration.
     ///
     /// # Errors

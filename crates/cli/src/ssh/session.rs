@@ -1,7 +1,8 @@
 //! What happens once the user is in: a shell, a command, a subsystem, or standard input and
 //! output connected through the server (`-W`).
 
-mod keyboard;
+mod command_line;
+pub mod keyboard;
 pub mod requests;
 
 use std::collections::VecDeque;
@@ -21,7 +22,6 @@ use proto::{
 
 use self::requests::Expected;
 use super::escapes::Escapes;
-use super::forwards::Forwards;
 use super::purpose::{Plan, Purpose};
 use super::x11::X11;
 use crate::messages::{Level, debug, error, fatal, info, say};
@@ -54,6 +54,8 @@ pub struct Session {
     escapes: Option<Escapes>,
     signals: Option<Signals>,
     outcome: Option<Outcome>,
+    /// The user wants it to leave the terminal.
+    is_background: bool,
     /// The session is over; its status is passed on once nothing is forwarded any more.
     last_status: Option<u8>,
     /// Channels other than the session: forwarded agents.
@@ -83,6 +85,7 @@ impl Session {
             escapes: None,
             signals: None,
             outcome: None,
+            is_background: false,
             last_status: None,
             others: Vec::new(),
             proofs_until: None,
@@ -114,20 +117,40 @@ impl Session {
         }
     }
 
-    /// The user is in.
-    pub fn authenticated(&mut self, link: &mut Link<Client>) {
-        self.is_authenticated = true;
+    /// Leaves what the connection is for to somebody else, who shares it; gives the plan for that.
+    pub fn set_aside(&mut self) -> Plan {
+        let aside = self.plan.clone();
+        self.plan.purpose = Purpose::Nothing;
+        self.plan.terminal = false;
+        aside
+    }
+
+    /// Whether sessions may have the agent.
+    pub fn forwards_agent(&self) -> bool {
+        self.plan.agent.is_some()
+    }
+
+    /// From now on signals are heard; not before the process that stays is the one that runs.
+    pub fn hear_signals(&mut self, link: &mut Link<Client>) {
+        if self.signals.is_some() {
+            return;
+        }
         if let Err(source) = self.catch_signals(link) {
             error!("signals: {}", crate::text::reason(&source));
         }
+    }
+
+    /// The user is in. `shared`: others may want sessions too.
+    pub fn authenticated(&mut self, link: &mut Link<Client>, shared: bool) {
+        self.is_authenticated = true;
         if !self.config.server_alive_interval.is_zero() {
             link.set_keep_alive(Some(KeepAlive {
                 interval: *self.config.server_alive_interval,
                 count_max: Some(*self.config.server_alive_count_max),
             }));
         }
-        let to_openssh =
-            link.connection().remote_ident().is_some_and(|ident| ident.contains("OpenSSH"));
+        let to_openssh = !shared
+            && link.connection().remote_ident().is_some_and(|ident| ident.contains("OpenSSH"));
         if to_openssh {
             debug!("Requesting no-more-sessions@openssh.com");
         }
@@ -197,7 +220,8 @@ impl Session {
         if self.plan.terminal
             && let Some(character) = *self.config.escape_char
         {
-            self.escapes = Some(Escapes::new(character));
+            let has_commands = *self.config.enable_escape_commandline;
+            self.escapes = Some(Escapes::new(character).with_commands(has_commands));
             input = input.filtered();
         }
         // A descriptor that the caller closed is no reason to fail.
@@ -289,11 +313,13 @@ impl Session {
     }
 
     /// A channel is gone.
-    pub fn closed(&mut self, link: &mut Link<Client>, channel: ChannelId, forwards: &Forwards) {
+    ///
+    /// `busy`: others use the connection.
+    pub fn closed(&mut self, link: &mut Link<Client>, channel: ChannelId, busy: bool) {
         self.others.retain(|other| *other != channel);
         self.x11.closed(channel);
         if self.channel != Some(channel) {
-            self.end_when_idle(link, forwards);
+            self.end_when_idle(link, busy);
             return;
         }
         debug!("channel {}: free: client-session, nchannels {}", channel.0, self.others.len() + 1);
@@ -305,22 +331,40 @@ impl Session {
             (_, None) => 255,
         };
         self.last_status = Some(status);
-        if forwards.is_busy() || self.x11.is_busy() {
+        if busy || self.x11.is_busy() {
             debug!("waiting for forwarded connections to terminate");
             self.leave_raw();
         }
-        self.end_when_idle(link, forwards);
+        self.end_when_idle(link, busy);
     }
 
-    /// Ends when the session is over and no connection is forwarded.
-    pub fn end_when_idle(&mut self, link: &mut Link<Client>, forwards: &Forwards) {
+    /// Ends when the session is over and nobody uses the connection.
+    pub fn end_when_idle(&mut self, link: &mut Link<Client>, busy: bool) {
         if let Some(status) = self.last_status
-            && !forwards.is_busy()
+            && !busy
             && !self.x11.is_busy()
             && self.proofs_until.is_none_or(|until| until <= link.now())
         {
             self.end(link, status);
         }
+    }
+
+    /// A connection without a program of its own has nothing to wait for but those who use it.
+    pub fn end_with_others(&mut self) {
+        if self.plan.purpose == Purpose::Nothing {
+            self.last_status.get_or_insert(0);
+        }
+    }
+
+    /// Whether there is or will be a program of its own.
+    pub fn is_running(&self) -> bool {
+        self.plan.purpose != Purpose::Nothing && self.last_status.is_none()
+    }
+
+    /// Ends at once, as somebody wishes.
+    pub fn quit(&mut self, link: &mut Link<Client>) {
+        self.leave_raw();
+        self.end(link, 255);
     }
 
     /// Ends because of something else than the session.
@@ -362,20 +406,23 @@ impl Session {
         let _ = link.connection_mut().refuse_channel(ask, reason, "not requested");
     }
 
-    /// Signals, if this is their token.
-    pub fn ready(&mut self, link: &mut Link<Client>, token: UserToken) {
+    /// Signals, if this is their token. Whether terminals may have other sizes.
+    pub fn ready(&mut self, link: &mut Link<Client>, token: UserToken) -> bool {
         if token != SIGNALS {
-            return;
+            return false;
         }
+        let mut has_changed = false;
         let pending = self.signals.as_mut().map(Signals::pending).unwrap_or_default();
         for signal in pending {
             if signal == Signal::WindowChange {
+                has_changed = true;
                 self.send_window_size(link);
             } else {
                 say(Level::Verbose, format_args!("Killed by signal {}.", signal.number()));
                 self.end(link, 255);
             }
         }
+        has_changed
     }
 
     fn send_window_size(&mut self, link: &mut Link<Client>) {

@@ -47,6 +47,17 @@ struct New {
     said: Vec<u8>,
 }
 
+impl Forwarded {
+    fn request(&self) -> ChannelRequest {
+        ChannelRequest::X11Req {
+            single_connection: false,
+            protocol: self.cookies.protocol().to_owned(),
+            cookie: self.cookies.fake_in_hexadecimal(),
+            screen: self.display.screen(),
+        }
+    }
+}
+
 impl X11 {
     /// Nothing is done yet.
     pub fn new(config: Rc<ClientConfig>) -> Self {
@@ -74,6 +85,9 @@ impl X11 {
             error!("X11 forwarding is disabled to avoid man-in-the-middle attacks.");
             return None;
         }
+        if let Some(forwarded) = &self.forwarded {
+            return Some(forwarded.request());
+        }
         let Some(name) = std::env::var_os("DISPLAY") else {
             debug!("X11 forwarding requested but DISPLAY not set");
             return None;
@@ -85,14 +99,7 @@ impl X11 {
         };
         let (cookies, until) = cookie::obtain(&self.config, &display)?;
         debug!("Requesting X11 forwarding with authentication spoofing.");
-        let request = ChannelRequest::X11Req {
-            single_connection: false,
-            protocol: cookies.protocol().to_owned(),
-            cookie: cookies.fake_in_hexadecimal(),
-            screen: display.screen(),
-        };
-        self.forwarded = Some(Forwarded { display, cookies, until });
-        Some(request)
+        Some(self.forwarded.insert(Forwarded { display, cookies, until }).request())
     }
 
     /// The server does not do it.

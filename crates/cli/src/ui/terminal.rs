@@ -74,6 +74,14 @@ pub fn window_size(terminal: BorrowedFd<'_>) -> Winsize {
     tcgetwinsize(terminal).unwrap_or(Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 })
 }
 
+/// The size of a terminal that may be missing.
+pub fn window_size_of(terminal: Option<BorrowedFd<'_>>) -> Winsize {
+    match terminal {
+        Some(terminal) => window_size(terminal),
+        None => Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 },
+    }
+}
+
 /// The size of the terminal on standard input.
 pub fn own_window_size() -> Winsize {
     window_size(io::stdin().as_fd())

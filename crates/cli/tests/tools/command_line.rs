@@ -79,7 +79,6 @@ fn what_is_missing_is_said_by_name() {
         (["-L", "1:h", "h"], "Bad local forwarding specification '1:h'"),
         (["-R", "x:h:1", "h"], "Bad remote forwarding specification 'x:h:1'"),
         (["-D", "0", "h"], "Bad dynamic forwarding specification '0'"),
-        (["-S", "path", "h"], "option -S (connection sharing)"),
         (["-c", "rot13", "h"], "Unknown cipher type 'rot13'"),
         (["-p", "x", "h"], "Bad port 'x'"),
         (["-o", "Nonsense=1", "h"], "Bad configuration option: nonsense"),

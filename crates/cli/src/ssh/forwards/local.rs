@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use config::{ClientConfig, Connect, Forward};
+use config::{ClientConfig, Connect, Forward, Listen};
 use net::{Endpoint, Endpoints, Interest, Link, UserToken};
 use proto::{ChannelId, ChannelOpen, Client, OpenFailure, Stream};
 use rustix::io::Errno;
@@ -15,7 +15,7 @@ use rustix::net::{RecvFlags, SendFlags};
 
 use super::listen::{self, Accepted, Listener};
 use super::socks::{self, Failure, Phase, Step, Version};
-use super::{Open, Tokens};
+use super::{Open, Tokens, same_place};
 use crate::messages::{debug, error, info};
 use crate::text::reason;
 
@@ -81,6 +81,36 @@ impl Local {
             }
         }
         is_made
+    }
+
+    /// Whether a forward is there already.
+    pub fn has(&self, forward: &Forward) -> bool {
+        self.listeners.iter().any(|one| is_for(one, &forward.listen, Some(&forward.connect)))
+    }
+
+    /// Listens no more for a forward. Whether it did.
+    pub fn cancel(
+        &mut self,
+        link: &mut Link<Client>,
+        listen: &Listen,
+        connect: Option<&Connect>,
+    ) -> bool {
+        let before = self.listeners.len();
+        self.listeners.retain(|one| {
+            let goes = is_for(one, listen, connect);
+            if goes {
+                link.unwatch(one.token);
+            }
+            !goes
+        });
+        self.listeners.len() < before
+    }
+
+    /// Listens no more at all.
+    pub fn stop(&mut self, link: &mut Link<Client>) {
+        for one in self.listeners.drain(..) {
+            link.unwatch(one.token);
+        }
     }
 
     /// Whether connections wait for the server.
@@ -279,6 +309,11 @@ impl Local {
         }
         true
     }
+}
+
+fn is_for(listener: &Listener, listen: &Listen, connect: Option<&Connect>) -> bool {
+    same_place(&listener.forward.listen, listen)
+        && connect.is_none_or(|connect| listener.forward.connect == *connect)
 }
 
 impl Greeting {

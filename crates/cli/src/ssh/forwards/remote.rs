@@ -13,15 +13,16 @@ use proto::{ChannelAsk, ChannelId, ChannelOpen, Client, GlobalRequest, OpenFailu
 
 use self::dial::{Dialing, For};
 use self::socks_client::SocksClient;
-use super::{Open, Tokens};
+use super::{Answered, Open, Ticket, Tokens, same_place};
 use crate::messages::{debug, error, info};
 
 /// The remote side.
 #[derive(Default)]
 pub struct Remote {
     listeners: Vec<RemoteListener>,
-    /// Listeners the server has not answered about, oldest first.
-    unanswered: VecDeque<usize>,
+    /// What the server has not answered about, oldest first.
+    unanswered: VecDeque<Waiting>,
+    last_id: u64,
     /// SOCKS clients of a remote listener, until they are connected.
     clients: HashMap<ChannelId, SocksClient>,
     dials: HashMap<UserToken, Dialing>,
@@ -29,11 +30,19 @@ pub struct Remote {
     held: Option<Vec<(Destination, For)>>,
 }
 
+/// Who waits for an answer of the server.
+enum Waiting {
+    /// A listener, by its number, and who asked for it at run time.
+    Listener(u64, Option<Ticket>),
+    /// Somebody who knows what the answer means.
+    Other(Ticket),
+}
+
 /// What the server was asked to listen on.
 struct RemoteListener {
+    id: u64,
     forward: Rc<Forward>,
     place: Place,
-    is_refused: bool,
 }
 
 /// As the server names it when it tells of connections.
@@ -49,13 +58,64 @@ enum Place {
 
 impl RemoteListener {
     fn new(forward: Rc<Forward>) -> Self {
-        let place = match &forward.listen {
+        let place = Self::place_of(&forward.listen);
+        RemoteListener { id: 0, forward, place }
+    }
+
+    fn place_of(listen: &Listen) -> Place {
+        match listen {
             Listen::Tcp { address, port } => {
                 Place::Tcp { address: bind_name(address.as_deref()), port: u32::from(*port) }
             }
             Listen::Socket(path) => Place::Socket(path.display().to_string()),
+        }
+    }
+
+    /// What the server's answer makes of it.
+    fn decide(&mut self, success: bool, data: &[u8]) -> Result<(), String> {
+        let (host, host_port) = super::target(&self.forward.connect);
+        let (from, from_port) = super::start(&self.forward.listen, "");
+        debug!(
+            "remote forward {} for: listen {from}:{from_port}, connect {host}:{host_port}",
+            if success { "success" } else { "failure" }
+        );
+        let failed = match &self.place {
+            Place::Tcp { port, .. } => {
+                format!("remote port forwarding failed for listen port {port}")
+            }
+            Place::Socket(path) => {
+                format!("remote port forwarding failed for listen path {path}")
+            }
         };
-        RemoteListener { forward, place, is_refused: false }
+        if !success {
+            return Err(failed);
+        }
+        if let Place::Tcp { port: port @ 0, .. } = &mut self.place {
+            match data.first_chunk().map(|bytes| u32::from_be_bytes(*bytes)) {
+                Some(chosen @ 1..=65535) => {
+                    *port = chosen;
+                    info!("Allocated port {chosen} for remote forward to {host}:{host_port}");
+                }
+                other => {
+                    let other = other.unwrap_or(0);
+                    error!(
+                        "Invalid allocated port {other} for remote forward to {host}:{host_port}"
+                    );
+                    return Err(failed);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    /// The port, if there is one.
+    fn port(&self) -> u16 {
+        match self {
+            Place::Tcp { port, .. } => u16::try_from(*port).unwrap_or(0),
+            Place::Socket(_) => 0,
+        }
     }
 }
 
@@ -79,24 +139,8 @@ impl Remote {
         forward: Rc<Forward>,
         is_needed: bool,
     ) -> Result<(), String> {
-        let ((from, port), (host, host_port)) =
-            (super::start(&forward.listen, "LOCALHOST"), super::target(&forward.connect));
-        debug!(
-            "Remote connections from {from}:{port} forwarded to local address {host}:{host_port}"
-        );
-        let listener = RemoteListener::new(forward);
-        let request = match &listener.place {
-            Place::Tcp { address, port } => {
-                GlobalRequest::TcpipForward { address: address.clone(), port: *port }
-            }
-            Place::Socket(path) => GlobalRequest::StreamlocalForward { path: path.clone() },
-        };
-        match link.global_request(request, true) {
-            Ok(()) => {
-                self.unanswered.push_back(self.listeners.len());
-                self.listeners.push(listener);
-                Ok(())
-            }
+        match self.ask(link, forward, None) {
+            Ok(()) => Ok(()),
             Err(_) if is_needed => Err("Could not request remote forwarding.".to_owned()),
             Err(_) => {
                 info!("Warning: Could not request remote forwarding.");
@@ -105,55 +149,99 @@ impl Remote {
         }
     }
 
-    /// The server answered the oldest request.
+    /// The same, for somebody who wants to hear the answer.
     ///
     /// # Errors
-    /// It refused, and the forward is needed.
-    pub fn answered(
+    /// It could not be asked.
+    pub fn ask(
         &mut self,
-        mut success: bool,
-        data: &[u8],
-        is_needed: bool,
-    ) -> Result<(), String> {
-        let Some(at) = self.unanswered.pop_front() else { return Ok(()) };
-        let Some(listener) = self.listeners.get_mut(at) else { return Ok(()) };
-        let (host, host_port) = super::target(&listener.forward.connect);
-        let (from, from_port) = super::start(&listener.forward.listen, "");
+        link: &mut Link<Client>,
+        forward: Rc<Forward>,
+        ticket: Option<Ticket>,
+    ) -> Result<(), proto::Error> {
+        let ((from, port), (host, host_port)) =
+            (super::start(&forward.listen, "LOCALHOST"), super::target(&forward.connect));
         debug!(
-            "remote forward {} for: listen {from}:{from_port}, connect {host}:{host_port}",
-            if success { "success" } else { "failure" }
+            "Remote connections from {from}:{port} forwarded to local address {host}:{host_port}"
         );
-        if let Place::Tcp { port: port @ 0, .. } = &mut listener.place
-            && success
-        {
-            let told = data.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
-            match told {
-                Some(chosen @ 1..=65535) => {
-                    *port = chosen;
-                    info!("Allocated port {chosen} for remote forward to {host}:{host_port}");
-                }
-                other => {
-                    let other = other.unwrap_or(0);
-                    error!(
-                        "Invalid allocated port {other} for remote forward to {host}:{host_port}"
-                    );
-                    success = false;
-                }
+        let mut listener = RemoteListener::new(forward);
+        let request = match &listener.place {
+            Place::Tcp { address, port } => {
+                GlobalRequest::TcpipForward { address: address.clone(), port: *port }
             }
-        }
-        if success {
-            return Ok(());
-        }
-        listener.is_refused = true;
-        let place = match &listener.place {
-            Place::Tcp { port, .. } => format!("listen port {port}"),
-            Place::Socket(path) => format!("listen path {path}"),
+            Place::Socket(path) => GlobalRequest::StreamlocalForward { path: path.clone() },
         };
-        if is_needed {
-            return Err(format!("Error: remote port forwarding failed for {place}"));
-        }
-        info!("Warning: remote port forwarding failed for {place}");
+        link.global_request(request, true)?;
+        self.last_id += 1;
+        listener.id = self.last_id;
+        self.unanswered.push_back(Waiting::Listener(listener.id, ticket));
+        self.listeners.push(listener);
         Ok(())
+    }
+
+    /// The next global request that wants an answer is another's.
+    pub fn expect_other(&mut self, ticket: Ticket) {
+        self.unanswered.push_back(Waiting::Other(ticket));
+    }
+
+    /// The port a forward has, if it is there: 0 while the server has not chosen, and for sockets.
+    pub fn find(&self, forward: &Forward) -> Option<u16> {
+        let found = self.listeners.iter().find(|one| {
+            same_place(&one.forward.listen, &forward.listen)
+                && one.forward.connect == forward.connect
+        })?;
+        Some(found.place.port())
+    }
+
+    /// Asks the server to listen no more. Whether it did.
+    pub fn cancel(
+        &mut self,
+        link: &mut Link<Client>,
+        listen: &Listen,
+        connect: Option<&Connect>,
+    ) -> bool {
+        let chosen = RemoteListener::place_of(listen);
+        let found = self.listeners.iter().position(|one| {
+            (same_place(&one.forward.listen, listen) || one.place == chosen)
+                && connect.is_none_or(|connect| one.forward.connect == *connect)
+        });
+        let Some(at) = found else { return false };
+        let request = match self.listeners.remove(at).place {
+            Place::Tcp { address, port } => GlobalRequest::CancelTcpipForward { address, port },
+            Place::Socket(path) => GlobalRequest::CancelStreamlocalForward { path },
+        };
+        // Refused only when the connection ended meanwhile.
+        let _ = link.global_request(request, false);
+        true
+    }
+
+    /// The server answered the oldest request.
+    pub fn answered(&mut self, success: bool, data: &[u8], is_needed: bool) -> Answered {
+        let (id, ticket) = match self.unanswered.pop_front() {
+            None => return Answered::Done,
+            Some(Waiting::Other(ticket)) => return Answered::Other(ticket),
+            Some(Waiting::Listener(id, ticket)) => (id, ticket),
+        };
+        // It may have been cancelled meanwhile.
+        let at = self.listeners.iter().position(|one| one.id == id);
+        let problem = match at.and_then(|at| self.listeners.get_mut(at)) {
+            Some(listener) => listener.decide(success, data).err(),
+            None => Some("cancelled".to_owned()),
+        };
+        if let (Some(at), Some(_)) = (at, &problem) {
+            self.listeners.remove(at);
+        }
+        let port = self.listeners.iter().find(|one| one.id == id).map_or(0, |one| one.place.port());
+        match (ticket, problem) {
+            (Some(ticket), None) => Answered::Ticket(ticket, Ok(port)),
+            (Some(ticket), Some(problem)) => Answered::Ticket(ticket, Err(problem)),
+            (None, Some(problem)) if is_needed => Answered::Fatal(format!("Error: {problem}")),
+            (None, Some(problem)) => {
+                info!("Warning: {problem}");
+                Answered::Done
+            }
+            (None, None) => Answered::Done,
+        }
     }
 
     /// Whether the server still has to answer.
@@ -195,7 +283,7 @@ impl Remote {
             }
             _ => return Some(ask),
         };
-        let known = self.listeners.iter().find(|one| one.place == place && !one.is_refused);
+        let known = self.listeners.iter().find(|one| one.place == place);
         let Some(listener) = known else {
             match place {
                 Place::Tcp { port, .. } => {
@@ -237,10 +325,10 @@ mod tests {
 
     fn remote(texts: &[&str]) -> Remote {
         let mut remote = Remote::default();
-        for text in texts {
+        for (id, text) in (1..).zip(texts) {
             let forward = config::parse_forward(text, config::Direction::Remote).expect("forward");
-            remote.unanswered.push_back(remote.listeners.len());
-            remote.listeners.push(RemoteListener::new(Rc::new(forward)));
+            remote.unanswered.push_back(Waiting::Listener(id, (id == 4).then_some(7)));
+            remote.listeners.push(RemoteListener { id, ..RemoteListener::new(Rc::new(forward)) });
         }
         remote
     }
@@ -260,23 +348,23 @@ mod tests {
     #[test]
     fn answers_come_in_order() {
         let mut remote = remote(&["0:h:2", "7:h:2", "0:h:3", "/s:h:2"]);
-        assert_eq!(remote.answered(true, &[0, 0, 4, 0], false), Ok(()));
-        assert_eq!(remote.answered(false, &[], false), Ok(()));
-        let port = |at: usize| remote.listeners[at].place.clone();
-        assert_eq!(port(0), Place::Tcp { address: "localhost".into(), port: 1024 });
-        assert!(remote.listeners[1].is_refused && !remote.listeners[0].is_refused);
+        assert_eq!(remote.answered(true, &[0, 0, 4, 0], false), Answered::Done);
+        assert_eq!(remote.answered(false, &[], false), Answered::Done);
+        let chosen = &remote.listeners[0].place;
+        assert_eq!(*chosen, Place::Tcp { address: "localhost".into(), port: 1024 });
+        assert_eq!(remote.listeners.len(), 3);
         // A port that is none is no port.
         assert_eq!(
             remote.answered(true, &[1, 0, 0, 0], true),
-            Err("Error: remote port forwarding failed for listen port 0".to_owned())
+            Answered::Fatal("Error: remote port forwarding failed for listen port 0".to_owned())
         );
         assert!(remote.has_unanswered());
-        assert_eq!(
-            remote.answered(false, &[], true),
-            Err("Error: remote port forwarding failed for listen path /s".to_owned())
-        );
+        // Who asked at run time is told, whatever the configuration insists on.
+        let failed = "remote port forwarding failed for listen path /s";
+        assert_eq!(remote.answered(false, &[], true), Answered::Ticket(7, Err(failed.to_owned())));
         assert!(!remote.has_unanswered());
         // One answer too many is nobody's.
-        assert_eq!(remote.answered(false, &[], true), Ok(()));
+        assert_eq!(remote.answered(false, &[], true), Answered::Done);
+        assert_eq!(remote.listeners.len(), 1);
     }
 }

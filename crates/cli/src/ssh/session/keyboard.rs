@@ -13,15 +13,19 @@ use crate::ui::clean;
 
 impl Session {
     /// Escapes in what was typed.
-    pub fn typed(&mut self, link: &mut Link<Client>, data: &mut Vec<u8>, forwards: &Forwards) {
+    pub fn typed(&mut self, link: &mut Link<Client>, data: &mut Vec<u8>, forwards: &mut Forwards) {
         let Some(escapes) = &mut self.escapes else { return };
         let actions = escapes.filter(data);
         for action in actions {
-            self.act(link, action, forwards);
+            if action == Action::Background {
+                self.go_to_background(link, forwards, data);
+            } else {
+                self.act(link, action, forwards);
+            }
         }
     }
 
-    fn act(&mut self, link: &mut Link<Client>, action: Action, forwards: &Forwards) {
+    fn act(&mut self, link: &mut Link<Client>, action: Action, forwards: &mut Forwards) {
         let c = self.escapes.as_ref().map_or('~', Escapes::character);
         match action {
             Action::Disconnect => {
@@ -68,11 +72,44 @@ impl Session {
                 }
             }
             Action::Information => shown(&information(link, c)),
-            Action::Lacking('C') => shown(&format!("{c}C\r\ncommandline disabled\r\n")),
-            Action::Lacking(letter) => {
-                shown(&format!("{c}{letter}: not in this version of Keyway\r\n"));
+            Action::Prompt => shown("\r\nssh> "),
+            Action::Echo(text) => shown(&text),
+            Action::Command(None) => shown("\r\n"),
+            Action::Command(Some(line)) => {
+                shown("\r\n");
+                self.command(link, &line, forwards);
             }
+            Action::Disabled => shown(&format!("{c}C\r\ncommandline disabled\r\n")),
+            Action::Background => {}
         }
+    }
+
+    /// Leaves the terminal to the user's shell; what is forwarded goes on.
+    fn go_to_background(
+        &mut self,
+        link: &mut Link<Client>,
+        forwards: &mut Forwards,
+        data: &mut Vec<u8>,
+    ) {
+        let c = self.escapes.as_ref().map_or('~', Escapes::character);
+        if forwards.is_dialing() {
+            shown(&format!("{c}& [connections are being made; try again]\r\n"));
+            return;
+        }
+        self.leave_raw();
+        forwards.stop_listening(link);
+        shown(&format!("{c}& [backgrounded]\n"));
+        // The shell is told by the key for it, too, that no more is typed.
+        data.push(4);
+        self.is_background = true;
+        if let Some(channel) = self.channel {
+            link.end_input(channel);
+        }
+    }
+
+    /// Whether the user has asked for it since the last call.
+    pub fn take_background(&mut self) -> bool {
+        std::mem::take(&mut self.is_background)
     }
 
     fn suspend(&mut self, link: &mut Link<Client>) {
@@ -90,15 +127,20 @@ impl Session {
 }
 
 /// To the user's terminal, which is in raw mode.
-fn shown(text: &str) {
+pub(super) fn shown(text: &str) {
     // Nobody is left to be told.
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// What `~I` prints.
 fn information(link: &Link<Client>, c: char) -> String {
+    format!("{c}I\r\n{}", connection_information(link))
+}
+
+/// What there is to tell of a connection.
+pub fn connection_information(link: &Link<Client>) -> String {
     let connection = link.connection();
-    let mut lines = vec![format!("{c}I")];
+    let mut lines = Vec::new();
     if let Some(ident) = connection.remote_ident() {
         lines.push(format!("  server version: {}", clean::visible(ident)));
     }
@@ -106,6 +148,10 @@ fn information(link: &Link<Client>, c: char) -> String {
         lines.push(format!("  kexalgorithm {}", chosen.kex));
         lines.push(format!("  hostkeyalgorithm {}", chosen.host_key));
         lines.push(format!("  cipher {}", chosen.client_to_server.cipher));
+        if let Some(mac) = &chosen.client_to_server.mac {
+            lines.push(format!("  mac {mac}"));
+        }
+        lines.push(format!("  compression {}", chosen.client_to_server.compression));
     }
     let counted = connection.statistics();
     lines.push(format!(

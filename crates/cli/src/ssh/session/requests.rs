@@ -19,12 +19,8 @@ impl Session {
         if !self.is_session() {
             return;
         }
-        if let Some(request) = self.x11.request()
-            && link.connection_mut().request(channel, request, true).is_ok()
-        {
-            self.expected.push_back(Expected::Display);
-        }
         let wanted = Wanted {
+            display: self.x11.request(),
             agent: self.plan.agent.is_some(),
             terminal: self.plan.terminal.then(|| pty_request(self.raw_terminal.as_ref())),
             environment: own_environment(&self.config),
@@ -91,6 +87,8 @@ impl Session {
 
 /// What leads from an open session to a running program.
 pub struct Wanted {
+    /// The request for a display.
+    pub display: Option<ChannelRequest>,
     /// Forward the agent.
     pub agent: bool,
     /// The request for a terminal.
@@ -105,6 +103,7 @@ impl Wanted {
     /// Sends it all; gives those whose answers matter, in order.
     pub fn send(self, link: &mut Link<Client>, channel: ChannelId) -> VecDeque<Expected> {
         let mut requests = Vec::new();
+        requests.extend(self.display.map(|request| (request, Some(Expected::Display))));
         if self.agent {
             debug!("Requesting authentication agent forwarding.");
             requests.push((ChannelRequest::AuthAgent, None));

@@ -73,6 +73,11 @@ impl Remote {
         self.held.get_or_insert_default();
     }
 
+    /// Whether connections are on their way.
+    pub fn is_dialing(&self) -> bool {
+        !self.dials.is_empty()
+    }
+
     /// Makes those that were held back.
     pub fn resume(&mut self, link: &mut Link<Client>, tokens: &mut Tokens) {
         for (destination, purpose) in self.held.take().unwrap_or_default() {
