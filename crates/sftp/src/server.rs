@@ -19,6 +19,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Everything may be done, or everything that changes nothing.
+    pub fn new(read_only: bool) -> Self {
+        Self { read_only, ..Self::default() }
+    }
+
     /// Refuses requests of this kind.
     pub fn deny(&mut self, kind: RequestKind) {
         self.denied |= 1 << kind as u32;

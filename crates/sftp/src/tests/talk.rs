@@ -210,9 +210,7 @@ fn many_requests_at_once() {
 
 #[test]
 fn read_only() {
-    let mut policy = Policy::default();
-    policy.read_only = true;
-    let mut pair = Pair::with(policy);
+    let mut pair = Pair::with(Policy::new(true));
     pair.server.files().files.insert(b"a".to_vec(), b"data".to_vec());
     let denied = StatusCode::PermissionDenied;
     for flags in [

@@ -9,6 +9,7 @@ mod configuration;
 mod engine;
 mod key_formats;
 mod rogue;
+mod sftp_talk;
 mod text_files;
 mod trust_files;
 mod wire_types;
@@ -68,6 +69,8 @@ pub static TARGETS: &[Target] = &[
     Target { name: "server_clear", run: engine::server_clear, seeds: engine::server_clear_seeds },
     Target { name: "client_clear", run: engine::client_clear, seeds: engine::client_clear_seeds },
     Target { name: "server_login", run: engine::server_login, seeds: engine::server_login_seeds },
+    Target { name: "sftp_server", run: sftp_talk::server, seeds: sftp_talk::server_seeds },
+    Target { name: "sftp_client", run: sftp_talk::client, seeds: sftp_talk::client_seeds },
     Target { name: "client_login", run: engine::client_login, seeds: engine::client_login_seeds },
 ];
 
