@@ -6,6 +6,7 @@
 mod add;
 mod agent;
 mod copy_id;
+mod explain;
 mod files;
 mod getopt;
 mod hardware;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     match first.to_str() {
         Some("links") => tools::links(rest),
         Some("agent") => agent::service(rest),
+        Some(explain::WORD) => explain::client(rest),
         Some(hardware::helper::WORD) => hardware::helper::main(rest),
         Some("-V" | "--version" | "version") => {
             println!("{VERSION}");
@@ -84,6 +86,9 @@ fn overview() -> String {
 
 /// The server decides by its own first words which of its processes to be.
 fn sshd_main(words: &[OsString]) -> ExitCode {
+    if explain::is_asked(words) {
+        return explain::server(words.get(1..).unwrap_or_default());
+    }
     let args = std::iter::once(OsString::from("sshd")).chain(words.iter().cloned()).collect();
     // Statuses of processes are small; anything else is a failure.
     ExitCode::from(u8::try_from(sshd::main(args)).unwrap_or(255))

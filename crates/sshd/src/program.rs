@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use config::{
     AlgorithmLists, AlgorithmSet, Choice, ConnectionInfo, NoteLevel, RealFiles, Recorder,
-    ServerConfig, ServerSettings, ServerSources, Snapshot,
+    ServerConfig, ServerSettings, ServerSources, Snapshot, Step,
 };
 use net::logging::{self, Destination, Facility, LogLevel, Syslog};
 
@@ -384,6 +384,42 @@ fn test(flags: Flags) -> i32 {
 
 /// What holds for the connection that `-C` describes.
 fn described(config: &ServerConfig, flags: &Flags) -> Result<ServerSettings, String> {
+    with_connection(flags, |connection| {
+        config.effective(connection).map_err(|error| error.to_string())
+    })
+}
+
+/// A configuration, and what it says of one connection.
+pub struct Described {
+    /// All of it.
+    pub config: ServerConfig,
+    /// What holds for the connection.
+    pub settings: ServerSettings,
+    /// What became of the `Match` blocks and their lines.
+    pub steps: Vec<Step>,
+}
+
+/// What the configuration says of the connection that `-C` names among these arguments.
+///
+/// # Errors
+/// What is wrong with the arguments or the configuration, in lines.
+pub fn describe(arguments: &[OsString]) -> Result<Described, String> {
+    let flags = Flags::parse(arguments)?;
+    let setup = Setup::new(flags)?;
+    let (config, _) = setup.read_config()?;
+    let mut steps = Vec::new();
+    let settings = with_connection(&setup.flags, |connection| {
+        let tell = &mut |step| steps.push(step);
+        config.effective_traced(connection, tell).map_err(|error| error.to_string())
+    })?;
+    Ok(Described { config, settings, steps })
+}
+
+/// Calls with the connection that `-C` describes.
+fn with_connection<T>(
+    flags: &Flags,
+    call: impl FnOnce(&ConnectionInfo<'_>) -> Result<T, String>,
+) -> Result<T, String> {
     let account =
         flags.connection_part("user").and_then(|user| Account::by_name(user).ok().flatten());
     let groups = |_: &str| {
@@ -406,7 +442,7 @@ fn described(config: &ServerConfig, flags: &Flags) -> Result<ServerSettings, Str
         routing_domain: flags.connection_part("rdomain"),
         version: crate::SOFTWARE_VERSION,
     };
-    config.effective(&connection).map_err(|error| error.to_string())
+    call(&connection)
 }
 
 /// OpenSSH ends with 1 without host keys and with 255 for a bad configuration.

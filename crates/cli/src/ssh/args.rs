@@ -51,6 +51,8 @@ pub struct Arguments {
     pub log_file: Option<PathBuf>,
     /// `-G`.
     pub print_config: bool,
+    /// `-Z`.
+    pub list_keys: bool,
     /// How many `-v`.
     pub verbosity: u8,
     /// `-q` was given after the last `-v`.
@@ -175,6 +177,7 @@ impl Reader {
                 self.flag("StdinNull", "yes");
             }
             'G' => self.arguments.print_config = true,
+            'Z' => self.arguments.list_keys = true,
             'I' => self.flag("PKCS11Provider", &text(value)?),
             'i' => self.identity(value)?,
             'J' => self.jump(value)?,
@@ -186,6 +189,7 @@ impl Reader {
             'N' => self.no_session()?,
             'n' => self.flag("StdinNull", "yes"),
             'o' => self.first_wins.push(Setting::Line(text(value)?)),
+            'P' => self.flag_value("Tag", value)?,
             'p' => self.port(value)?,
             'Q' => return Ok(Some(Request::Query(text(value)?))),
             'q' => self.arguments.quiet = true,
@@ -410,10 +414,8 @@ fn text(value: OsString) -> Result<String, Error> {
 fn lacking(letter: char) -> &'static str {
     match letter {
         'K' => "GSSAPI",
-        'P' => "configuration tag",
         'w' => "tunnel device",
         'y' => "messages to syslog",
-        'Z' => "list of the keys to be tried",
         _ => "unknown",
     }
 }

@@ -5,7 +5,7 @@
 //! connection, passing each event to the part that decides: [`host_keys`], [`authentication`] (with
 //! the keys of [`identities`]), [`session`], [`forwards`]. [`ending`] says how it went.
 
-mod args;
+pub mod args;
 mod authentication;
 mod background;
 mod client;
@@ -15,7 +15,7 @@ mod ending;
 mod escapes;
 mod forwards;
 mod host_keys;
-mod identities;
+pub mod identities;
 mod memory;
 mod mux;
 pub mod paths;
@@ -23,7 +23,7 @@ mod plan;
 mod purpose;
 mod query;
 mod session;
-mod settings;
+pub mod settings;
 mod x11;
 
 use std::ffi::OsString;
@@ -56,6 +56,9 @@ const FAILED: u8 = 255;
 /// Runs the tool.
 pub fn main(words: &[OsString]) -> ExitCode {
     messages::init();
+    if crate::explain::is_asked(words) {
+        return crate::explain::client(words.get(1..).unwrap_or_default());
+    }
     let arguments = match args::parse(words) {
         Ok(Request::Run(arguments)) => arguments,
         Ok(Request::Version) => {
@@ -116,6 +119,9 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
         sys::default_sigpipe();
         print!("{}", config.dump());
         return Ok(0);
+    }
+    if arguments.list_keys {
+        return list_keys(&config, &user);
     }
     debug!("{}, {}", crate::VERSION, crate::LIBRARY);
     mention_notes(&config)?;
@@ -228,9 +234,9 @@ fn connect(
 }
 
 /// Files of keys with whether the user named them, and files of certificates.
-type KeyFiles = (Vec<(String, bool)>, Vec<String>);
+pub type KeyFiles = (Vec<(String, bool)>, Vec<String>);
 
-fn key_files(config: &ClientConfig, user: &sys::Account) -> Result<KeyFiles, String> {
+pub fn key_files(config: &ClientConfig, user: &sys::Account) -> Result<KeyFiles, String> {
     let variable = |name: &str| std::env::var(name).ok();
     let text = |path: &PathBuf| path.display().to_string();
     let identities = config
@@ -245,8 +251,23 @@ fn key_files(config: &ClientConfig, user: &sys::Account) -> Result<KeyFiles, Str
     ))
 }
 
+/// `-Z`: the public keys that would be tried, in their order.
+fn list_keys(config: &ClientConfig, user: &sys::Account) -> Result<u8, String> {
+    let (identity_files, certificate_files) = key_files(config, user)?;
+    let agent = agent_socket(config);
+    let identities =
+        Identities::prepare(config, &identity_files, &certificate_files, agent.as_deref());
+    sys::default_sigpipe();
+    let is_tried =
+        |one: &&identities::Identity| one.fate == identities::Fate::Untried && one.public.is_some();
+    for identity in identities.list.iter().filter(is_tried) {
+        println!("{}", crate::ui::clean::visible(&identity.describe()));
+    }
+    Ok(0)
+}
+
 /// Where the agent listens, if one is to be asked.
-fn agent_socket(config: &ClientConfig) -> Option<PathBuf> {
+pub fn agent_socket(config: &ClientConfig) -> Option<PathBuf> {
     let from = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty());
     match &*config.identity_agent {
         AgentSocket::None => None,

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use config::{
     AlgorithmLists, AlgorithmSet, ClientConfig, ClientContext, ClientSources, CommandLineOption,
-    ConfigFiles, Files, LocalUser, RealFiles, Surroundings,
+    ConfigFiles, Files, LocalUser, RealFiles, Step, Surroundings,
 };
 use crypto::hash::HashAlgorithm;
 use crypto::tables;
@@ -65,6 +65,25 @@ pub fn shell() -> std::ffi::OsString {
 /// # Errors
 /// The whole message, to be printed as it is.
 pub fn load(arguments: &Arguments, user: &sys::Account) -> Result<ClientConfig, String> {
+    read(arguments, user, |sources, context| ClientConfig::load(sources, context))
+}
+
+/// The same, and what became of every line.
+///
+/// # Errors
+/// The whole message, to be printed as it is.
+pub fn load_traced(
+    arguments: &Arguments,
+    user: &sys::Account,
+) -> Result<(ClientConfig, Vec<Step>), String> {
+    read(arguments, user, |sources, context| ClientConfig::load_traced(sources, context))
+}
+
+fn read<T>(
+    arguments: &Arguments,
+    user: &sys::Account,
+    load: impl FnOnce(&ClientSources, &ClientContext<'_>) -> Result<T, config::Error>,
+) -> Result<T, String> {
     let lists = algorithm_lists();
     let files = match &arguments.config_file {
         None => ConfigFiles::Standard,
@@ -86,7 +105,7 @@ pub fn load(arguments: &Arguments, user: &sys::Account) -> Result<ClientConfig, 
         algorithms: &lists,
         surroundings: &Machine,
     };
-    ClientConfig::load(&ClientSources { options, files }, &context).map_err(|why| why.to_string())
+    load(&ClientSources { options, files }, &context).map_err(|why| why.to_string())
 }
 
 fn command_line_option(setting: &Setting) -> CommandLineOption {

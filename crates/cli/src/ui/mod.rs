@@ -2,6 +2,7 @@
 
 pub mod askpass;
 pub mod clean;
+pub mod colour;
 pub mod notify;
 pub mod prompt;
 pub mod terminal;
