@@ -17,6 +17,7 @@ needed=(
   dbclient=dropbear-bin
   plink=putty-tools
   nc=netcat-openbsd
+  softhsm2-util=softhsm2
 )
 find_program() { PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin" command -v "$1" >/dev/null 2>&1; }
 find_python() {

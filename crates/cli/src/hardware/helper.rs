@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use zeroize::Zeroizing;
 
 use super::message::{self, Failure, Reply, Request};
+use super::security_key::INTERNAL;
 use super::{fido, limits, middleware, pkcs11};
 use crate::messages::{self, Level};
 use crate::text::reason;
@@ -215,25 +216,39 @@ fn confine() {
 }
 
 fn perform(tokens: &mut pkcs11::Tokens, request: Request) -> Result<Reply, Failure> {
-    let is_internal = |provider: &str| provider.eq_ignore_ascii_case("internal");
     match request {
-        Request::Enroll(enroll) if is_internal(&enroll.provider) => {
-            fido::enroll(&enroll).map(Reply::Enrolled)
+        Request::Enroll(enroll) => match internal(&enroll.provider) {
+            Some(device) => fido::enroll(&enroll, device),
+            None => middleware::enroll(&enroll),
         }
-        Request::Enroll(enroll) => middleware::enroll(&enroll).map(Reply::Enrolled),
-        Request::Sign(sign) if is_internal(&sign.provider) => fido::sign(&sign).map(Reply::Signed),
-        Request::Sign(sign) => middleware::sign(&sign).map(Reply::Signed),
+        .map(Reply::Enrolled),
+        Request::Sign(sign) => match internal(&sign.provider) {
+            Some(device) => fido::sign(&sign, device),
+            None => middleware::sign(&sign),
+        }
+        .map(Reply::Signed),
         Request::Resident { provider, device, pin } => {
             let pin = pin.as_ref().map(|pin| pin.as_str());
-            if is_internal(&provider) {
-                fido::resident_keys(&device, pin).map(Reply::Resident)
-            } else {
-                middleware::resident_keys(&provider, &device, pin).map(Reply::Resident)
+            match internal(&provider) {
+                Some(given) => fido::resident_keys(given.or(named(&device)), pin),
+                None => middleware::resident_keys(&provider, &device, pin),
             }
+            .map(Reply::Resident)
         }
         Request::Card { library, pin } => tokens.open(&library, pin).map(Reply::Card),
         Request::SignWithCard { key, algorithm, data, pin } => {
             tokens.sign(&key, &algorithm, &data, pin).map(Reply::Signed)
         }
     }
+}
+
+/// Whether the provider is the system's own library, and the device that is named with it:
+/// `internal` or `internal:DEVICE`.
+fn internal(provider: &str) -> Option<Option<&str>> {
+    let (name, device) = provider.split_once(':').unwrap_or((provider, ""));
+    name.eq_ignore_ascii_case(INTERNAL).then(|| named(device))
+}
+
+fn named(device: &str) -> Option<&str> {
+    Some(device).filter(|device| !device.is_empty())
 }

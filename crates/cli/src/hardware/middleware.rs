@@ -22,6 +22,7 @@ const PIN_REQUIRED: i32 = -3;
 const DEVICE_NOT_FOUND: i32 = -4;
 const CREDENTIAL_EXISTS: i32 = -5;
 
+/// Makes a key.
 pub fn enroll(enroll: &Enroll) -> Result<NewKey, Failure> {
     let library = load(&enroll.provider)?;
     let mut choices: Vec<Choice<'_>> = Vec::new();
@@ -45,6 +46,7 @@ pub fn enroll(enroll: &Enroll) -> Result<NewKey, Failure> {
     new_key(enroll.key_type, &enroll.application, Vec::new(), enrolled)
 }
 
+/// Signs.
 pub fn sign(sign: &Sign) -> Result<Vec<u8>, Failure> {
     let library = load(&sign.provider)?;
     let pin = c_pin(sign.pin.as_ref().map(|pin| pin.as_str()))?;
@@ -64,6 +66,7 @@ pub fn sign(sign: &Sign) -> Result<Vec<u8>, Failure> {
     raw.blob(sign.key_type).map_err(|problem| Failure::other(problem.to_string()))
 }
 
+/// The keys that devices keep.
 pub fn resident_keys(
     provider: &str,
     device: &str,

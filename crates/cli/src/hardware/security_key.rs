@@ -20,7 +20,8 @@ pub const FORCE_OPERATION: u8 = 0x10;
 /// The device keeps the key.
 pub const RESIDENT_KEY: u8 = 0x20;
 
-/// The provider that is no library of its own: the system's libfido2.
+/// The provider that is no library of its own: the system's libfido2. Behind a colon it may name
+/// one device, for systems that cannot list them.
 pub const INTERNAL: &str = "internal";
 /// Names the provider where nothing else does.
 pub const PROVIDER_VARIABLE: &str = "SSH_SK_PROVIDER";
