@@ -11,6 +11,7 @@
 
 mod bulk;
 mod delay;
+mod keys;
 mod limit;
 mod login;
 mod machine;
@@ -44,7 +45,7 @@ const QUICK: Effort = Effort { bytes: 128 << 20, transfers: 3, logins: 10, idle:
 
 type Section = (&'static str, fn(&Effort) -> String);
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     ("bulk", bulk::section),
     ("login", login::section),
     ("roundtrips", login::round_trips),
@@ -52,6 +53,7 @@ const SECTIONS: [Section; 8] = [
     ("memory", memory::one),
     ("idle", memory::many),
     ("burst", login::burst),
+    ("keys", crate::keys::section),
     ("size", size::section),
 ];
 
