@@ -1,0 +1,37 @@
+//! The OpenStack dialect over any [`cloud::Cloud`], and a small API of our own for what OpenStack
+//! lacks.
+//!
+//! `/identity/v3` is Keystone, `/compute/REGION/v2.1` Nova, `/image/REGION/v2` Glance,
+//! `/network/REGION/v2.0` Neutron, `/panel/v1` ours. Handlers know nothing of how a service words
+//! its errors: they return a [`fault::Fault`], and [`service`] puts it into that service's shape.
+
+mod body;
+mod context;
+mod extras;
+mod fault;
+mod glance;
+mod keystone;
+mod microversion;
+mod neutron;
+mod nova;
+mod own;
+mod public_key;
+mod query;
+mod service;
+mod when;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::state::State;
+
+/// Every route of the API.
+pub fn router() -> Router<Arc<State>> {
+    Router::new()
+        .merge(keystone::router())
+        .merge(nova::router())
+        .merge(glance::router())
+        .merge(neutron::router())
+        .merge(own::router())
+}
