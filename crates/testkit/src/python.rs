@@ -71,6 +71,27 @@ pub fn client(
     Ok(run)
 }
 
+/// A client that uses files in a folder of `server`'s, and says `used` when all was as it should be.
+///
+/// # Errors
+/// Without the libraries.
+pub fn files(
+    library: Library,
+    server: &StartedServer,
+    folder: &std::path::Path,
+) -> Result<Command, String> {
+    let mut run = Command::new(interpreter()?);
+    run.arg(library.script("sftp"))
+        .args(["--port", &server.port.to_string(), "--user", &server.user])
+        .arg("--key")
+        .arg(key_files::private(Holder::User, "ssh-ed25519"))
+        .arg("--known-hosts")
+        .arg(server.folder().join("known_hosts"))
+        .arg(folder)
+        .env_remove("SSH_AUTH_SOCK");
+    Ok(run)
+}
+
 /// A server of one of the libraries. Ends when dropped.
 pub struct PythonServer {
     /// On 127.0.0.1.

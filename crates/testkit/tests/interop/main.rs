@@ -14,6 +14,7 @@ mod bulk;
 mod certificates;
 mod channels;
 mod dropbear;
+mod files;
 mod hostile;
 mod known_hosts;
 mod putty;
