@@ -372,6 +372,7 @@ impl Syslog {
     }
 
     /// The same connection for another program and facility; it is there after a change of the root directory, too.
+    #[must_use]
     pub fn again(&self, facility: Facility, program: &str) -> Self {
         let socket = self.socket.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let socket = socket.as_ref().and_then(|socket| socket.try_clone().ok());

@@ -200,7 +200,7 @@ pub struct Numbers<'a>(&'a [u8]);
 impl<'a> Numbers<'a> {
     /// From [`Self::pack`]ed bytes. `None` when they are no whole numbers or too many.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
-        (bytes.len() % 4 == 0 && bytes.len() / 4 <= ACCOUNTS).then_some(Self(bytes))
+        (bytes.len().is_multiple_of(4) && bytes.len() / 4 <= ACCOUNTS).then_some(Self(bytes))
     }
 
     /// One after the other.

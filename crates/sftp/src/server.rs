@@ -227,15 +227,18 @@ impl<F: Files> Answering<'_, F> {
             },
             Request::Lstat { path } => {
                 let attributes = files.attributes(path, false)?;
-                return self.attributes(id, &attributes);
+                self.attributes(id, &attributes);
+                return Ok(());
             }
             Request::Stat { path } => {
                 let attributes = files.attributes(path, true)?;
-                return self.attributes(id, &attributes);
+                self.attributes(id, &attributes);
+                return Ok(());
             }
             Request::Fstat { handle } => {
                 let attributes = files.file_attributes(file(self.handles, handle)?)?;
-                return self.attributes(id, &attributes);
+                self.attributes(id, &attributes);
+                return Ok(());
             }
             Request::Setstat { path, attributes } => files.set_attributes(path, &attributes, true),
             Request::Lsetstat { path, attributes } => {
@@ -272,13 +275,18 @@ impl<F: Files> Answering<'_, F> {
             Request::Fsync { handle } => files.sync(file(self.handles, handle)?),
             Request::Statvfs { path } => {
                 let volume = files.volume(path)?;
-                return self.volume(id, &volume);
+                self.volume(id, &volume);
+                return Ok(());
             }
             Request::Fstatvfs { handle } => {
                 let volume = files.file_volume(file(self.handles, handle)?)?;
-                return self.volume(id, &volume);
+                self.volume(id, &volume);
+                return Ok(());
             }
-            Request::Limits => return self.limits(id),
+            Request::Limits => {
+                self.limits(id);
+                return Ok(());
+            }
             Request::CopyData {
                 read_from_handle,
                 read_from_offset,
@@ -378,11 +386,10 @@ impl<F: Files> Answering<'_, F> {
         self.output.finish(begun);
     }
 
-    fn attributes(&mut self, id: u32, attributes: &Attributes) -> Result<(), Status> {
+    fn attributes(&mut self, id: u32, attributes: &Attributes) {
         let begun = self.begin(reply::ATTRS, id);
         attributes.write(self.output);
         self.output.finish(begun);
-        Ok(())
     }
 
     /// A name alone, without attributes. draft-02 §6.11.
@@ -399,14 +406,13 @@ impl<F: Files> Answering<'_, F> {
         Ok(())
     }
 
-    fn volume(&mut self, id: u32, volume: &Volume) -> Result<(), Status> {
+    fn volume(&mut self, id: u32, volume: &Volume) {
         let begun = self.begin(reply::EXTENDED_REPLY, id);
         volume.write(self.output);
         self.output.finish(begun);
-        Ok(())
     }
 
-    fn limits(&mut self, id: u32) -> Result<(), Status> {
+    fn limits(&mut self, id: u32) {
         let limits = Limits {
             max_packet_length: PACKET_BYTES as u64,
             max_read_length: DATA_BYTES as u64,
@@ -416,7 +422,6 @@ impl<F: Files> Answering<'_, F> {
         let begun = self.begin(reply::EXTENDED_REPLY, id);
         limits.write(self.output);
         self.output.finish(begun);
-        Ok(())
     }
 
     fn account_names(

@@ -102,13 +102,19 @@ fn mode_of(permissions: Option<u32>, default: u32) -> Mode {
     Mode::from_raw_mode(permissions.unwrap_or(default) & 0o7777)
 }
 
-#[allow(clippy::unnecessary_cast, reason = "the widths differ between systems")]
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::useless_conversion,
+    reason = "the widths differ between systems"
+)]
 fn attributes_of(stat: &Stat) -> Attributes {
+    // Times outside of what the protocol has, 1970 to 2106, become its first or last moment.
+    let time = |seconds: i64| u32::try_from(seconds.max(0)).unwrap_or(u32::MAX);
     Attributes {
-        size: Some(stat.st_size as u64),
+        size: Some(stat.st_size.cast_unsigned()),
         owner: Some((stat.st_uid, stat.st_gid)),
         permissions: Some(stat.st_mode as u32),
-        times: Some((stat.st_atime as u32, stat.st_mtime as u32)),
+        times: Some((time(stat.st_atime.into()), time(stat.st_mtime.into()))),
     }
 }
 

@@ -16,7 +16,8 @@ pub(super) fn long_name(
     accounts: &mut Accounts,
 ) -> Vec<u8> {
     #[allow(clippy::unnecessary_cast, reason = "the widths differ between systems")]
-    let (changed, links, size) = (stat.st_mtime as i64, stat.st_nlink as u64, stat.st_size as u64);
+    let (changed, links, size) =
+        (stat.st_mtime as i64, stat.st_nlink as u64, stat.st_size.cast_unsigned());
     let user = shown(accounts.user(stat.st_uid), stat.st_uid);
     let group = shown(accounts.group(stat.st_gid), stat.st_gid);
     let format = if now_seconds - changed > HALF_A_YEAR_SECONDS || changed > now_seconds {

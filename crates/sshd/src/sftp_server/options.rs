@@ -69,8 +69,7 @@ impl Options {
                         'R' => options.policy.read_only = true,
                         'h' => options.task = Task::Usage,
                         // Called as a shell: what follows is a command, which is not for us.
-                        'c' => break 'words,
-                        '-' => break 'words,
+                        'c' | '-' => break 'words,
                         other => return Err(format!("unknown option -- {other}")),
                     }
                     continue;

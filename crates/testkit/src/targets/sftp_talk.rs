@@ -279,7 +279,9 @@ pub fn server_seeds() -> Vec<Vec<u8>> {
         packet(200, |p| {
             p.put_u32(7);
             p.put_string(name.as_bytes());
-            strings.iter().for_each(|string| p.put_string(string));
+            for string in strings {
+                p.put_string(string);
+            }
         })
     };
     let read = by_handle(5, &[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0]);
