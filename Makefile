@@ -48,6 +48,7 @@ install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 0755 "$(TARGET_DIR)/release/keyway" "$(DESTDIR)$(PREFIX)/bin/keyway"
 	"$(DESTDIR)$(PREFIX)/bin/keyway" links "$(DESTDIR)$(PREFIX)/bin"
+	"$(DESTDIR)$(PREFIX)/bin/keyway" man "$(DESTDIR)$(PREFIX)/share/man"
 
 links: build
 	@test -n "$(DIR)" || { echo "usage: make links DIR=/path/to/folder"; exit 2; }

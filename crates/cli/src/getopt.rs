@@ -6,6 +6,8 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::manual::Flag;
+
 /// One option found.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
@@ -29,8 +31,8 @@ pub enum Error {
 /// Walks over the words of a command line.
 pub struct Getopt<'a> {
     words: &'a [OsString],
-    /// Letters, each followed by `:` when it takes a value.
-    letters: &'static str,
+    /// What there is.
+    flags: &'static [Flag],
     next_word: usize,
     /// Where in the current word the next letter is; 0 between words.
     next_byte: usize,
@@ -38,8 +40,8 @@ pub struct Getopt<'a> {
 
 impl<'a> Getopt<'a> {
     /// Starts at the first of `words`, which do not include the program's name.
-    pub fn new(words: &'a [OsString], letters: &'static str) -> Self {
-        Getopt { words, letters, next_word: 0, next_byte: 0 }
+    pub fn new(words: &'a [OsString], flags: &'static [Flag]) -> Self {
+        Getopt { words, flags, next_word: 0, next_byte: 0 }
     }
 
     /// The next option, or nothing at the end of the list.
@@ -103,17 +105,26 @@ impl<'a> Getopt<'a> {
     }
 
     fn takes_value(&self, letter: char) -> Option<bool> {
-        if letter == ':' {
-            return None;
-        }
-        let at = self.letters.find(letter)?;
-        Some(self.letters[at + letter.len_utf8()..].starts_with(':'))
+        let flag = self.flags.iter().find(|flag| flag.letter == letter)?;
+        Some(flag.value.is_some())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const fn flag(letter: char, value: Option<&'static str>) -> Flag {
+        Flag { letter, value, text: "" }
+    }
+
+    static SOME: &[Flag] = &[
+        flag('v', None),
+        flag('N', None),
+        flag('p', Some("port")),
+        flag('o', Some("option")),
+        flag('t', None),
+    ];
 
     fn words(line: &str) -> Vec<OsString> {
         line.split(' ').map(OsString::from).collect()
@@ -126,7 +137,7 @@ mod tests {
     #[test]
     fn combined_attached_and_separate() {
         let words = words("-vNp22 -o A=b host -t");
-        let mut options = Getopt::new(&words, "vNp:o:t");
+        let mut options = Getopt::new(&words, SOME);
         assert_eq!(options.next(), Ok(Some(found('v', ""))));
         assert_eq!(options.next(), Ok(Some(found('N', ""))));
         assert_eq!(options.next(), Ok(Some(found('p', "22"))));
@@ -140,11 +151,11 @@ mod tests {
     #[test]
     fn errors_and_double_dash() {
         let unknown = words("-z");
-        assert_eq!(Getopt::new(&unknown, "v").next(), Err(Error::Unknown('z')));
+        assert_eq!(Getopt::new(&unknown, SOME).next(), Err(Error::Unknown('z')));
         let missing = words("-p");
-        assert_eq!(Getopt::new(&missing, "p:").next(), Err(Error::MissingValue('p')));
+        assert_eq!(Getopt::new(&missing, SOME).next(), Err(Error::MissingValue('p')));
         let dashes = words("-- -v");
-        let mut options = Getopt::new(&dashes, "v");
+        let mut options = Getopt::new(&dashes, SOME);
         assert_eq!(options.next(), Ok(None));
         assert_eq!(options.rest(), ["-v"]);
     }

@@ -12,6 +12,7 @@ mod getopt;
 mod hardware;
 mod key_files;
 mod keygen;
+mod manual;
 mod messages;
 mod puttygen;
 mod ssh;
@@ -22,7 +23,6 @@ mod ui;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -40,14 +40,14 @@ fn main() -> ExitCode {
     // A login shell's name starts with a dash.
     let name = name.to_str().map_or(name, |name| OsStr::new(name.trim_start_matches('-')));
     if let Some(tool) = tools::by_called_name(name) {
-        return (tool.main)(&words);
+        return run_tool(tool, &words);
     }
     let Some((first, rest)) = words.split_first() else {
-        print!("{}", overview());
+        print!("{}", manual::overview());
         return ExitCode::SUCCESS;
     };
     if let Some(tool) = tools::by_name(first) {
-        return (tool.main)(rest);
+        return run_tool(tool, rest);
     }
     match first.to_str() {
         Some("links") => tools::links(rest),
@@ -58,10 +58,8 @@ fn main() -> ExitCode {
             println!("{VERSION}");
             ExitCode::SUCCESS
         }
-        Some("-h" | "--help" | "help") => {
-            print!("{}", overview());
-            ExitCode::SUCCESS
-        }
+        Some("-h" | "--help" | "help") => help(rest),
+        Some("man") => manual::main(rest),
         _ => {
             let wanted = ui::clean::visible(&first.to_string_lossy());
             let names: Vec<&str> = tools::TOOLS.iter().map(|tool| tool.name).collect();
@@ -71,17 +69,31 @@ fn main() -> ExitCode {
     }
 }
 
-fn overview() -> String {
-    let mut text = format!("{VERSION}: SSH tools in one program\n\nusage: keyway TOOL [...]\n\n");
-    for tool in tools::TOOLS {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "    {:<12} {}", tool.name, tool.summary);
+/// `keyway help`, `keyway help TOOL`.
+fn help(words: &[OsString]) -> ExitCode {
+    sys::default_sigpipe();
+    match words.first() {
+        None => print!("{}", manual::overview()),
+        Some(word) => match word.to_str().and_then(manual::page) {
+            Some(page) => print!("{}", manual::tool_help(page)),
+            None => {
+                let wanted = ui::clean::visible(&word.to_string_lossy());
+                eprintln!("keyway help: there is no tool {wanted:?}");
+                return ExitCode::from(2);
+            }
+        },
     }
-    text.push_str(
-        "    agent enable|disable\n                 an ssh-agent for every login session\n",
-    );
-    text.push_str("    links DIR    make a link in DIR for every tool\n");
-    text
+    ExitCode::SUCCESS
+}
+
+/// Runs a tool, or tells its options: no tool of OpenSSH's has `--help`, so nobody misses it.
+fn run_tool(tool: &tools::Tool, words: &[OsString]) -> ExitCode {
+    // PuTTY's has it, and says it in its own way.
+    let asks = tool.name != "puttygen" && matches!(words, [word] if word == "--help");
+    match manual::page(tool.name) {
+        Some(_) if asks => help(&[tool.name.into()]),
+        _ => (tool.main)(words),
+    }
 }
 
 /// The server decides by its own first words which of its processes to be.

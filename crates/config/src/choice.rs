@@ -16,6 +16,12 @@ pub trait Choice: Copy + PartialEq + 'static {
     }
 }
 
+/// The words of a choice, without those for other tastes.
+pub(crate) fn usual_words<T: Choice>() -> Vec<&'static str> {
+    let words = T::WORDS.iter().map(|(word, _)| *word);
+    words.filter(|word| !matches!(*word, "true" | "false")).collect()
+}
+
 macro_rules! choices {
     ($(
         $(#[$meta:meta])* $name:ident {

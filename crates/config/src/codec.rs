@@ -89,6 +89,10 @@ pub(crate) trait Codec {
     fn take_over(field: &mut Self::Field, from: &Self::Field);
     /// What set each value.
     fn origins(field: &Self::Field) -> Vec<Origin>;
+    /// The words that can stand behind the keyword, where they are few.
+    fn words() -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// How one value is read and printed.
@@ -97,6 +101,10 @@ pub(crate) trait Value {
     const KIND: Kind;
     fn parse(words: &mut Words<'_>, scope: &Scope<'_>) -> Result<Self::Target, String>;
     fn show(value: &Self::Target, set: bool, show: &mut Show<'_>);
+    /// The words that it can be, where they are few.
+    fn words() -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// A keyword whose first value wins.
@@ -134,6 +142,10 @@ impl<V: Value> Codec for One<V> {
 
     fn origins(field: &Self::Field) -> Vec<Origin> {
         vec![field.origin.clone()]
+    }
+
+    fn words() -> Vec<&'static str> {
+        V::words()
     }
 }
 
@@ -266,6 +278,10 @@ impl Value for Flag {
     fn show(value: &bool, _set: bool, show: &mut Show<'_>) {
         show.line(if *value { "yes" } else { "no" });
     }
+
+    fn words() -> Vec<&'static str> {
+        vec!["yes", "no"]
+    }
 }
 
 /// One of a few words.
@@ -282,6 +298,10 @@ impl<T: Choice> Value for Pick<T> {
 
     fn show(value: &T, _set: bool, show: &mut Show<'_>) {
         show.line(value.word());
+    }
+
+    fn words() -> Vec<&'static str> {
+        crate::choice::usual_words::<T>()
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Keyword {
     pub adds_up: bool,
     /// What it is for.
     pub summary: &'static str,
+    /// The words that can stand behind it, where they are few.
+    pub words: fn() -> Vec<&'static str>,
 }
 
 /// Another name for a keyword.
@@ -133,6 +135,7 @@ macro_rules! keywords {
                         place: $crate::keyword::Place::$place,
                         adds_up: <$codec as $crate::codec::Codec>::ADDS_UP,
                         summary: $summary,
+                        words: <$codec as $crate::codec::Codec>::words,
                     },
                     read: |settings, words, scope| {
                         <$codec as $crate::codec::Codec>::read(&mut settings.$field, words, scope)

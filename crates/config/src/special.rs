@@ -111,6 +111,10 @@ impl Value for Level {
         // An old word, and still the one that is printed.
         show.line(if *value == LogLevel::Quiet { "SILENT" } else { value.word() });
     }
+
+    fn words() -> Vec<&'static str> {
+        crate::choice::usual_words::<LogLevel>()
+    }
 }
 
 /// `SyslogFacility`.

@@ -109,7 +109,7 @@ impl Args {
             provider: None,
             files: Vec::new(),
         };
-        let mut options = Getopt::new(words, "vkKlLNCcdDTxXE:e:h:H:qQs:S:t:");
+        let mut options = Getopt::new(words, crate::manual::flags::ADD);
         while let Some(found) =
             options.next().map_err(|problem| Problem::Usage(format!("ssh-add: {problem}")))?
         {

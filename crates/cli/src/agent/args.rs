@@ -99,7 +99,7 @@ impl Args {
         };
         let usage = |text: &str| Problem::Usage(text.to_owned());
         let mut providers = false;
-        let mut options = Getopt::new(words, "cDdksTuUE:a:O:P:t:");
+        let mut options = Getopt::new(words, crate::manual::flags::AGENT);
         while let Some(found) =
             options.next().map_err(|problem| Problem::Usage(format!("ssh-agent: {problem}")))?
         {

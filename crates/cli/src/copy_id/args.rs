@@ -67,7 +67,7 @@ impl Args {
     pub fn parse(words: &[OsString]) -> Result<Self, Stop> {
         let mut args = Args::default();
         let words = with_identity_marked(words);
-        let mut options = Getopt::new(&words, "fnsxh?i:t:F:o:p:");
+        let mut options = Getopt::new(&words, crate::manual::flags::COPY_ID);
         let mut hosts = Vec::new();
         loop {
             let next = options.next().map_err(|problem| Stop::Wrong(problem.to_string()))?;

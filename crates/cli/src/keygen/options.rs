@@ -13,8 +13,6 @@ use super::validity::{self, Validity};
 use crate::getopt::Getopt;
 use crate::ui::prompt;
 
-const LETTERS: &str = "ABHKLQUceghiklopquvyC:D:E:F:I:M:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:w:z:";
-
 /// How the flags are used.
 pub const USAGE: &str = "\
 usage: ssh-keygen [-q] [-a rounds] [-b bits] [-C comment] [-f output_keyfile]
@@ -149,7 +147,7 @@ pub struct Options {
 /// Reads the command line.
 pub fn read(words: &[OsString]) -> Result<Options, Failure> {
     let mut options = Options::default();
-    let mut letters = Getopt::new(words, LETTERS);
+    let mut letters = Getopt::new(words, crate::manual::flags::KEYGEN);
     loop {
         match letters.next() {
             Ok(Some(found)) => options.take(found.letter, found.value)?,

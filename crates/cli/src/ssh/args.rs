@@ -14,9 +14,6 @@ use super::mux::client::Command;
 use crate::getopt::{self, Getopt};
 use crate::messages::Level;
 
-/// All letters of OpenSSH's `ssh`; those this version lacks are known, to be refused by name.
-const LETTERS: &str = "1246ab:c:e:fgi:kl:m:no:p:qstvxyAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYZ";
-
 /// What OpenSSH prints when called without arguments.
 pub const USAGE: &str = "\
 usage: ssh [-46AaCfGgkMNnqsTtVvXxY] [-B bind_interface] [-b bind_address]
@@ -114,7 +111,7 @@ pub enum Error {
 /// [`Error`] says why not.
 pub fn parse(words: &[OsString]) -> Result<Request, Error> {
     let mut reader = Reader::default();
-    let mut options = Getopt::new(words, LETTERS);
+    let mut options = Getopt::new(words, crate::manual::flags::SSH);
     let mut destination = None;
     loop {
         while let Some(found) = options.next()? {

@@ -8,6 +8,7 @@ mod forwards;
 mod host_keys;
 mod keygen;
 mod login;
+mod manual;
 mod session;
 mod terminal;
 
