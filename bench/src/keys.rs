@@ -1,5 +1,7 @@
 //! Making keys, and signing with them through an agent.
 
+#![expect(clippy::expect_used, reason = "what cannot be measured ends the benchmark")]
+
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};

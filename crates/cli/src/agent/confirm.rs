@@ -32,6 +32,16 @@ pub enum Wanted {
     Secret,
 }
 
+/// How far a question is.
+pub enum Poll {
+    /// The user has not answered.
+    Pending,
+    /// The user has cancelled, or could not be asked.
+    No,
+    /// The user has answered.
+    Said(Answer),
+}
+
 /// What the user said, by not cancelling.
 pub struct Answer(Zeroizing<Vec<u8>>);
 
@@ -96,20 +106,19 @@ impl Question {
         (!self.at_end).then(|| self.stdout.as_fd())
     }
 
-    /// Looks whether the answer is there, without waiting. It is once the program has ended;
-    /// nothing in it means no.
-    pub fn poll(&mut self) -> Option<Option<Answer>> {
+    /// Looks whether the answer is there, without waiting. It is once the program has ended.
+    pub fn poll(&mut self) -> Poll {
         self.read();
         match self.program.try_wait() {
-            Ok(None) => None,
+            Ok(None) => Poll::Pending,
             Ok(Some(status)) => {
                 self.read();
                 debug!("ssh_askpass: {status}");
-                Some(status.success().then(|| Answer(self.answer.clone())))
+                if status.success() { Poll::Said(Answer(self.answer.clone())) } else { Poll::No }
             }
             Err(source) => {
                 error!("ssh_askpass: wait: {}", crate::text::reason(&source));
-                Some(None)
+                Poll::No
             }
         }
     }

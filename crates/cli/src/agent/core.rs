@@ -1,22 +1,21 @@
 //! What the agent answers: requests in, answers out, no I/O.
 
 use keys::agent::{
-    Constraint, DestinationConstraint, Identity, LoginRequest, QUERY, Request, Response,
-    SESSION_BIND, query_response, signature_algorithm,
+    Constraint, DestinationConstraint, Identity, QUERY, Request, Response, SESSION_BIND,
+    query_response, signature_algorithm,
 };
-use keys::{FingerprintHash, PrivateKey, PublicKey, pattern, sshsig};
+use keys::{FingerprintHash, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use super::args::Policy;
 use super::bindings::Bindings;
 use super::clock::Moment;
 use super::errands::Errand;
+use super::hardware::card_errand;
 use super::limits;
 use super::lock::{Lock, Unlock};
 use super::store::{Held, HeldKey, Store};
-use crate::hardware::card::plain_name;
-use crate::hardware::message::{CardKey, Request as HelperRequest};
-use crate::hardware::security_key::{self, INTERNAL, USER_PRESENCE, application};
+use crate::hardware::security_key::{self, INTERNAL};
 use crate::messages::{debug, error, info};
 
 /// The agent itself.
@@ -26,8 +25,8 @@ pub struct Core {
     lock: Lock,
     /// How long keys live that come without a lifetime of their own; zero for ever.
     default_lifetime: u32,
-    hash: FingerprintHash,
-    policy: Policy,
+    pub(super) hash: FingerprintHash,
+    pub(super) policy: Policy,
 }
 
 /// What comes of a request.
@@ -45,7 +44,7 @@ pub enum Outcome {
 }
 
 /// Why a request came to nothing; the client hears only that it did.
-type Refusal = String;
+pub(super) type Refusal = String;
 
 impl Core {
     /// An agent without keys.
@@ -192,143 +191,13 @@ impl Core {
                 self.check_websafe(public, data)?;
                 self.security_key_errand(key, provider, algorithm, data, purpose)?
             }
-            HeldKey::Card { library, .. } => Errand::CardSign {
-                library: library.clone(),
-                key: public.plain(),
-                algorithm: plain_name(algorithm),
-                request: HelperRequest::SignWithCard {
-                    key: public.plain().blob().to_vec(),
-                    algorithm: plain_name(algorithm).to_owned(),
-                    data: data.to_vec(),
-                    pin: None,
-                },
-            },
+            HeldKey::Card { library, .. } => card_errand(library, public, algorithm, data),
         };
         Ok(Outcome::Errand(Box::new(errand)))
     }
 
-    /// A browser must not get a signature out of a login key, nor a client of this agent one for
-    /// a web site out of a key that is not for SSH.
-    fn check_websafe(&self, key: &PublicKey, data: &[u8]) -> Result<(), Refusal> {
-        let Some(patterns) = &self.policy.websafe else { return Ok(()) };
-        let name = String::from_utf8_lossy(application(key));
-        let is_for_ssh = pattern::matches_list(patterns, &name) == Some(true);
-        if is_for_ssh || LoginRequest::decode(data, key).is_some() || sshsig::is_signed_data(data) {
-            return Ok(());
-        }
-        Err("web-origin key attempting to sign non-SSH message".to_owned())
-    }
-
-    fn security_key_errand(
-        &self,
-        key: &PrivateKey,
-        provider: &str,
-        algorithm: &'static str,
-        data: &[u8],
-        purpose: Option<String>,
-    ) -> Result<Errand, Refusal> {
-        let request = security_key::sign_request(provider, key, data, None)
-            .map_err(|failure| failure.to_string())?;
-        let name = describe(key.public(), self.hash);
-        let touch = request.flags & USER_PRESENCE != 0;
-        let purpose = purpose.map(|purpose| format!("\n{purpose}")).unwrap_or_default();
-        let and_touch = if touch { " and confirm user presence" } else { "" };
-        Ok(Errand::SecurityKey {
-            key: key.public().clone(),
-            algorithm,
-            notice: touch.then(|| format!("Confirm user presence for key {name}{purpose}")),
-            question: format!(
-                "Enter PIN{and_touch} for {} key {}: ",
-                key.public().type_label(),
-                key.public().fingerprint(self.hash)
-            ),
-            request,
-        })
-    }
-
-    /// A library that may be loaded for this client, by its real path.
-    fn allowed_library(
-        &self,
-        bindings: &Bindings,
-        what: &str,
-        library: &str,
-    ) -> Result<String, Refusal> {
-        if bindings.is_remote() && !self.policy.allow_remote {
-            return Err(format!("{what} {library}: remote addition of providers is disabled"));
-        }
-        let real = security_key::real_provider(library)
-            .map_err(|source| format!("{what} {library}: {}", crate::text::reason(&source)))?;
-        let is_allowed = pattern::matches_list(&self.policy.allowed_providers, &real);
-        if real != INTERNAL && is_allowed != Some(true) {
-            return Err(format!("{what} {real} is not allowed (see -P)"));
-        }
-        Ok(real)
-    }
-
-    fn add_card(
-        &self,
-        bindings: &Bindings,
-        library: &str,
-        pin: &[u8],
-        constraints: Vec<Constraint>,
-    ) -> Result<Outcome, Refusal> {
-        let mut terms = Terms::default();
-        let mut certificates = (false, Vec::new());
-        for constraint in constraints {
-            match constraint {
-                Constraint::AssociatedCertificates { only, certificates: given } => {
-                    certificates = (only, given);
-                }
-                other => terms.take(other)?,
-            }
-        }
-        let library = self.allowed_library(bindings, "PKCS#11 provider", library)?;
-        if library == INTERNAL {
-            return Err("there is no internal PKCS#11 provider".to_owned());
-        }
-        let pin = std::str::from_utf8(pin).map_err(|_| "the PIN is not text")?;
-        let pin = (!pin.is_empty()).then(|| Zeroizing::new(pin.to_owned()));
-        let (only_certificates, certificates) = certificates;
-        let offer = CardOffer { library, terms, only_certificates, certificates };
-        Ok(Outcome::Errand(Box::new(Errand::CardAdd { offer, pin })))
-    }
-
-    /// Holds the keys that a token has shown.
-    pub fn take_card(&mut self, offer: CardOffer, found: Vec<CardKey>, now: Moment) -> Response {
-        let mut any = false;
-        for CardKey { public, label } in found {
-            let of_key = |certificate: &&PublicKey| {
-                certificate.certificate().is_some() && certificate.plain() == public
-            };
-            let certificates: Vec<PublicKey> =
-                offer.certificates.iter().filter(of_key).cloned().collect();
-            let plain = (!offer.only_certificates).then_some(public);
-            for public in plain.into_iter().chain(certificates) {
-                // What is held already stays as it is, perhaps on stricter terms.
-                if self.store.find(public.blob()).is_some() {
-                    continue;
-                }
-                let comment = if label.is_empty() { &offer.library } else { &label };
-                let key = HeldKey::Card {
-                    comment: cut(comment).to_owned(),
-                    library: offer.library.clone(),
-                    public,
-                };
-                match self.hold(key, offer.terms.clone(), now) {
-                    Ok(()) => any = true,
-                    Err(why) => error!("a key of {}: {why}", offer.library),
-                }
-            }
-        }
-        if any { Response::Success } else { Response::Failure }
-    }
-
-    fn hold(&mut self, key: HeldKey, terms: Terms, now: Moment) -> Result<(), Refusal> {
-        let weight = key.public().blob().len() + key.comment().len() + 256;
-        self.hold_with(key, terms, weight, now)
-    }
-
-    fn hold_with(
+    /// Holds a key on these terms.
+    pub(super) fn hold(
         &mut self,
         key: HeldKey,
         terms: Terms,
@@ -408,7 +277,7 @@ impl Core {
             Some(provider) => HeldKey::SecurityKey { key, provider },
             None => HeldKey::Here(key),
         };
-        self.hold_with(key, terms, weight, now)
+        self.hold(key, terms, weight, now)
     }
 
     fn unlock(&mut self, passphrase: &[u8], now: Moment) -> Outcome {
@@ -423,23 +292,15 @@ impl Core {
 
 /// What the constraints on a key come to.
 #[derive(Default, Clone)]
-struct Terms {
+pub(super) struct Terms {
     lifetime: Option<u32>,
     confirm: bool,
     destinations: Vec<DestinationConstraint>,
 }
 
-/// The terms on which a token's keys are to be held.
-pub struct CardOffer {
-    /// The library that reaches the token.
-    pub library: String,
-    terms: Terms,
-    only_certificates: bool,
-    certificates: Vec<PublicKey>,
-}
-
 impl Terms {
-    fn take(&mut self, constraint: Constraint) -> Result<(), Refusal> {
+    /// Takes one more.
+    pub(super) fn take(&mut self, constraint: Constraint) -> Result<(), Refusal> {
         match constraint {
             Constraint::Lifetime(seconds) if self.lifetime.is_none() => {
                 self.lifetime = Some(seconds);
@@ -485,7 +346,7 @@ fn shortened(key: PrivateKey) -> PrivateKey {
 }
 
 /// As much of a comment as is kept.
-fn cut(comment: &str) -> &str {
+pub(super) fn cut(comment: &str) -> &str {
     let mut end = limits::COMMENT_BYTES.min(comment.len());
     while !comment.is_char_boundary(end) {
         end -= 1;
@@ -493,7 +354,7 @@ fn cut(comment: &str) -> &str {
     comment.get(..end).unwrap_or_default()
 }
 
-fn describe(key: &PublicKey, hash: FingerprintHash) -> String {
+pub(super) fn describe(key: &PublicKey, hash: FingerprintHash) -> String {
     format!("{} {}", key.type_label(), key.fingerprint(hash))
 }
 

@@ -12,8 +12,8 @@ use rustix::event::PollFlags;
 use zeroize::Zeroizing;
 
 use super::clock::Moment;
-use super::confirm::{Question, Wanted};
-use super::core::CardOffer;
+use super::confirm::{Poll, Question, Wanted};
+use super::hardware::CardOffer;
 use super::limits;
 use crate::hardware::helper::Helper;
 use crate::hardware::message::{CardKey, Failure, FailureKind, Reply, Request, Sign};
@@ -43,7 +43,7 @@ pub enum Errand {
         /// The key.
         key: PublicKey,
         /// The name of the signature.
-        algorithm: &'static str,
+        algorithm: String,
         /// What its helper is asked.
         request: Request,
     },
@@ -166,9 +166,9 @@ impl Errands {
         let outcome = match &mut running.step {
             Step::Helper(helper, _) => helper.proceed(),
             Step::Pin(question) => match question.poll() {
-                None => Ok(None),
-                Some(None) => Err(Failure::other("no PIN was given")),
-                Some(Some(answer)) => {
+                Poll::Pending => Ok(None),
+                Poll::No => Err(Failure::other("no PIN was given")),
+                Poll::Said(answer) => {
                     if let Errand::SecurityKey { request, .. } = &mut running.errand {
                         request.pin = Some(answer.text());
                     }
@@ -292,7 +292,7 @@ fn result(errand: Errand, reply: Result<Reply, Failure>) -> Finished {
                 key, algorithm, request: Request::SignWithCard { data, .. }, ..
             },
             Ok(Reply::Signed(signature)),
-        ) => signed(&key, algorithm, &data, signature),
+        ) => signed(&key, &algorithm, &data, signature),
         (Errand::CardAdd { offer, .. }, Ok(Reply::Card(keys))) => Finished::Card(offer, keys),
         _ => failed(Failure::other("the helper has answered something else")),
     }

@@ -13,6 +13,7 @@ mod core;
 mod enable;
 mod errands;
 mod guard;
+mod hardware;
 mod lock;
 mod program;
 mod serve;

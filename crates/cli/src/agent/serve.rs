@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::client::{Client, Stage};
 use super::clock::{self, Moment};
-use super::confirm::{Question, Wanted};
+use super::confirm::{Poll, Question, Wanted};
 use super::core::{Core, Outcome, encoded};
 use super::errands::{Errands, Finished};
 use super::sockets::Listening;
@@ -341,8 +341,12 @@ impl Loop {
     fn see_to_questions(&mut self, now: Moment) {
         let exists = |clients: &[Client], number| clients.iter().any(|one| one.number == number);
         if let Some(question) = &mut self.question {
-            if let Some(answer) = question.poll() {
-                let consented = answer.is_some_and(|answer| answer.is_yes());
+            let consented = match question.poll() {
+                Poll::Pending => None,
+                Poll::No => Some(false),
+                Poll::Said(answer) => Some(answer.is_yes()),
+            };
+            if let Some(consented) = consented {
                 let number = question.client;
                 self.question = None;
                 self.after_question(number, consented, now);

@@ -27,14 +27,14 @@ const SELECT_TIME: Duration = Duration::from_secs(15);
 const SELECT_POLL_MILLISECONDS: i32 = 50;
 
 /// Makes a key, on this device or on the one that the request names.
-pub fn enroll(enroll: &Enroll, path: Option<&str>) -> Result<NewKey, Failure> {
+pub fn enroll(enroll: &Enroll, path: &str) -> Result<NewKey, Failure> {
     let fido = load()?;
     let application = c_text(&enroll.application)?;
     let pin = c_pin(enroll.pin.as_ref().map(|pin| pin.as_str()))?;
     let pin = pin.as_ref().map(Pin::as_c_str);
     let user = padded(&enroll.user)?;
-    let named = Some(enroll.device.as_str()).filter(|device| !device.is_empty());
-    let device = device(&fido, named.or(path))?;
+    let path = if enroll.device.is_empty() { path } else { &enroll.device };
+    let device = device(&fido, path)?;
     let is_resident = enroll.flags & RESIDENT_KEY != 0;
     let is_verified = enroll.flags & USER_VERIFICATION != 0;
     let verifies_itself = verifies_itself(&device, is_verified, pin)?;
@@ -89,15 +89,16 @@ pub fn enroll(enroll: &Enroll, path: Option<&str>) -> Result<NewKey, Failure> {
 }
 
 /// Signs, on this device or on the one that has the key.
-pub fn sign(sign: &Sign, path: Option<&str>) -> Result<Vec<u8>, Failure> {
+pub fn sign(sign: &Sign, path: &str) -> Result<Vec<u8>, Failure> {
     let fido = &load()?;
     let application = c_text(&sign.application)?;
     let pin = c_pin(sign.pin.as_ref().map(|pin| pin.as_str()))?;
     let pin = pin.as_ref().map(Pin::as_c_str);
     let failed = |code| failure(fido, code);
-    let device = match path {
-        Some(path) => device(fido, Some(path))?,
-        None => holder(fido, &application, &sign.key_handle, pin)?,
+    let device = if path.is_empty() {
+        holder(fido, &application, &sign.key_handle, pin)?
+    } else {
+        device(fido, path)?
     };
     let is_verified = sign.flags & USER_VERIFICATION != 0;
     let verifies_itself = verifies_itself(&device, is_verified, pin)?;
@@ -117,7 +118,7 @@ pub fn sign(sign: &Sign, path: Option<&str>) -> Result<Vec<u8>, Failure> {
 }
 
 /// The keys that a device keeps.
-pub fn resident_keys(path: Option<&str>, pin: Option<&str>) -> Result<Vec<NewKey>, Failure> {
+pub fn resident_keys(path: &str, pin: Option<&str>) -> Result<Vec<NewKey>, Failure> {
     let fido = load()?;
     let pin = c_pin(pin)?.ok_or_else(Failure::pin)?;
     let pin = pin.as_c_str();
@@ -165,8 +166,8 @@ fn load() -> Result<Fido, Failure> {
 }
 
 /// The device of that name; without a name the only one there is, or the one that is touched.
-fn device<'a>(fido: &'a Fido, path: Option<&str>) -> Result<Device<'a>, Failure> {
-    if let Some(path) = path {
+fn device<'a>(fido: &'a Fido, path: &str) -> Result<Device<'a>, Failure> {
+    if !path.is_empty() {
         return fido.open(&c_text(path)?).map_err(|code| {
             Failure::other(format!("device {path} cannot be used: {}", fido.reason(code)))
         });

@@ -146,6 +146,7 @@ impl Drop for Helper {
 }
 
 /// This program, as it runs: its file may have been replaced meanwhile.
+#[cfg_attr(target_os = "linux", expect(clippy::unnecessary_wraps, reason = "others may not know"))]
 fn program() -> io::Result<OsString> {
     #[cfg(target_os = "linux")]
     return Ok(OsString::from("/proc/self/exe"));
@@ -230,7 +231,8 @@ fn perform(tokens: &mut pkcs11::Tokens, request: Request) -> Result<Reply, Failu
         Request::Resident { provider, device, pin } => {
             let pin = pin.as_ref().map(|pin| pin.as_str());
             match internal(&provider) {
-                Some(given) => fido::resident_keys(given.or(named(&device)), pin),
+                Some(given) if device.is_empty() => fido::resident_keys(given, pin),
+                Some(_) => fido::resident_keys(&device, pin),
                 None => middleware::resident_keys(&provider, &device, pin),
             }
             .map(Reply::Resident)
@@ -242,13 +244,9 @@ fn perform(tokens: &mut pkcs11::Tokens, request: Request) -> Result<Reply, Failu
     }
 }
 
-/// Whether the provider is the system's own library, and the device that is named with it:
-/// `internal` or `internal:DEVICE`.
-fn internal(provider: &str) -> Option<Option<&str>> {
+/// The device that is named with the system's own library, `internal` or `internal:DEVICE`;
+/// empty for any. Nothing when the provider is another library.
+fn internal(provider: &str) -> Option<&str> {
     let (name, device) = provider.split_once(':').unwrap_or((provider, ""));
-    name.eq_ignore_ascii_case(INTERNAL).then(|| named(device))
-}
-
-fn named(device: &str) -> Option<&str> {
-    Some(device).filter(|device| !device.is_empty())
+    name.eq_ignore_ascii_case(INTERNAL).then_some(device)
 }

@@ -167,9 +167,8 @@ impl Tokens {
         }
         let pin = match auth_pin(info, self.pin.as_ref()) {
             Ok(Some(pin)) => Some(pin),
-            Ok(None) if !must => return Ok(()),
+            _ if !must => return Ok(()),
             Ok(None) => None,
-            Err(_) if !must => return Ok(()),
             Err(_) => {
                 // Another session may have logged in already.
                 return if is_logged_in(self.session(context, slot)?) {

@@ -208,8 +208,6 @@ impl Options {
             'N' => self.new_passphrase = Some(Zeroizing::new(value)),
             'n' => self.principals = Some(value),
             'O' => self.more.push(value),
-            // The new format, long the only one.
-            'o' => {}
             'P' => self.passphrase = Some(Zeroizing::new(value)),
             'p' => self.change_passphrase = true,
             'Q' => self.query_krl = true,
@@ -239,6 +237,7 @@ impl Options {
                     Some(digits.parse().map_err(|_| format!("Invalid serial number \"{value}\""))?);
             }
             'K' => self.download = true,
+            // `-o`: the new format, long the only one.
             _ => {}
         }
         Ok(())

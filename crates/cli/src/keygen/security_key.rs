@@ -207,7 +207,7 @@ pub fn download(options: &Options) -> Result<ExitCode, Failure> {
     for option in &options.more {
         match option.split_once('=') {
             Some((name, value)) if name.eq_ignore_ascii_case("device") => {
-                value.clone_into(&mut device)
+                value.clone_into(&mut device);
             }
             _ => {
                 return Err(format!(

@@ -327,7 +327,7 @@ impl Middleware {
 struct Options {
     pointers: Vec<*mut RawOption>,
     // What the pointers point to.
-    _options: Vec<Box<RawOption>>,
+    _targets: Vec<RawOption>,
     _texts: Vec<CString>,
 }
 
@@ -339,19 +339,20 @@ impl Options {
                 CString::new(text).map_err(|_| Problem::Nonsense("an option holds a zero byte"))
             };
             let (name, value) = (text(name)?, text(value)?);
-            options.push(Box::new(RawOption {
+            options.push(RawOption {
                 name: name.as_ptr().cast_mut(),
                 value: value.as_ptr().cast_mut(),
                 required: u8::from(*required),
-            }));
+            });
             texts.extend([name, value]);
         }
+        // The list is whole and stays where it is.
         let mut pointers: Vec<*mut RawOption> =
-            options.iter_mut().map(|option| &raw mut **option).collect();
+            options.iter_mut().map(|option| &raw mut *option).collect();
         if !pointers.is_empty() {
             pointers.push(ptr::null_mut());
         }
-        Ok(Options { pointers, _options: options, _texts: texts })
+        Ok(Options { pointers, _targets: options, _texts: texts })
     }
 
     fn as_mut_ptr(&mut self) -> *mut *mut RawOption {

@@ -154,7 +154,7 @@ impl Device {
             note.push_str(if is_so { &text } else { "" });
         }
         if protection != 0 {
-            note.push_str(&format!(" {protection}"));
+            note = format!("{note} {protection}");
         }
         self.note(note);
         let (secret, public) = if wanted == -8 {
@@ -322,11 +322,12 @@ fn parse(rest: &mut &[u8]) -> Value {
         small @ 0..=23 => i64::from(small),
         size => take(1 << (size - 24)).iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte)),
     };
+    let length = usize::try_from(argument).expect("a length");
     match first >> 5 {
         0 => Value::Integer(argument),
         1 => Value::Integer(-1 - argument),
-        2 => Value::Bytes(take(argument as usize)),
-        3 => Value::Text(String::from_utf8(take(argument as usize)).expect("text")),
+        2 => Value::Bytes(take(length)),
+        3 => Value::Text(String::from_utf8(take(length)).expect("text")),
         4 => Value::List((0..argument).map(|_| parse(rest)).collect()),
         5 => Value::Map((0..argument).map(|_| (parse(rest), parse(rest))).collect()),
         _ => Value::Bool(argument == 21),
@@ -337,8 +338,8 @@ fn head(major: u8, argument: u64) -> Vec<u8> {
     let major = major << 5;
     match argument {
         0..=23 => vec![major | argument as u8],
-        24..=255 => vec![major | 24, argument as u8],
-        _ => vec![major | 25, (argument >> 8) as u8, argument as u8],
+        24..=255 => vec![major | 0x18, argument as u8],
+        _ => vec![major | 0x19, (argument >> 8) as u8, argument as u8],
     }
 }
 
