@@ -16,7 +16,7 @@ pub use credentials::{Credential, NewCredential};
 pub use login::LoginError;
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN, generate as generate_password};
 pub use projects::Project;
-pub use sessions::{NewSession, Session};
+pub use sessions::{NewSession, SESSION_SECONDS, Session};
 pub use tokens::{Token, TokenRequest};
 pub use totp::Enrolment;
 pub use users::{NewUser, User, UserChange};

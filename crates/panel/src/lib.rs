@@ -10,9 +10,13 @@ pub mod api;
 pub mod audit;
 pub mod console;
 pub mod metrics;
+pub mod public_key;
+pub mod serve;
 pub mod settings;
 pub mod state;
 pub mod store;
+pub mod tls;
+pub mod web;
 pub mod vouch;
 
 pub use state::State;

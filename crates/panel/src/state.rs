@@ -63,3 +63,9 @@ pub fn caller(user: &User, project_id: &str, role: Role, request_id: &str) -> Ca
         token: None,
     }
 }
+
+/// Waits until the panel is told to stop.
+pub(crate) async fn stopped(stopping: &mut tokio::sync::watch::Receiver<bool>) {
+    // The value is a lock's guard, which must not be held over what comes next.
+    let _: bool = stopping.wait_for(|stopping| *stopping).await.is_ok();
+}

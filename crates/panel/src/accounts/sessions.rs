@@ -193,3 +193,6 @@ fn session(row: &AnyRow) -> Result<Session, Error> {
         expires_at: time_of(row.try_get("expires_at")?),
     })
 }
+
+/// [`LIFE`] for a cookie's `Max-Age`.
+pub const SESSION_SECONDS: i64 = LIFE.whole_seconds();

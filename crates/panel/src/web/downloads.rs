@@ -1,0 +1,164 @@
+//! Files for other programs: OpenStack's clients, ssh's configuration, known_hosts.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::extract::State as AxumState;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use cloud::model::{Region, Server};
+use cloud::{Caller, ServerQuery};
+use maud::html;
+
+use super::error::PageResult;
+use super::layout::{copyable, page};
+use super::routes::Routes;
+use super::servers::{known_as, reached_at};
+use super::viewer::Viewer;
+use crate::State;
+
+pub(super) fn routes(routes: &mut Routes) {
+    routes.get("/downloads", show);
+    routes.get("/downloads/clouds.yaml", clouds_yaml);
+    routes.get("/downloads/ssh_config", ssh_config);
+    routes.get("/downloads/known_hosts", known_hosts);
+}
+
+async fn show(viewer: Viewer) -> PageResult {
+    let body = html! {
+        h1 { "Downloads" }
+        section .card {
+            h2 { "ssh_config" }
+            p { "A Host block for each server, so that " code { "ssh NAME" } " is enough. Save it as \
+                 " code { "~/.ssh/keyway_config" } " and put this line at the top of "
+                code { "~/.ssh/config" } ":" }
+            p .command { (copyable("Include ~/.ssh/keyway_config")) }
+            p { a .button href="/downloads/ssh_config" download { "Download ssh_config" } }
+        }
+        section .card {
+            h2 { "known_hosts" }
+            p { "The host keys of all your servers, read from their own disks. With it, the first \
+                 login asks nothing. After a rebuild, download it again." }
+            p .command { (copyable("ssh -o UserKnownHostsFile=~/Downloads/known_hosts root@ADDRESS")) }
+            p { a .button href="/downloads/known_hosts" download { "Download known_hosts" } }
+        }
+        section .card {
+            h2 { "clouds.yaml" }
+            p { "For the " code { "openstack" } " client and everything else that speaks to \
+                 OpenStack. Save it as " code { "~/.config/openstack/clouds.yaml" } ". The password is \
+                 not in it: the client asks, or use an application credential of your "
+                a href="/account#credentials" { "account page" } "." }
+            p .command { (copyable("openstack --os-cloud keyway server list")) }
+            p { a .button href="/downloads/clouds.yaml" download { "Download clouds.yaml" } }
+        }
+    };
+    Ok(page(&viewer, "Downloads", &body).into_response())
+}
+
+fn file(name: &'static str, text: String) -> Response {
+    (
+        [
+            (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+            (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        ],
+        text,
+    )
+        .into_response()
+}
+
+/// A YAML string: JSON's are a part of YAML's.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+async fn clouds_yaml(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
+    let caller = viewer.caller()?;
+    let regions = state.cloud.regions(&caller).await?;
+    let project = viewer.project.as_ref().map_or("", |(project, _)| project.name.as_str());
+    let mut text = format!(
+        "clouds:\n  keyway:\n    auth_type: password\n    auth:\n      auth_url: {}\n      \
+         username: {}\n      project_name: {}\n      user_domain_name: Default\n      \
+         project_domain_name: Default\n    identity_api_version: 3\n",
+        quoted(&format!("{}/identity/v3", state.settings.public_url)),
+        quoted(&viewer.user.name),
+        quoted(project),
+    );
+    if let Some(first) = regions.first() {
+        let _ = writeln!(text, "    region_name: {}", quoted(&first.id));
+    }
+    text.push_str("    regions:\n");
+    for region in &regions {
+        let _ = writeln!(text, "      - {}", quoted(&region.id));
+    }
+    if state.settings.https && state.settings.tls.is_none() {
+        text.push_str(
+            "    # The panel made its own certificate: save it and name it here.\n    \
+             # cacert: /path/to/certificate.pem\n",
+        );
+    }
+    Ok(file("clouds.yaml", text))
+}
+
+async fn servers(state: &State, caller: &Caller) -> PageResult<(Vec<Region>, Vec<Server>)> {
+    let regions = state.cloud.regions(caller).await?;
+    let mut servers = Vec::new();
+    for region in &regions {
+        servers.extend(state.cloud.servers(caller, &region.id, &ServerQuery::default()).await?.0);
+    }
+    Ok((regions, servers))
+}
+
+/// A server's name as a Host pattern: no blanks, no wildcards, nothing that begins a comment.
+fn alias(name: &str) -> String {
+    let alias: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' })
+        .collect();
+    alias.trim_matches('-').to_owned()
+}
+
+async fn ssh_config(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
+    let (_, servers) = servers(&state, &viewer.caller()?).await?;
+    let mut text = String::from("# Servers of the Keyway panel.\n");
+    let mut seen: Vec<String> = Vec::new();
+    for server in &servers {
+        let Some((address, port)) = reached_at(server) else { continue };
+        let mut name = alias(&server.name);
+        if name.is_empty() || seen.contains(&name) {
+            name = format!("{name}-{}", server.id.simple().to_string().chars().take(8).collect::<String>());
+        }
+        let _ = write!(text, "\nHost {name}\n    HostName {address}\n    User root\n");
+        if port != 22 {
+            let _ = writeln!(text, "    Port {port}");
+        }
+        seen.push(name);
+    }
+    Ok(file("ssh_config", text))
+}
+
+async fn known_hosts(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
+    let caller = viewer.caller()?;
+    let (_, servers) = servers(&state, &caller).await?;
+    let mut text = String::new();
+    for server in &servers {
+        for key in state.cloud.host_keys(&caller, &server.region, server.id).await? {
+            if key.retired_at.is_none() {
+                let name = known_as(&key.address, key.port);
+                let _ = writeln!(text, "{name} {}", key.public_key);
+            }
+        }
+    }
+    Ok(file("known_hosts", text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::alias;
+
+    #[test]
+    fn names_cannot_add_lines() {
+        assert_eq!(alias("web 01"), "web-01");
+        assert_eq!(alias("a\nHost *\n ProxyCommand evil"), "a-Host----ProxyCommand-evil");
+        assert_eq!(alias("***"), "");
+    }
+}

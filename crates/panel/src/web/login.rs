@@ -1,0 +1,221 @@
+//! Logging in and out.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Query, State as AxumState};
+use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::{StatusCode, request::Parts};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::html;
+use serde::Deserialize;
+
+use super::error::{PageError, PageResult};
+use super::layout::{Input, bare, field_error, go};
+use super::posted::{Anonymous, Posted};
+use super::routes::Routes;
+use super::viewer::{Viewer, cookie, peer, request_id, session_cookie};
+use crate::State;
+use crate::accounts::{LoginError, NewSession, digest, random_text};
+use crate::audit::Entry;
+
+/// Binds the login form to the browser that asked for it.
+const FORM_COOKIE: &str = "keyway_login";
+
+pub(super) fn routes(routes: &mut Routes) {
+    routes.public_get("/login", show);
+    routes.public_post("/login", log_in);
+    routes.post("/logout", log_out);
+    routes.post("/project", switch_project);
+}
+
+#[derive(Deserialize)]
+struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+/// What the form shows again.
+#[derive(Default)]
+struct Form<'a> {
+    name: &'a str,
+    next: &'a str,
+    error: Option<String>,
+    wants_code: bool,
+}
+
+async fn show(
+    viewer: Result<Viewer, PageError>,
+    AxumState(state): AxumState<Arc<State>>,
+    Query(next): Query<Next>,
+) -> PageResult {
+    if viewer.is_ok() {
+        return Ok(Redirect::to(local(&next.next)).into_response());
+    }
+    form(&state, StatusCode::OK, &Form { next: &next.next, ..Form::default() })
+}
+
+fn form(state: &State, status: StatusCode, form: &Form<'_>) -> PageResult {
+    let token = random_text()?;
+    let body = html! {
+        div .narrow.card {
+            h1 { "Log in" }
+            form method="post" action="/login" {
+                input type="hidden" name="token" value=(token);
+                input type="hidden" name="next" value=(form.next);
+                (field_error("login", form.error.as_deref()))
+                (Input { name: "name", label: "Name", value: form.name, autocomplete: "username",
+                    required: true, ..Input::default() }.render())
+                (Input { name: "password", label: "Password", kind: "password",
+                    autocomplete: "current-password", required: true, ..Input::default() }.render())
+                @if form.wants_code {
+                    (Input { name: "code", label: "Code", autocomplete: "one-time-code",
+                        hint: "The six digits that your authenticator shows now.",
+                        ..Input::default() }.render())
+                }
+                button .primary type="submit" { "Log in" }
+            }
+        }
+    };
+    let mut response = (status, bare("Log in", &body)).into_response();
+    let secure = if state.settings.https { "; Secure" } else { "" };
+    let cookie =
+        format!("{FORM_COOKIE}={token}; Path=/login; HttpOnly; SameSite=Strict; Max-Age=3600{secure}");
+    if let Ok(value) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    Ok(response)
+}
+
+/// Where the request comes from, for the log and the pace.
+struct Origin {
+    address: String,
+    agent: String,
+    request_id: String,
+    headers: HeaderMap,
+}
+
+impl<S: Sync> FromRequestParts<S> for Origin {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        Ok(Self {
+            address: peer(parts),
+            agent: agent.unwrap_or_default().to_owned(),
+            request_id: request_id(parts),
+            headers: parts.headers.clone(),
+        })
+    }
+}
+
+async fn log_in(
+    origin: Origin,
+    AxumState(state): AxumState<Arc<State>>,
+    Anonymous { fields }: Anonymous,
+) -> PageResult {
+    let (name, next) = (fields.get("name"), fields.get("next"));
+    let token = cookie(&origin.headers, FORM_COOKIE).unwrap_or_default();
+    if token.is_empty() || digest(&token) != digest(fields.raw("token")) {
+        let error = Some(
+            "The form was too old, or your browser takes no cookies. Try again.".to_owned(),
+        );
+        return form(&state, StatusCode::FORBIDDEN, &Form { name, next, error, ..Form::default() });
+    }
+    let code = fields.get("code");
+    let tried = state
+        .accounts
+        .log_in(name, fields.raw("password"), (!code.is_empty()).then_some(code), &origin.address)
+        .await;
+    let entry = |user_id, action, detail| Entry {
+        user_id,
+        user_name: name,
+        action,
+        target: name,
+        detail,
+        address: &origin.address,
+        request_id: &origin.request_id,
+        ..Entry::default()
+    };
+    let user = match tried {
+        Ok(user) => user,
+        Err(LoginError::Failed(error)) => return Err(error.into()),
+        Err(error) => {
+            let wants_code = matches!(error, LoginError::NeedsCode | LoginError::WrongCode);
+            let status = match error {
+                LoginError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+                LoginError::NeedsCode => StatusCode::OK,
+                _ => StatusCode::UNAUTHORIZED,
+            };
+            let text = error.to_string();
+            if status != StatusCode::OK {
+                state.store.audit(entry("", "login.fail", &text)).await?;
+            }
+            let again = Form { name, next, error: Some(text), wants_code };
+            return form(&state, status, &again);
+        }
+    };
+    state.store.audit(entry(&user.id, "login.done", &origin.agent)).await?;
+    let project = user.default_project.clone().unwrap_or_default();
+    let (secret, _) = state
+        .accounts
+        .begin_session(NewSession {
+            user_id: &user.id,
+            project_id: &project,
+            address: &origin.address,
+            agent: &origin.agent,
+        })
+        .await?;
+    let mut response = Redirect::to(local(next)).into_response();
+    set_session_cookie(&state, &mut response, &secret, crate::accounts::SESSION_SECONDS);
+    Ok(response)
+}
+
+fn set_session_cookie(state: &State, response: &mut Response, secret: &str, seconds: i64) {
+    let secure = if state.settings.https { "; Secure" } else { "" };
+    let name = session_cookie(state);
+    // Lax: a link from a mail to a page here finds its reader logged in. Forms have more to pass.
+    let cookie =
+        format!("{name}={secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
+    if let Ok(value) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+async fn log_out(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
+    let viewer = &posted.viewer;
+    state.accounts.end_session(&viewer.user.id, &viewer.session.id).await?;
+    viewer.audit(&state, "logout", &viewer.user.name, "").await?;
+    let mut response = Redirect::to("/login").into_response();
+    set_session_cookie(&state, &mut response, "", 0);
+    Ok(response)
+}
+
+async fn switch_project(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
+    let project = posted.fields.get("project");
+    state.accounts.switch_project(&posted.viewer.session, project).await?;
+    let name = posted.viewer.projects.iter().find(|(other, _)| other.id == project);
+    let name = name.map_or("another project", |(project, _)| project.name.as_str());
+    Ok(go("/servers", &format!("You are now in {name}.")))
+}
+
+/// A path of this panel, or the first page: nobody is sent elsewhere by a link.
+fn local(next: &str) -> &str {
+    let fine = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains('\\')
+        && !next.chars().any(char::is_control);
+    if fine { next } else { "/servers" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn only_paths_of_this_panel() {
+        assert_eq!(local("/keys?q=1"), "/keys?q=1");
+        for elsewhere in ["", "//evil", "https://evil", "/\\evil", "/a\r\nb", "keys"] {
+            assert_eq!(local(elsewhere), "/servers", "{elsewhere}");
+        }
+    }
+}

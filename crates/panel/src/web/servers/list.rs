@@ -1,0 +1,144 @@
+//! The list.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use axum::extract::{Query, State as AxumState};
+use axum::response::IntoResponse;
+use cloud::ServerQuery;
+use cloud::model::{Region, Server};
+use maud::{Markup, html};
+
+use super::{address_of, pill, ssh_command};
+use crate::State;
+use crate::web::error::PageResult;
+use crate::web::layout::{copyable, page, when};
+use crate::web::table::Listing;
+use crate::web::viewer::Viewer;
+
+pub(super) async fn show(
+    viewer: Viewer,
+    AxumState(state): AxumState<Arc<State>>,
+    Query(listing): Query<Listing>,
+) -> PageResult {
+    let caller = viewer.caller()?;
+    let regions = state.cloud.regions(&caller).await?;
+    let search = listing.q.trim();
+    let query = ServerQuery {
+        search: (!search.is_empty()).then(|| search.to_owned()),
+        ..ServerQuery::default()
+    };
+    let mut servers = Vec::new();
+    for region in &regions {
+        if listing.region.is_empty() || listing.region == region.id {
+            servers.extend(state.cloud.servers(&caller, &region.id, &query).await?.0);
+        }
+    }
+    sort(&mut servers, &listing);
+    let no_filter = search.is_empty() && listing.region.is_empty();
+    let body = html! {
+        div .heading {
+            h1 { "Servers" }
+            @if viewer.may_change() {
+                a .button.primary href="/servers/new" { "Create Server" }
+            }
+        }
+        @for warning in state.cloud.warnings() { p .notice { (warning) } }
+        div #servers data-live {
+            @if servers.is_empty() && no_filter {
+                (empty(&viewer))
+            } @else {
+                (listing.search("/servers", "Name or address", &regions))
+                @if servers.is_empty() {
+                    p .muted { "No server matches. " a href="/servers" { "Show all servers" } "." }
+                } @else {
+                    (table(&listing, &servers, &regions))
+                    (listing.pages("/servers", servers.len()))
+                }
+            }
+        }
+    };
+    Ok(page(&viewer, "Servers", &body).into_response())
+}
+
+fn sort(servers: &mut [Server], listing: &Listing) {
+    let (column, down) = listing.order();
+    servers.sort_by(|a, b| {
+        let by_name = || a.name.to_lowercase().cmp(&b.name.to_lowercase());
+        let order = match column {
+            "name" => Ordering::Equal,
+            "region" => a.region.cmp(&b.region),
+            "state" => super::status_words(a).1.cmp(super::status_words(b).1),
+            "address" => {
+                let first = |server: &Server| server.addresses.first().map(|one| one.address);
+                first(a).cmp(&first(b))
+            }
+            // Newest first, until a person says otherwise.
+            _ if listing.sort.is_empty() => b.created_at.cmp(&a.created_at),
+            _ => a.created_at.cmp(&b.created_at),
+        };
+        let order = order.then_with(by_name);
+        if down { order.reverse() } else { order }
+    });
+}
+
+fn empty(viewer: &Viewer) -> Markup {
+    html! {
+        div .card.empty {
+            h2 { "No servers yet" }
+            p {
+                "A server is a Linux system of its own, with its own address, that you log in to \
+                 as root with your SSH key. It takes a moment to make:"
+            }
+            ol {
+                li { a href="/keys/new" { "Add your public key" } " in the region of your choice." }
+                li { a href="/servers/new" { "Create a server" } " there, and choose the key under \
+                     Advanced Options." }
+                li { "Copy the " code { "ssh root@…" } " line from the server's page into a terminal." }
+            }
+            @if viewer.may_change() {
+                p { a .button.primary href="/servers/new" { "Create Server" } }
+            }
+        }
+    }
+}
+
+fn table(listing: &Listing, servers: &[Server], regions: &[Region]) -> Markup {
+    let region_name = |id: &str| {
+        regions.iter().find(|region| region.id == id).map_or_else(|| id.to_owned(), |r| r.name.clone())
+    };
+    html! {
+        table .list {
+            thead {
+                tr {
+                    (listing.head("/servers", "name", "Name"))
+                    (listing.head("/servers", "state", "State"))
+                    (listing.head("/servers", "address", "Log in by"))
+                    (listing.head("/servers", "region", "Region"))
+                    th scope="col" { "Size" }
+                    (listing.head("/servers", "created", "Created"))
+                }
+            }
+            tbody {
+                @for server in listing.cut(servers) {
+                    tr {
+                        td data-label="Name" {
+                            a href=(address_of(server)) { strong { (server.name) } }
+                            @if let Some(task) = &server.task_state { br; span .muted { (task) } }
+                        }
+                        td data-label="State" { (pill(server)) }
+                        td data-label="Log in by" {
+                            @match ssh_command(server) {
+                                Some(command) => (copyable(&command)),
+                                None => span .muted { "no address yet" },
+                            }
+                        }
+                        td data-label="Region" { (region_name(&server.region)) }
+                        td data-label="Size" { (server.flavor.name) }
+                        td data-label="Created" { (when(server.created_at)) }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A server's page.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State as AxumState};
+use axum::response::IntoResponse;
+use cloud::Caller;
+use cloud::model::{HostKey, KeyPair, Server, ServerAction, Status};
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{address_of, authorized, identity, pill, reached_at, ssh_command};
+use crate::State;
+use crate::web::error::{PageError, PageResult};
+use crate::web::layout::{copyable, page, when};
+use crate::web::viewer::Viewer;
+
+#[derive(Deserialize)]
+pub(super) struct Printed {
+    /// What the reader's ssh printed, to be compared.
+    #[serde(default)]
+    printed: String,
+}
+
+/// Everything about one server.
+pub(super) struct Details {
+    pub(super) server: Server,
+    pub(super) image: String,
+    pub(super) host_keys: Vec<HostKey>,
+    pub(super) actions: Vec<ServerAction>,
+    /// Users' names by identifier.
+    pub(super) names: BTreeMap<String, String>,
+    /// What is in `authorized_keys`, or why that is not known.
+    pub(super) authorized: Result<String, String>,
+    /// Keys of the viewer in this region.
+    pub(super) stored: Vec<KeyPair>,
+}
+
+/// Reads an identifier from a path.
+pub(super) fn id(text: &str) -> PageResult<Uuid> {
+    Uuid::parse_str(text).map_err(|_| PageError::not_found("There is no such server."))
+}
+
+async fn details(state: &State, caller: &Caller, region: &str, id: Uuid) -> PageResult<Details> {
+    let cloud = &state.cloud;
+    let server = cloud.server(caller, region, id).await?;
+    let image = cloud.images(caller, region).await?;
+    let image = image.into_iter().find(|image| image.id == server.image_id);
+    let image = image.map_or_else(|| "an image that is gone".to_owned(), |image| image.name);
+    let host_keys = cloud.host_keys(caller, region, id).await?;
+    let actions = cloud.actions(caller, region, id).await?;
+    let mut names = BTreeMap::new();
+    for user in actions.iter().map(|action| &action.user_id).chain([&server.user_id]) {
+        if !names.contains_key(user) {
+            let name = state.accounts.user(user).await?.map_or_else(|| user.clone(), |user| user.name);
+            names.insert(user.clone(), name);
+        }
+    }
+    let authorized = if state.cloud.capabilities().authorized_keys {
+        cloud.authorized_keys(caller, region, id).await.map_err(|error| error.to_string())
+    } else {
+        Err("This cloud cannot look into its servers.".to_owned())
+    };
+    let stored = cloud.key_pairs(caller, region).await?;
+    Ok(Details { server, image, host_keys, actions, names, authorized, stored })
+}
+
+pub(super) async fn show(
+    viewer: Viewer,
+    AxumState(state): AxumState<Arc<State>>,
+    Path((region, id_text)): Path<(String, String)>,
+    Query(printed): Query<Printed>,
+) -> PageResult {
+    let caller = viewer.caller()?;
+    let details = details(&state, &caller, &region, id(&id_text)?).await?;
+    let server = &details.server;
+    let body = html! {
+        div .heading {
+            div {
+                p .crumb { a href="/servers" { "Servers" } " / " }
+                h1 { (server.name) }
+            }
+        }
+        div #server data-live data-server=(server.id) {
+            (summary(&viewer, &state, &details))
+            (identity::after_rebuild(&details))
+            (identity::keys(&details))
+        }
+        (identity::compare(&details, &printed.printed))
+        (authorized::section(&viewer, &details))
+        div #log data-live { (action_log(&details)) }
+    };
+    Ok(page(&viewer, &server.name, &body).into_response())
+}
+
+fn summary(viewer: &Viewer, state: &State, details: &Details) -> Markup {
+    let server = &details.server;
+    html! {
+        section .card {
+            p .status-line {
+                (pill(server))
+                @if let Some(task) = &server.task_state { " " span .muted { (task) } }
+            }
+            @if let Some(fault) = &server.fault { p .notice.alarm { (fault) } }
+            @match ssh_command(server) {
+                Some(command) => p .command { (copyable(&command)) },
+                None => p .muted { "It has no address yet." },
+            }
+            dl .facts {
+                dt { "Address" }
+                dd {
+                    @match reached_at(server) {
+                        Some((address, 22)) => (address),
+                        Some((address, port)) => { (address) ", port " (port) },
+                        None => "none yet",
+                    }
+                }
+                dt { "Region" } dd { (server.region) }
+                dt { "Image" } dd { (details.image) }
+                dt { "Size" } dd { (server.flavor.name) }
+                dt { "Made" }
+                dd { (when(server.created_at)) " by " (details.names.get(&server.user_id).map_or("somebody", String::as_str)) }
+                dt { "Made with" }
+                dd { @if server.key_names.is_empty() { "no key" } @else { (server.key_names.join(", ")) } }
+                @if let Some(text) = &server.description { dt { "Description" } dd { (text) } }
+                dt { "Identifier" } dd { code { (server.id) } }
+            }
+            div .buttons {
+                @if state.cloud.capabilities().consoles {
+                    a .button href=(format!("{}/console/shell", address_of(server))) { "Open a shell" }
+                    a .button.quiet href=(format!("{}/console/system", address_of(server))) { "System console" }
+                }
+                a .button.quiet href=(format!("{}/log", address_of(server))) { "Console log" }
+            }
+            @if viewer.may_change() { (action_buttons(server)) }
+        }
+    }
+}
+
+fn action_buttons(server: &Server) -> Markup {
+    let offered: &[(&str, &str)] = match server.status {
+        Status::Active => &[("reboot", "Reboot"), ("stop", "Stop"), ("rebuild", "Rebuild"), ("delete", "Delete")],
+        Status::Shutoff => &[("start", "Start"), ("rebuild", "Rebuild"), ("delete", "Delete")],
+        Status::Error => &[("hard-reboot", "Reboot by force"), ("rebuild", "Rebuild"), ("delete", "Delete")],
+        _ => &[("delete", "Delete")],
+    };
+    html! {
+        div .buttons aria-label="Actions" role="group" {
+            @for (action, label) in offered {
+                a href=(format!("{}/confirm/{action}", address_of(server)))
+                    class=(if matches!(*action, "delete" | "rebuild") { "button quiet danger" } else { "button quiet" })
+                    { (label) "…" }
+            }
+            @let (action, label) = if server.locked { ("unlock", "Unlock") } else { ("lock", "Lock") };
+            a .button.quiet href=(format!("{}/confirm/{action}", address_of(server))) { (label) "…" }
+        }
+    }
+}
+
+fn action_log(details: &Details) -> Markup {
+    html! {
+        section .card {
+            h2 { "Action log" }
+            @if details.actions.is_empty() { p .muted { "Nothing was done to it yet." } }
+            @else {
+                table .list {
+                    thead { tr {
+                        th scope="col" { "What" } th scope="col" { "Who" } th scope="col" { "When" }
+                        th scope="col" { "Took" } th scope="col" { "Note" }
+                    } }
+                    tbody {
+                        @for action in details.actions.iter().take(100) {
+                            tr {
+                                td data-label="What" { (action.action) }
+                                td data-label="Who" { (details.names.get(&action.user_id).map_or(action.user_id.as_str(), String::as_str)) }
+                                td data-label="When" { (when(action.started_at)) }
+                                td data-label="Took" {
+                                    @match action.finished_at {
+                                        Some(end) => { (format!("{:.1} s", (end - action.started_at).as_seconds_f64())) },
+                                        None => span .pill.busy { "running" },
+                                    }
+                                }
+                                td data-label="Note" { (action.message.as_deref().unwrap_or("")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
