@@ -218,6 +218,24 @@ pub fn close_other_descriptors() {
     }
 }
 
+/// Closes what the program that started this one left open besides the standard descriptors.
+///
+/// All that is opened here closes on exec, so what does not came that way.
+pub fn close_inherited() {
+    let Ok(list) = std::fs::read_dir("/proc/self/fd") else { return };
+    let numbers: Vec<i32> =
+        list.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // SAFETY: F_GETFD takes any number and only looks.
+        let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+        if flags >= 0 && flags & libc::FD_CLOEXEC == 0 {
+            // SAFETY: a descriptor without this flag was opened before this program began, and
+            // nothing here has taken it over: it has no owner to close it again.
+            unsafe { libc::close(number) };
+        }
+    }
+}
+
 /// Keeps the pages of an address range out of the swap. False where the system does not allow it.
 #[cfg(target_os = "linux")]
 pub fn lock_pages(start: usize, length: usize) -> bool {

@@ -99,6 +99,15 @@ impl Connection<Client> {
         Self::start(config, now, ClientState::default())
     }
 
+    /// The end of one who shares another's connection: the user is in, and only
+    /// the connection protocol is spoken, unencrypted. OpenSSH's PROTOCOL.mux §9.
+    ///
+    /// # Errors
+    /// [`Misuse`] when `config` names something unknown.
+    pub fn bare(config: Config, now: Instant) -> Result<Self, Error> {
+        Self::start_bare(config, now, ClientState::default())
+    }
+
     /// Says whether the key is the server's. If not, the connection ends.
     ///
     /// # Errors

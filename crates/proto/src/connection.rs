@@ -30,6 +30,8 @@ use crate::transport::rekey::{Limit, Usage};
 /// [`Self::handle_input`], come out by [`Self::poll_transmit`], and what
 /// happens comes out by [`Self::poll_event`].
 pub struct Connection<R: Role> {
+    /// Only the connection protocol is spoken.
+    bare: bool,
     pub(crate) config: Config,
     pub(crate) now: Instant,
     pub(crate) phase: Phase,
@@ -105,12 +107,34 @@ enum Step {
 
 impl<R: Role> Connection<R> {
     pub(crate) fn start(config: Config, now: Instant, role: R::State) -> Result<Self, Error> {
+        let mut connection = Self::blank(config, now, role)?;
+        let line = format!("{}\r\n", connection.local_ident);
+        connection.output.reserve(line.len()).copy_from_slice(line.as_bytes());
+        connection.output.commit(line.len());
+        connection.send_kexinit()?;
+        Ok(connection)
+    }
+
+    /// Nothing but the connection protocol, on a transport that needs neither
+    /// keys nor a login: the socket of a shared connection.
+    pub(crate) fn start_bare(config: Config, now: Instant, role: R::State) -> Result<Self, Error> {
+        let mut connection = Self::blank(config, now, role)?;
+        connection.bare = true;
+        connection.receiver = Receiver::bare();
+        connection.sender = Sender::bare();
+        connection.phase = Phase::Connection;
+        connection.events.push_back(Event::Authenticated);
+        Ok(connection)
+    }
+
+    fn blank(config: Config, now: Instant, role: R::State) -> Result<Self, Error> {
         config.check()?;
         let local_ident = format!("SSH-2.0-{}", config.software_version);
         if local_ident.len() > 253 || !local_ident.bytes().all(|byte| (32..127).contains(&byte)) {
             return Err(Misuse::TooLarge("the software version").into());
         }
-        let mut connection = Self {
+        Ok(Self {
+            bare: false,
             config,
             now,
             phase: Phase::Ident,
@@ -149,12 +173,7 @@ impl<R: Role> Connection<R> {
             ended: false,
             statistics: Statistics::default(),
             role,
-        };
-        let line = format!("{}\r\n", connection.local_ident);
-        connection.output.reserve(line.len()).copy_from_slice(line.as_bytes());
-        connection.output.commit(line.len());
-        connection.send_kexinit()?;
-        Ok(connection)
+        })
     }
 
     // ---- bytes ----
@@ -471,6 +490,9 @@ impl<R: Role> Connection<R> {
         sequence_number: u32,
     ) -> Result<(), Error> {
         let out_of_turn = || Error::from(Misbehaved::OutOfTurn { message: number });
+        if self.bare && !matches!(number, 1..=4 | 80..=127) {
+            return Err(out_of_turn());
+        }
         let in_first_kex = self.phase == Phase::FirstKex;
         let of_exchange = matches!(number, table::DISCONNECT | 20..=49);
         if in_first_kex && self.strict && !of_exchange {
@@ -543,7 +565,7 @@ impl<R: Role> Connection<R> {
     /// [`Misuse::OutOfTurn`] before authentication: delayed compression begins
     /// with its success, which an exchange would hold back.
     pub fn rekey(&mut self) -> Result<(), Error> {
-        if self.phase != Phase::Connection {
+        if self.phase != Phase::Connection || self.bare {
             return Err(Misuse::OutOfTurn("a rekey").into());
         }
         if matches!(self.kex, Kex::Idle) { self.send_kexinit() } else { Ok(()) }
@@ -714,6 +736,10 @@ impl<R: Role> Connection<R> {
 
     /// Sends a message of the transport itself.
     pub(crate) fn send_now(&mut self, payload: &[u8]) -> Result<(), Error> {
+        // The other end of a bare transport knows nothing else.
+        if self.bare && payload.first().is_some_and(|number| *number < 80) {
+            return Ok(());
+        }
         let length = match &mut self.compressor {
             None => self.sender.append(&mut self.output, payload)?,
             Some(compressor) => {

@@ -53,6 +53,15 @@ impl Connection<Server> {
         Self::start(config, now, ServerState { host_keys, ..ServerState::default() })
     }
 
+    /// The end of one who lets another share a connection: only the connection
+    /// protocol is spoken, unencrypted. OpenSSH's PROTOCOL.mux §9.
+    ///
+    /// # Errors
+    /// [`Misuse`] when `config` names something unknown.
+    pub fn bare(config: Config, now: Instant) -> Result<Self, Error> {
+        Self::start_bare(config, now, ServerState::default())
+    }
+
     /// Gives the whole signature blob. Without one the connection ends, or
     /// the proof fails.
     ///

@@ -236,7 +236,7 @@ impl Login {
             }
             Event::ChannelRefused { channel, reason, description } => {
                 if self.forwards.refused(link, channel, reason, &description)
-                    || self.mux.refused(channel, reason, &description)
+                    || self.mux.refused(link, channel, reason, &description)
                 {
                     self.session.end_when_idle(link, self.is_busy());
                 } else {

@@ -4,6 +4,7 @@ use std::env;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::process::Child;
 
 use config::{AddressFamily, ClientConfig};
@@ -23,6 +24,13 @@ pub struct Reached {
     pub address: Option<SocketAddr>,
     /// The proxy's process.
     pub proxy: Option<Child>,
+}
+
+impl Reached {
+    /// A connection that another process shares with us.
+    pub fn over(stream: UnixStream) -> Self {
+        Reached { transport: Transport::socket(stream.into()), address: None, proxy: None }
+    }
 }
 
 /// Connects as the configuration says.
@@ -158,6 +166,8 @@ pub fn release_standard_files() {
     if stderr_too {
         let _ = rustix::stdio::dup2_stderr(null.as_fd());
     }
+    // Whoever waits for the end of what it let us inherit must not wait for this process.
+    crate::sys::close_inherited();
 }
 
 #[cfg(test)]

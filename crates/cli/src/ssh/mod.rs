@@ -27,6 +27,7 @@ pub mod settings;
 mod x11;
 
 use std::ffi::OsString;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::rc::Rc;
@@ -143,14 +144,12 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
     let host = config.host_name.to_ascii_lowercase();
     let call =
         mux::client::Call { config: &config, plan: &plan, command: arguments.control, host: &host };
-    match mux::client::attempt(&call)? {
+    let shared = match mux::client::attempt(&call)? {
         mux::client::Outcome::Done(status) => return Ok(status),
-        mux::client::Outcome::Unshared => {}
-        mux::client::Outcome::Proxy(_) => {
-            return Err("-O proxy is not in this version of Keyway".to_owned());
-        }
-    }
-    connect(arguments, &user, config, plan, agent)
+        mux::client::Outcome::Unshared => None,
+        mux::client::Outcome::Proxy(stream) => Some(stream),
+    };
+    connect(arguments, &user, config, plan, agent, shared)
 }
 
 fn connect(
@@ -159,6 +158,7 @@ fn connect(
     config: Rc<ClientConfig>,
     plan: Plan,
     agent: Option<PathBuf>,
+    shared: Option<UnixStream>,
 ) -> Result<u8, String> {
     let host = config.host_name.to_ascii_lowercase();
     let started = Instant::now();
@@ -170,14 +170,22 @@ fn connect(
     let remembered = memory.as_ref().and_then(|memory| memory.remembered.clone());
     let engine = plan::engine_config(&config, &host_keys, remembered.as_ref());
 
-    let reached = connection::reach(arguments, &config, plan.terminal)?;
+    let is_proxied = shared.is_some();
+    let reached = match shared {
+        Some(stream) => Reached::over(stream),
+        None => connection::reach(arguments, &config, plan.terminal)?,
+    };
     let Reached { transport, address, mut proxy } = reached;
     if let Some(address) = address {
         host_keys.set_address(address);
     }
-    debug!("Local version string SSH-2.0-{}", engine.software_version);
-    let engine = Connection::<Client>::new(engine, Instant::now())
-        .map_err(|problem| format!("ssh: {problem}"))?;
+    let engine = if is_proxied {
+        Connection::<Client>::bare(engine, Instant::now())
+    } else {
+        debug!("Local version string SSH-2.0-{}", engine.software_version);
+        Connection::<Client>::new(engine, Instant::now())
+    };
+    let engine = engine.map_err(|problem| format!("ssh: {problem}"))?;
     let mut driver = Driver::new(engine, transport)
         .map_err(|source| format!("ssh: {}", crate::text::reason(&source)))?;
 
@@ -204,7 +212,7 @@ fn connect(
         forwards,
         mux: Master::new(Rc::clone(&config), &host),
         aside: None,
-        is_proxied: false,
+        is_proxied,
         host,
         address,
         host_keys,

@@ -21,6 +21,8 @@ pub struct Receiver {
     arriving: Option<usize>,
     /// The next packet is opened already.
     opened: Option<Opened>,
+    /// Packets have neither padding nor a size to fill.
+    bare: bool,
 }
 
 /// A packet that was opened and still lies at the front of the input.
@@ -39,7 +41,14 @@ impl Receiver {
             sequence_number: 0,
             arriving: None,
             opened: None,
+            bare: false,
         }
+    }
+
+    /// Without encryption and padding, as between processes that share a
+    /// connection. OpenSSH's PROTOCOL.mux §9.
+    pub fn bare() -> Self {
+        Self { bare: true, ..Self::clear() }
     }
 
     /// Takes new keys into use.
@@ -115,7 +124,7 @@ impl Receiver {
         let padding = usize::from(packet[LENGTH_BYTES]);
         let end = whole - self.opener.tag_len();
         let payload_end = end.checked_sub(padding).filter(|end| *end >= HEADER_BYTES);
-        let Some(payload_end) = payload_end.filter(|_| padding >= MIN_PADDING) else {
+        let Some(payload_end) = payload_end.filter(|_| self.bare || padding >= MIN_PADDING) else {
             return Err(Misbehaved::PaddingLength.into());
         };
         if payload_end == HEADER_BYTES {
@@ -129,6 +138,12 @@ impl Receiver {
     /// a byte is allocated for it.
     fn check_length(&self, length: u32) -> Result<usize, Error> {
         let size = length as usize;
+        if self.bare {
+            if !(2..=limits::PACKET_BYTES).contains(&size) {
+                return Err(Misbehaved::PacketLength(length).into());
+            }
+            return Ok(LENGTH_BYTES + size);
+        }
         let multiple = self.opener.block_len().max(8);
         let aligned = if self.opener.length_is_aligned() { size + LENGTH_BYTES } else { size };
         if !(1 + MIN_PADDING..=limits::PACKET_BYTES).contains(&size) || aligned % multiple != 0 {
@@ -141,6 +156,7 @@ impl Receiver {
 /// Frames and seals payloads where they lie in the output buffer.
 pub struct Sender {
     sealer: Box<dyn Sealer>,
+    bare: bool,
     /// The next packet's number. RFC 4253 §6.4.
     pub sequence_number: u32,
 }
@@ -148,7 +164,12 @@ pub struct Sender {
 impl Sender {
     /// Without encryption.
     pub fn clear() -> Self {
-        Self { sealer: crypto::cipher::clear_sealer(), sequence_number: 0 }
+        Self { sealer: crypto::cipher::clear_sealer(), bare: false, sequence_number: 0 }
+    }
+
+    /// As [`Receiver::bare`].
+    pub fn bare() -> Self {
+        Self { bare: true, ..Self::clear() }
     }
 
     /// Takes new keys into use.
@@ -161,6 +182,9 @@ impl Sender {
 
     /// How long the packet of a payload is, and how much of it is padding.
     pub fn lengths(&self, payload: usize) -> (usize, usize) {
+        if self.bare {
+            return (HEADER_BYTES + payload, 0);
+        }
         let multiple = self.sealer.block_len().max(8);
         let counted = if self.sealer.length_is_aligned() {
             HEADER_BYTES
@@ -222,6 +246,24 @@ mod tests {
         let mut input = input(output.pending());
         let (payload, number) = Receiver::clear().next(&mut input).unwrap().unwrap();
         assert_eq!((input.taken(payload), number), (&b"hello"[..], 0));
+    }
+
+    #[test]
+    fn a_bare_packet_there_and_back() {
+        let mut output = Output::default();
+        Sender::bare().append(&mut output, b"hello").unwrap();
+        assert_eq!(output.pending(), b"\0\0\0\x06\0hello");
+        let mut there = input(output.pending());
+        let (payload, _) = Receiver::bare().next(&mut there).unwrap().unwrap();
+        assert_eq!(there.taken(payload), b"hello");
+        for length in [0u32, 1, limits::PACKET_BYTES as u32 + 1] {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&length.to_be_bytes());
+            let end = Receiver::bare().next(&mut input(&bytes));
+            assert_eq!(end, Err(Error::Misbehaved(Misbehaved::PacketLength(length))));
+        }
+        let mut padded = input(b"\0\0\0\x02\x02x");
+        assert!(Receiver::bare().next(&mut padded).is_err());
     }
 
     #[test]

@@ -76,18 +76,9 @@ impl Login {
 
     pub(super) fn authenticated(&mut self, link: &mut Link<Client>) {
         self.stage = Stage::Authenticated;
-        let place = match self.address {
-            Some(address) => format!("([{}]:{})", address.ip(), address.port()),
-            None => "(via proxy)".to_owned(),
-        };
-        say(
-            Level::Verbose,
-            format_args!(
-                "Authenticated to {} {place} using \"{}\".",
-                self.host,
-                self.authentication.method_used()
-            ),
-        );
+        if !self.is_proxied {
+            self.tell_authenticated();
+        }
         self.remember(link);
         crate::ssh::local_command(&self.config);
         if self.to_background || self.may_persist() {
@@ -120,6 +111,21 @@ impl Login {
             // The run is taken up again in the background.
             link.finish();
         }
+    }
+
+    fn tell_authenticated(&self) {
+        let place = match self.address {
+            Some(address) => format!("([{}]:{})", address.ip(), address.port()),
+            None => "(via proxy)".to_owned(),
+        };
+        say(
+            Level::Verbose,
+            format_args!(
+                "Authenticated to {} {place} using \"{}\".",
+                self.host,
+                self.authentication.method_used()
+            ),
+        );
     }
 
     /// Whether there may be a process that stays, of which this is not the one.

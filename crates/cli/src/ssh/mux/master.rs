@@ -5,7 +5,7 @@ mod proxy;
 mod requests;
 mod session;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -64,6 +64,8 @@ pub struct Master {
     sessions: BTreeMap<ChannelId, Shared>,
     /// Sessions whose channel is gone and whose output may not be written.
     finishing: Vec<(ChannelId, Shared)>,
+    /// Channels of clients that are gone, which the server has yet to open.
+    orphans: BTreeSet<ChannelId>,
     /// Clients whose forward the server was asked for, and their request's number.
     tickets: HashMap<Ticket, (UserToken, u32)>,
     questions: Vec<Pending>,
@@ -96,6 +98,7 @@ impl Master {
             peers: BTreeMap::new(),
             sessions: BTreeMap::new(),
             finishing: Vec::new(),
+            orphans: BTreeSet::new(),
             tickets: HashMap::new(),
             questions: Vec::new(),
             keeps: false,
@@ -252,6 +255,7 @@ impl Master {
         while let Some(asked) = self.peers.get_mut(&token).and_then(Peer::next) {
             self.handle(around, token, asked);
         }
+        self.pump_proxy(around, token);
         let Some(peer) = self.peers.get(&token) else { return };
         let is_over = matches!(peer.state, State::Closing) && peer.is_flushed();
         if peer.is_gone || is_over {
@@ -262,8 +266,9 @@ impl Master {
     /// A client is gone; what it used ends.
     fn leave(&mut self, link: &mut Link<Client>, token: UserToken) {
         link.unwatch(token);
-        if self.peers.remove(&token).is_none() {
-            return;
+        let Some(peer) = self.peers.remove(&token) else { return };
+        if let State::Proxy(proxy) = peer.state {
+            self.orphans.extend(proxy.leave(link));
         }
         self.tickets.retain(|_, (peer, _)| *peer != token);
         self.questions.retain(|pending| {

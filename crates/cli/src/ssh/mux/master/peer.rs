@@ -6,10 +6,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use proto::ChannelId;
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
+use super::proxy::Proxy;
 use crate::messages::debug;
 use crate::ssh::mux::message::{Answer, MESSAGE_BYTES, Malformed, Request, VERSION};
 
@@ -42,8 +42,10 @@ pub enum State {
     Idle,
     /// Its last request is not answered.
     Waiting,
-    /// It waits for its session to end.
-    Session(ChannelId),
+    /// It waits for its session to end, and may ask for something.
+    Session,
+    /// It speaks SSH.
+    Proxy(Box<Proxy>),
     /// Nothing but the last words are left.
     Closing,
 }
@@ -105,8 +107,11 @@ impl Peer {
 
     /// The next request that can be handled now.
     pub fn next(&mut self) -> Option<Asked> {
+        if matches!(self.state, State::Proxy(_)) {
+            return None;
+        }
         while !self.is_gone {
-            let may_ask = matches!(self.state, State::Idle | State::Session(_));
+            let may_ask = matches!(self.state, State::Idle | State::Session);
             if may_ask && self.output.len() < OUTPUT_BYTES {
                 match self.parse() {
                     Ok(Some(asked)) => return Some(asked),

@@ -7,9 +7,10 @@ use net::{Interest, Link, UserToken};
 use proto::{ChannelOpen, Client};
 
 use super::peer::{Asked, State};
+use super::proxy::Proxy;
 use super::session::Shared;
 use super::{Around, Master, Pending, Wish};
-use crate::agent::confirm::{Question, Wanted};
+use crate::agent::confirm::{Poll, Question, Wanted};
 use crate::messages::{debug, info};
 use crate::ssh::forwards::Opened;
 use crate::ssh::mux::describe;
@@ -75,15 +76,19 @@ impl Master {
             if had_output && pending.question.output().is_none() {
                 around.link.unwatch(pending.token);
             }
-            let Some(is_yes) = answer else {
-                at += 1;
-                continue;
+            let is_yes = match answer {
+                Poll::Pending => {
+                    at += 1;
+                    continue;
+                }
+                Poll::No => false,
+                Poll::Said(answer) => answer.is_yes(),
             };
             let Pending { token, peer: client, asked, .. } = self.questions.remove(at);
             around.link.unwatch(token);
             let Some(peer) = self.peers.get_mut(&client) else { continue };
             peer.state = State::Idle;
-            if is_yes.is_some_and(|answer| answer.is_yes()) {
+            if is_yes {
                 self.perform(around, client, asked);
             } else {
                 debug!("refused by user");
@@ -121,7 +126,8 @@ impl Master {
                 Some(Answer::Ok(id))
             }
             Request::Information(what) => Some(self.information(around, id, &what)),
-            Request::Proxy | Request::Hello(..) | Request::Unknown(_) => {
+            Request::Proxy => self.start_proxy(around.link, token, id),
+            Request::Hello(..) | Request::Unknown(_) => {
                 Some(Answer::Failure(id, "unsupported request".to_owned()))
             }
         };
@@ -156,6 +162,21 @@ impl Master {
                 Answer::Failure(id, "Port forwarding failed".to_owned())
             }
         })
+    }
+
+    fn start_proxy(&mut self, link: &Link<Client>, token: UserToken, id: u32) -> Option<Answer> {
+        let peer = self.peers.get_mut(&token)?;
+        if matches!(peer.state, State::Session) {
+            return Some(Answer::Failure(id, "Multiple sessions not supported".to_owned()));
+        }
+        match Proxy::new(link.now()) {
+            Ok(proxy) => {
+                peer.send(&Answer::Proxy(id));
+                peer.state = State::Proxy(Box::new(proxy));
+                None
+            }
+            Err(problem) => Some(Answer::Failure(id, problem.to_string())),
+        }
     }
 
     fn start_session(
@@ -205,7 +226,7 @@ impl Master {
     ) -> Option<Answer> {
         let failure = |why: &str| Some(Answer::Failure(id, why.to_owned()));
         let peer = self.peers.get_mut(&token)?;
-        if matches!(peer.state, State::Session(_)) {
+        if matches!(peer.state, State::Session) {
             return failure("Multiple sessions not supported");
         }
         let endpoints = match shared.endpoints(descriptors.iter().map(AsFd::as_fd)) {

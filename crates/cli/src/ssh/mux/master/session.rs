@@ -156,7 +156,10 @@ fn null() -> io::Result<Endpoint> {
 impl Master {
     /// A channel is open.
     pub fn opened(&mut self, link: &mut Link<Client>, x11: &mut X11, channel: ChannelId) {
-        let Some(session) = self.sessions.get_mut(&channel) else { return };
+        let Some(session) = self.sessions.get_mut(&channel) else {
+            self.proxy_decided(link, channel, None);
+            return;
+        };
         debug!("channel {}: open confirm", channel.0);
         session.is_open = true;
         if session.is_abandoned {
@@ -170,14 +173,22 @@ impl Master {
             session.expected = wanted.send(link, channel);
         }
         if let Some(peer) = self.peers.get_mut(&session.peer) {
-            peer.state = State::Session(channel);
+            peer.state = State::Session;
             peer.send(&Answer::Opened(session.id, channel.0));
         }
     }
 
     /// The server did not open a channel. Whether it was one of these.
-    pub fn refused(&mut self, channel: ChannelId, reason: OpenFailure, why: &str) -> bool {
-        let Some(session) = self.sessions.remove(&channel) else { return false };
+    pub fn refused(
+        &mut self,
+        link: &mut Link<Client>,
+        channel: ChannelId,
+        reason: OpenFailure,
+        why: &str,
+    ) -> bool {
+        let Some(session) = self.sessions.remove(&channel) else {
+            return self.proxy_decided(link, channel, Some((reason, why)));
+        };
         let separator = if why.is_empty() { "" } else { ": " };
         debug!("channel {}: open failed: {reason}{separator}{why}", channel.0);
         if let Some(peer) = self.peers.get_mut(&session.peer) {
@@ -195,7 +206,10 @@ impl Master {
         channel: ChannelId,
         success: bool,
     ) {
-        let Some(session) = self.sessions.get_mut(&channel) else { return };
+        let Some(session) = self.sessions.get_mut(&channel) else {
+            self.proxy_answered(channel, success);
+            return;
+        };
         match session.expected.pop_front() {
             Some(Expected::Terminal) if !success => {
                 if let Some(peer) = self.peers.get_mut(&session.peer) {
@@ -220,7 +234,9 @@ impl Master {
         request: &ChannelRequest,
         want_reply: bool,
     ) -> bool {
-        let Some(session) = self.sessions.get_mut(&channel) else { return false };
+        let Some(session) = self.sessions.get_mut(&channel) else {
+            return self.proxy_requested(channel, request, want_reply);
+        };
         let mut success = false;
         if let ChannelRequest::ExitStatus(status) = request
             && session.has_program
@@ -254,7 +270,10 @@ impl Master {
 
     /// A channel is gone. Whether it was one of these.
     pub fn closed(&mut self, channel: ChannelId) -> bool {
-        let Some(session) = self.sessions.remove(&channel) else { return false };
+        let Some(session) = self.sessions.remove(&channel) else {
+            self.proxy_closed(channel);
+            return false;
+        };
         debug!("channel {}: free", channel.0);
         self.finishing.push((channel, session));
         true
