@@ -118,7 +118,7 @@ keywords! {
         One<Pick<StrictHostKeyChecking>>, StrictHostKeyChecking::Ask;
     "TCPKeepAlive" Anywhere Built "let TCP notice a dead connection"
     tcp_keep_alive: Setting<bool> = One<Flag>, true;
-    "Tunnel" Anywhere Later "forward a network interface"
+    "Tunnel" Anywhere Built "forward a network interface"
     tunnel: Setting<Tunnel> = One<Pick<Tunnel>>, Tunnel::No;
     "VerifyHostKeyDNS" Anywhere Later "check host keys with SSHFP records"
     verify_host_key_dns: Setting<YesNoAsk> = One<Pick<YesNoAsk>>, YesNoAsk::No;
@@ -240,7 +240,7 @@ keywords! {
     forward_agent: Setting<ForwardAgent> = One<AgentForward>, ForwardAgent::No;
     "ConnectTimeout" Anywhere Built "how long to wait for the server"
     connect_timeout: Setting<Option<Duration>> = One<TimeOrNone>, None;
-    "TunnelDevice" Anywhere Later "the local and remote interface"
+    "TunnelDevice" Anywhere Built "the local and remote interface"
     tunnel_device: Setting<(TunnelUnit, TunnelUnit)> = One<TunnelUnits>, (None, None);
     "CanonicalizePermittedCNAMEs" Anywhere Built "which aliases to follow"
     canonicalize_permitted_cnames: Setting<Vec<PermittedCname>> =

@@ -231,7 +231,7 @@ keywords! {
     per_source_penalty_exempt_list: Setting<Option<String>> = One<WordOrNone>, None;
     "PerSourcePenalties" Global Built "how long sources that misbehave must wait"
     per_source_penalties: Setting<Penalties> = One<Penalise>, Penalties::default();
-    "PermitTunnel" Anywhere Later "which tunnels are allowed"
+    "PermitTunnel" Anywhere Built "which tunnels are allowed"
     permit_tunnel: Setting<PermitTunnel> = One<Pick<PermitTunnel>>, PermitTunnel::No;
     "IPQoS" Anywhere Built "traffic classes"
     ip_qos: Setting<IpQos> = One<Qos>, IpQos { interactive: Some(0xb8), bulk: None };

@@ -180,7 +180,11 @@ fn deliver<R: Role>(link: &mut Link<R>, application: &mut impl Application<R>) {
         if let Some(news) = link.next_news() {
             match news {
                 News::Event(event) => application.event(link, event),
-                News::Data(channel, stream, data) => application.data(link, channel, stream, &data),
+                News::Data(channel, stream, pieces) => {
+                    for data in pieces {
+                        application.data(link, channel, stream, &data);
+                    }
+                }
             }
         } else if let Some((channel, event)) = link.notices.pop_front() {
             application.endpoint(link, channel, event);

@@ -6,7 +6,7 @@
 //! input buffer to its descriptor; only what a slow reader does not take is
 //! copied, and the channel's window bounds that. Around the loop stand what a
 //! client or server needs to get there: [`dial`] and [`proxy`] make transports,
-//! [`relay`] connects forwarded channels, [`agent`] asks an agent, [`signals`]
+//! [`relay`] connects forwarded channels, [`tunnel`] devices, [`agent`] asks an agent, [`signals`]
 //! turns signals into readable bytes.
 //!
 //! There is no protocol here, no policy and no async runtime. After
@@ -34,6 +34,7 @@ mod spill;
 mod sys;
 pub mod terminal_modes;
 mod transport;
+pub mod tunnel;
 
 pub use attached::EndpointEvent;
 pub use driver::{Application, Driver, End};

@@ -53,3 +53,6 @@ pub const AGENT_SIGN: Duration = Duration::from_secs(120);
 /// Keep-alive questions that may wait for an answer; a remote that is silent
 /// for longer is not asked more often.
 pub const UNANSWERED_PINGS: usize = 64;
+
+/// No packet of a tunnel device is larger, family included: as large as frames get on real networks.
+pub const TUNNEL_PACKET_BYTES: usize = 9 * 1024;

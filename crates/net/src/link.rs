@@ -29,6 +29,8 @@ pub struct Link<R: Role> {
     leftovers: Vec<(ChannelId, Output)>,
     pub(crate) notices: Notices,
     user_ready: Vec<(UserToken, Readiness)>,
+    /// Channels where it matters what came in one message.
+    whole_messages: Vec<ChannelId>,
     keep_alive: Option<Watch>,
     /// Global requests that wait for their answer: whether each was a ping.
     pings: VecDeque<bool>,
@@ -65,6 +67,7 @@ impl<R: Role> Link<R> {
             leftovers: Vec::new(),
             notices: Notices::new(),
             user_ready: Vec::new(),
+            whole_messages: Vec::new(),
             keep_alive: None,
             pings: VecDeque::new(),
             now,
@@ -210,6 +213,15 @@ impl<R: Role> Link<R> {
         use std::os::fd::AsRawFd;
         let owner = Owner::User(token, fd.as_raw_fd());
         self.reactor.register(fd, owner, interest).map(|_| ())
+    }
+
+    /// Gives the application each message of a channel's data by itself, or no longer. Otherwise
+    /// what came together is given together.
+    pub(crate) fn keep_messages_whole(&mut self, channel: ChannelId, whole: bool) {
+        self.whole_messages.retain(|other| *other != channel);
+        if whole {
+            self.whole_messages.push(channel);
+        }
     }
 
     /// Ends [`Link::watch`]; to be called before the descriptor is closed.

@@ -1,5 +1,5 @@
-//! The only unsafe code of this crate: signal handlers and `getifaddrs`, which
-//! no safe crate of ours offers.
+//! The only unsafe code of this crate: signal handlers, `getifaddrs` and tunnel
+//! devices, which no safe crate of ours offers.
 
 use std::ffi::CStr;
 use std::io;
@@ -101,6 +101,42 @@ pub(crate) fn interface_addresses(name: &str) -> io::Result<Vec<SocketAddr>> {
         libc::freeifaddrs(first);
     }
     Ok(addresses)
+}
+
+/// Opens a tunnel device, for frames or for packets, without anything in front of them.
+/// Also gives the interface's name.
+#[cfg(target_os = "linux")]
+pub(crate) fn open_tunnel(frames: bool, unit: Option<u32>) -> io::Result<(OwnedFd, String)> {
+    use std::os::fd::AsRawFd;
+    let device = std::fs::File::options().read(true).write(true).open("/dev/net/tun")?;
+    let (kind, prefix) = if frames { (libc::IFF_TAP, "tap") } else { (libc::IFF_TUN, "tun") };
+    // With %d the system picks the number.
+    let name = unit.map_or_else(|| format!("{prefix}%d"), |unit| format!("{prefix}{unit}"));
+    // SAFETY: a zeroed ifreq is valid: an empty name and no flags.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let (_, room) = request.ifr_name.split_last_mut().ok_or(io::ErrorKind::InvalidInput)?;
+    if name.len() > room.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (place, byte) in room.iter_mut().zip(name.bytes()) {
+        *place = byte.cast_signed();
+    }
+    let flags = kind | libc::IFF_NO_PI;
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).unwrap_or_default();
+    // SAFETY: the descriptor is open, and TUNSETIFF reads and writes one ifreq, which lives
+    // until it returns.
+    if unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw mut request) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let name: Vec<u8> =
+        request.ifr_name.iter().take_while(|byte| **byte != 0).map(|b| b.cast_unsigned()).collect();
+    Ok((device.into(), String::from_utf8_lossy(&name).into_owned()))
+}
+
+/// Other systems have other devices.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn open_tunnel(_frames: bool, _unit: Option<u32>) -> io::Result<(OwnedFd, String)> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use keys::PublicKey;
 use net::logging::{self, Destination};
+use net::tunnel::Tunnel;
 use net::{
     Application, Driver, End, EndpointEvent, Interest, KeepAlive, Link, Readiness, Transport,
     UserToken,
@@ -48,6 +49,8 @@ const DESCRIPTORS: u64 = 16 * 1024;
 const OTHER_DESCRIPTORS: u64 = 32;
 /// The session's channel in the readiness loop.
 const SESSION: UserToken = UserToken(0);
+/// Tunnel devices have the tokens from here on.
+const FIRST_TUNNEL: usize = 1;
 
 /// A gate started by its monitor: asks what to offer, locks itself in, and serves.
 pub(crate) fn main() -> i32 {
@@ -193,6 +196,9 @@ struct Gate {
     numbers: HashMap<u32, ChannelId>,
     /// Global requests that are to be answered, in order.
     globals: VecDeque<Asked>,
+    /// Tunnel devices, and what the next one's token is counted from.
+    tunnels: Vec<Tunnel>,
+    next_tunnel: usize,
     failure: Option<String>,
     /// `UnusedConnectionTimeout`.
     unused_timeout: Option<Duration>,
@@ -219,6 +225,8 @@ impl Gate {
             descriptors: 0,
             numbers: HashMap::new(),
             globals: VecDeque::new(),
+            tunnels: Vec::new(),
+            next_tunnel: FIRST_TUNNEL,
             failure: None,
             unused_timeout: None,
             unused_since: Instant::now(),
@@ -433,7 +441,10 @@ impl Application<Server> for Gate {
     }
 
     fn data(&mut self, link: &mut Link<Server>, channel: ChannelId, stream: Stream, data: &[u8]) {
-        self.early_data(link, channel, stream, data);
+        match self.tunnels.iter().find(|tunnel| tunnel.channel() == channel) {
+            Some(tunnel) => tunnel.receive(link, data),
+            None => self.early_data(link, channel, stream, data),
+        }
     }
 
     fn endpoint(&mut self, link: &mut Link<Server>, channel: ChannelId, event: EndpointEvent) {
@@ -441,10 +452,11 @@ impl Application<Server> for Gate {
     }
 
     fn ready(&mut self, link: &mut Link<Server>, token: UserToken, _readiness: Readiness) {
-        if token != SESSION {
-            return;
+        if token == SESSION {
+            self.hear_all(link);
+        } else if let Some(tunnel) = self.tunnels.iter_mut().find(|one| one.token() == token) {
+            tunnel.ready();
         }
-        self.hear_all(link);
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -461,6 +473,7 @@ impl Application<Server> for Gate {
     }
 
     fn turn(&mut self, link: &mut Link<Server>) {
+        self.pump_tunnels(link);
         if !self.channel_timeouts.is_empty() {
             self.idle_deadline = self.next_idle(link);
         }

@@ -22,6 +22,8 @@ pub(crate) struct LoginOptions {
     pub(crate) permit_open: Vec<Places>,
     /// Where listeners may be; in the same way.
     pub(crate) permit_listen: Vec<Places>,
+    /// The only tunnel device.
+    pub(crate) tunnel: Option<u32>,
     /// Variables of the session.
     pub(crate) environment: Vec<(String, String)>,
     /// The password must be changed first.
@@ -40,6 +42,7 @@ impl LoginOptions {
             user_rc: true,
             permit_open: Vec::new(),
             permit_listen: Vec::new(),
+            tunnel: None,
             environment: Vec::new(),
             must_change_password: false,
         }
@@ -68,6 +71,7 @@ impl LoginOptions {
         self.user_rc &= other.user_rc;
         self.permit_open.extend(other.permit_open);
         self.permit_listen.extend(other.permit_listen);
+        self.tunnel = self.tunnel.or(other.tunnel);
         self.environment.extend(other.environment);
         self.must_change_password |= other.must_change_password;
     }

@@ -59,11 +59,10 @@ pub(crate) fn main() -> i32 {
     crate::program::start_session_logging(&start);
     // In a root directory of its own there may be none of either.
     let serves_files = start.subsystems.iter().map(|(_, command)| command);
-    let serves_files = serves_files
-        .chain(&start.force_command)
-        .any(|command| command.starts_with(INTERNAL_SFTP));
-    let syslog = (serves_files && !start.log.stderr)
-        .then(|| Syslog::open(Facility::AUTH, INTERNAL_SFTP));
+    let serves_files =
+        serves_files.chain(&start.force_command).any(|command| command.starts_with(INTERNAL_SFTP));
+    let syslog =
+        (serves_files && !start.log.stderr).then(|| Syslog::open(Facility::AUTH, INTERNAL_SFTP));
     let devices = start.chroot.as_ref().and_then(|_| open_devices().ok());
     if let Err(error) = become_user(&start) {
         log::error!("cannot become {}: {error}", start.user);
@@ -277,6 +276,9 @@ impl Session {
             }
             ToSession::ConnectLocal { id, path } => {
                 forward::connect_local(&self.gate, &self.start, id, &path)
+            }
+            ToSession::OpenTunnel { id, mode, unit } => {
+                forward::open_tunnel(&self.gate, &self.start, id, mode, unit)
             }
             ToSession::NoMoreSessions => {
                 self.no_more_sessions = true;

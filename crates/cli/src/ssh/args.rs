@@ -214,6 +214,15 @@ impl Reader {
             }
             'W' => self.stdio_forward(value)?,
             'X' => self.flag("ForwardX11", "yes"),
+            'w' => {
+                let value = text(value)?;
+                let is_unit = |unit: &str| unit == "any" || unit.parse::<u32>().is_ok();
+                if !value.splitn(2, ':').all(is_unit) {
+                    return Err(Error::Bad(format!("Bad tun device '{value}'")));
+                }
+                self.first_wins.push(Setting::Flag("Tunnel", "point-to-point".to_owned()));
+                self.flag("TunnelDevice", &value);
+            }
             'x' => self.flag("ForwardX11", "no"),
             'Y' => {
                 self.flag("ForwardX11", "yes");
@@ -411,7 +420,6 @@ fn text(value: OsString) -> Result<String, Error> {
 fn lacking(letter: char) -> &'static str {
     match letter {
         'K' => "GSSAPI",
-        'w' => "tunnel device",
         'y' => "messages to syslog",
         _ => "unknown",
     }
@@ -479,7 +487,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        assert_eq!(refused("-w 1 host"), Error::Lacking('w', "tunnel device"));
+        assert!(matches!(refused("-w x host"), Error::Bad(_)));
         assert_eq!(refused("-p 0 host"), Error::Bad("Bad port '0'".to_owned()));
         assert_eq!(refused("-v"), Error::Usage);
         assert_eq!(

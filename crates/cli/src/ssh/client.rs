@@ -238,6 +238,9 @@ impl Login {
                 if self.forwards.refused(link, channel, reason, &description)
                     || self.mux.refused(link, channel, reason, &description)
                 {
+                    if let Some(problem) = self.forwards.problem() {
+                        self.session.abandon(link, problem);
+                    }
                     self.session.end_when_idle(link, self.is_busy());
                 } else {
                     self.session.refused(link, channel, reason, &description);
@@ -254,7 +257,7 @@ impl Login {
             }
             Event::ChannelClosed { channel } => {
                 self.mux.closed(channel);
-                self.forwards.closed(channel);
+                self.forwards.closed(link, channel);
                 self.session.closed(link, channel, self.is_busy());
             }
             Event::Eof { channel } => {

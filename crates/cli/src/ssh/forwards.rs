@@ -5,6 +5,7 @@ mod listen;
 mod local;
 mod remote;
 mod socks;
+mod tunnel;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,8 +17,11 @@ use proto::{ChannelAsk, ChannelId, Client, OpenFailure};
 
 use self::local::Local;
 use self::remote::Remote;
+use self::tunnel::Tunnel;
 use crate::messages::{debug, error};
 
+/// Said when there is no tunnel.
+const NO_TUNNEL: &str = "Could not request tunnel forwarding.";
 /// Tokens below are others'.
 const FIRST_TOKEN: usize = 1 << 16;
 
@@ -26,6 +30,9 @@ pub struct Forwards {
     config: Rc<ClientConfig>,
     local: Local,
     remote: Remote,
+    tunnel: Tunnel,
+    /// The server did not open its end of the tunnel.
+    is_short_of_tunnel: bool,
     tokens: Tokens,
     open: Open,
 }
@@ -79,6 +86,8 @@ impl Forwards {
             config,
             local: Local::default(),
             remote: Remote::default(),
+            tunnel: Tunnel::default(),
+            is_short_of_tunnel: false,
             tokens: Tokens(FIRST_TOKEN),
             open: Open::default(),
         }
@@ -90,7 +99,8 @@ impl Forwards {
         let has_local =
             !(self.config.local_forwards.is_empty() && self.config.dynamic_forwards.is_empty());
         !self.config.remote_forwards.is_empty()
-            || (has_local && *self.config.exit_on_forward_failure)
+            || ((has_local || *self.config.tunnel != config::Tunnel::No)
+                && *self.config.exit_on_forward_failure)
     }
 
     /// The user is in: listens here and asks the server to listen there.
@@ -113,6 +123,12 @@ impl Forwards {
         }
         for forward in distinct(config.remote_forwards.iter()) {
             self.remote.request(link, forward, is_needed)?;
+        }
+        if !self.tunnel.start(link, &config) {
+            if is_needed {
+                return Err(NO_TUNNEL.to_owned());
+            }
+            error!("{NO_TUNNEL}");
         }
         Ok(())
     }
@@ -176,9 +192,16 @@ impl Forwards {
         self.local.stop(link);
     }
 
+    /// Why it cannot go on, if the server did not open what is needed.
+    pub fn problem(&self) -> Option<&'static str> {
+        let is_needed = *self.config.exit_on_forward_failure;
+        (self.is_short_of_tunnel && is_needed).then_some(NO_TUNNEL)
+    }
+
     /// Whether answers of the server decide if there is to be a connection at all.
     pub fn is_undecided(&self) -> bool {
-        *self.config.exit_on_forward_failure && self.remote.has_unanswered()
+        *self.config.exit_on_forward_failure
+            && (self.remote.has_unanswered() || self.tunnel.is_opening())
     }
 
     /// No thread may run while this process is about to be copied: no connections are made.
@@ -203,7 +226,7 @@ impl Forwards {
 
     /// A descriptor can be read.
     pub fn ready(&mut self, link: &mut Link<Client>, token: UserToken) {
-        if !self.local.ready(link, &mut self.tokens, token) {
+        if !self.tunnel.ready(token) && !self.local.ready(link, &mut self.tokens, token) {
             self.remote.dialed(link, token, &mut self.open);
         }
     }
@@ -228,7 +251,8 @@ impl Forwards {
 
     /// A channel is open.
     pub fn opened(&mut self, link: &mut Link<Client>, channel: ChannelId) {
-        if self.local.opened(link, channel, &mut self.open) {
+        let is_tunnel = self.tunnel.opened(link, channel, &mut self.tokens, &mut self.open);
+        if !is_tunnel && self.local.opened(link, channel, &mut self.open) {
             self.local.accept(link, &mut self.tokens);
         }
     }
@@ -241,6 +265,10 @@ impl Forwards {
         reason: OpenFailure,
         description: &str,
     ) -> bool {
+        if self.tunnel.refused(channel, description) {
+            self.is_short_of_tunnel = true;
+            return true;
+        }
         let is_ours = self.local.refused(channel, reason, description);
         if is_ours {
             self.local.accept(link, &mut self.tokens);
@@ -250,12 +278,16 @@ impl Forwards {
 
     /// Data of a channel without a local end: a SOCKS client of the server's side.
     pub fn data(&mut self, link: &mut Link<Client>, channel: ChannelId, data: &[u8]) {
+        if self.tunnel.data(link, channel, data) {
+            return;
+        }
         let permitted = &self.config.permit_remote_open;
         self.remote.data(link, &mut self.tokens, permitted, channel, data);
     }
 
     /// Once per turn of the loop.
     pub fn turn(&mut self, link: &mut Link<Client>) {
+        self.tunnel.turn(link);
         self.remote.turn(link);
     }
 
@@ -265,7 +297,8 @@ impl Forwards {
     }
 
     /// A channel is gone.
-    pub fn closed(&mut self, channel: ChannelId) {
+    pub fn closed(&mut self, link: &mut Link<Client>, channel: ChannelId) {
+        self.tunnel.closed(link, channel);
         self.open.0.remove(&channel);
         self.remote.closed(channel);
     }

@@ -16,7 +16,8 @@ use crate::transport::Received;
 /// What the driver passes on.
 pub(crate) enum News {
     Event(Event<'static>),
-    Data(ChannelId, Stream, Vec<u8>),
+    /// One or more pieces, each for a call of its own.
+    Data(ChannelId, Stream, Vec<Vec<u8>>),
 }
 
 impl<R: Role> Link<R> {
@@ -57,7 +58,12 @@ impl<R: Role> Link<R> {
             };
             let attached = self.channels.get_mut(&channel);
             let Some(attached) = attached.filter(|attached| attached.takes(stream)) else {
-                return Some(News::Data(channel, stream, data.to_vec()));
+                let pieces = if self.whole_messages.contains(&channel) {
+                    data.pieces().map(<[u8]>::to_vec).collect()
+                } else {
+                    vec![data.to_vec()]
+                };
+                return Some(News::Data(channel, stream, pieces));
             };
             let done = attached.accept(&mut self.reactor, stream, data);
             attached.active = self.now;

@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use net::{Endpoint, EndpointEvent, Endpoints, Link};
+use net::tunnel::{Mode, Tunnel};
+use net::{Endpoint, EndpointEvent, Endpoints, Link, UserToken};
 use proto::{
     ChannelAsk, ChannelId, ChannelOpen, ChannelRequest, GlobalRequest, OpenFailure, Server, Stream,
 };
 use wire::Writer;
 
-use super::Gate;
+use super::{FIRST_TUNNEL, Gate};
 use crate::requests::{Bytes, Ending, Error, FromSession, Run, SecretBytes, ToSession, WindowSize};
 
 /// In `ChannelTimeout`: every channel, taken together.
@@ -18,6 +19,8 @@ const ALL_CHANNELS: &str = "global";
 /// So many channels may be waiting for the session at once.
 const ASKS: usize = 256;
 
+/// So many tunnel devices one connection may have.
+const TUNNELS: usize = 16;
 /// Input, output and errors of a program.
 const SESSION_DESCRIPTORS: usize = 3;
 /// A session that takes nothing for so long will not take more.
@@ -125,6 +128,12 @@ impl Gate {
             }
             ChannelOpen::DirectStreamlocal { path } => {
                 ToSession::ConnectLocal { id: number, path: path.clone() }
+            }
+            ChannelOpen::Tun { .. } if self.tunnels.len() >= TUNNELS => {
+                return self.refuse(link, ask, OpenFailure::ResourceShortage, "too many tunnels");
+            }
+            ChannelOpen::Tun { mode, unit } => {
+                ToSession::OpenTunnel { id: number, mode: *mode, unit: *unit }
             }
             _ => {
                 let reason = OpenFailure::UnknownChannelType;
@@ -298,10 +307,17 @@ impl Gate {
             FromSession::Connected { id } => {
                 let Some(ask) = self.asks.remove(&id) else { return };
                 let kind = kind_of(ask.open());
+                let tunnel = match ask.open() {
+                    ChannelOpen::Tun { mode, .. } => Mode::from_code(*mode),
+                    _ => None,
+                };
                 match link.connection_mut().accept_channel(ask) {
                     Ok(channel) => {
                         self.locals.insert(channel, Local::new(None, kind));
-                        self.attach(link, channel, socket_endpoints(descriptors));
+                        match tunnel {
+                            Some(mode) => self.join_tunnel(link, channel, mode, descriptors),
+                            None => self.attach(link, channel, socket_endpoints(descriptors)),
+                        }
                     }
                     Err(error) => self.fail(link, &error),
                 }
@@ -389,6 +405,42 @@ impl Gate {
             }
             // Too many: whoever connected sees it closed.
             Err(error) => log::debug!("cannot open a channel: {error}"),
+        }
+    }
+
+    /// A tunnel device's packets go through the channel from now on.
+    fn join_tunnel(
+        &mut self,
+        link: &mut Link<Server>,
+        channel: ChannelId,
+        mode: Mode,
+        descriptors: Vec<OwnedFd>,
+    ) {
+        let Some(device) = descriptors.into_iter().next() else {
+            return self.fail(link, &"descriptors are missing");
+        };
+        let token = UserToken(self.next_tunnel);
+        self.next_tunnel = self.next_tunnel.wrapping_add(1).max(FIRST_TUNNEL);
+        match Tunnel::join(link, device, mode, channel, token) {
+            Ok(tunnel) => self.tunnels.push(tunnel),
+            Err(error) => {
+                log::error!("channel {}: {error}", channel.0);
+                self.close(link, channel);
+            }
+        }
+    }
+
+    /// Sends what tunnel devices have.
+    pub(super) fn pump_tunnels(&mut self, link: &mut Link<Server>) {
+        let mut gone = Vec::new();
+        for tunnel in &mut self.tunnels {
+            if let Err(error) = tunnel.pump(link) {
+                log::error!("tunnel device: {error}");
+                gone.push(tunnel.channel());
+            }
+        }
+        for channel in gone {
+            self.close(link, channel);
         }
     }
 
@@ -540,6 +592,9 @@ impl Gate {
 
     pub(super) fn channel_gone(&mut self, link: &mut Link<Server>, channel: ChannelId) {
         link.detach(channel);
+        if let Some(at) = self.tunnels.iter().position(|tunnel| tunnel.channel() == channel) {
+            self.tunnels.swap_remove(at).leave(link);
+        }
         let Some(local) = self.locals.remove(&channel) else { return };
         if let Some(number) = local.number {
             self.numbers.remove(&number);

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use config::{AllowForwarding, GatewayPorts, Permit, PermitUserEnvironment, ServerSettings};
+use config::{
+    AllowForwarding, GatewayPorts, Permit, PermitTunnel, PermitUserEnvironment, ServerSettings,
+};
+use net::tunnel;
 use rustix::fs::{FileType, Mode};
 
 use super::authentication::Authentication;
@@ -189,6 +192,14 @@ impl Monitor {
             stream_local_bind_unlink: settings.stream_local_bind_unlink.value,
             permit_open,
             permit_listen,
+            permit_tunnel: if settings.disable_forwarding.value
+                || !(options.port_forwarding || options.tunnel.is_some())
+            {
+                Vec::new()
+            } else {
+                tunnel_modes(settings.permit_tunnel.value)
+            },
+            tunnel_unit: options.tunnel,
             gateway_ports: match settings.gateway_ports.value {
                 GatewayPorts::No => 0,
                 GatewayPorts::Yes => 1,
@@ -343,4 +354,15 @@ fn chroot(settings: &ServerSettings, account: &Account) -> Result<Option<PathBuf
         return Err(refused("server lacks privileges to chroot to ChrootDirectory".into()));
     }
     Ok(Some(path))
+}
+
+/// As messages number them.
+fn tunnel_modes(permitted: PermitTunnel) -> Vec<u32> {
+    let (packets, frames) = (tunnel::Mode::PointToPoint.code(), tunnel::Mode::Ethernet.code());
+    match permitted {
+        PermitTunnel::No => Vec::new(),
+        PermitTunnel::PointToPoint => vec![packets],
+        PermitTunnel::Ethernet => vec![frames],
+        PermitTunnel::Yes => vec![packets, frames],
+    }
 }

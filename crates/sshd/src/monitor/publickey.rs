@@ -326,6 +326,10 @@ pub(super) fn grant(options: &Options, settings: &ServerSettings) -> Grant {
             user_rc: options.user_rc,
             permit_open: places(&options.permit_open),
             permit_listen: places(&options.permit_listen),
+            tunnel: match options.tunnel {
+                Some(authorized_keys::Tunnel::Unit(unit)) => Some(unit),
+                Some(authorized_keys::Tunnel::Any) | None => None,
+            },
             environment: options.environment.clone(),
             must_change_password: false,
         },

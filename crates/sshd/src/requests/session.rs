@@ -70,6 +70,10 @@ record! {
         permit_open: Vec<Vec<(String, u16)>>,
         /// Where to listen, in the same way.
         permit_listen: Vec<Vec<(String, u16)>>,
+        /// `PermitTunnel`: the modes that are allowed, each as its number.
+        permit_tunnel: Vec<u32>,
+        /// The only tunnel device, where the key says one.
+        tunnel_unit: Option<u32>,
         /// `GatewayPorts`: 0 no, 1 yes, 2 as the client asks.
         gateway_ports: u8,
         /// `PrintMotd`.
@@ -241,6 +245,15 @@ choice! {
             cookie: SecretBytes,
             /// The screen.
             screen: u32,
+        },
+        /// A tunnel device. Answered by `Connected` or `NotConnected`.
+        18 OpenTunnel {
+            /// The gate's number for this question.
+            id: u32,
+            /// As it stands in the request.
+            mode: u32,
+            /// As it stands in the request.
+            unit: u32,
         },
         /// RFC 4254 §7.1. Answered by `Listening`.
         14 Unlisten {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{FileType, Mode};
+use net::tunnel::{self, Mode};
+use rustix::fs::FileType;
 
 use crate::login_options::permits;
 use crate::requests::{Channel, Error, FromSession, SessionStart};
@@ -143,6 +144,38 @@ pub(super) fn connect_local(
     }
 }
 
+/// Opens a tunnel device, with the user's rights to it.
+pub(super) fn open_tunnel(
+    gate: &Channel,
+    start: &SessionStart,
+    id: u32,
+    mode: u32,
+    unit: u32,
+) -> Result<(), Error> {
+    let refuse = |prohibited, text: &str| {
+        log::info!("tunnel device: {text}");
+        gate.send(&FromSession::NotConnected { id, prohibited, text: text.to_owned() }, &[])
+    };
+    let Some(known) = Mode::from_code(mode) else { return refuse(false, "invalid mode") };
+    if !start.permit_tunnel.contains(&mode) {
+        return refuse(true, "the server has rejected tunnel device forwarding");
+    }
+    let wanted = (unit != tunnel::ANY_UNIT).then_some(unit);
+    let unit = match (start.tunnel_unit, wanted) {
+        (Some(only), Some(wanted)) if only != wanted => {
+            return refuse(true, "the key allows another tunnel device only");
+        }
+        (only, wanted) => only.or(wanted),
+    };
+    match tunnel::open(known, unit) {
+        Ok((device, name)) => {
+            log::debug!("Tunnel forwarding using interface {name}");
+            gate.send(&FromSession::Connected { id }, &[device.as_fd()])
+        }
+        Err(error) => refuse(false, &format!("cannot open it: {error}")),
+    }
+}
+
 impl Forwards {
     /// The listening sockets, in the order of [`Self::accept`].
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
@@ -216,7 +249,7 @@ impl Forwards {
             let _ = std::fs::remove_file(path);
         }
         // Only this thread makes files.
-        let mask = Mode::from_raw_mode(start.stream_local_bind_mask);
+        let mask = rustix::fs::Mode::from_raw_mode(start.stream_local_bind_mask);
         let before = rustix::process::umask(mask);
         let bound = UnixListener::bind(path);
         rustix::process::umask(before);
