@@ -21,7 +21,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 pub use log;
 
@@ -355,11 +355,16 @@ fn write_all(to: BorrowedFd<'_>, line: &str) {
 /// Where the system's log listens.
 const SYSLOG_PATHS: [&str; 2] = ["/dev/log", "/var/run/syslog"];
 
+/// A log that has no room for a line for longer than this is stuck.
+const SYSLOG_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+
 /// A connection to the system's log.
 pub struct Syslog {
     facility: Facility,
     tag: String,
     socket: RwLock<Option<UnixDatagram>>,
+    /// It took no line the last time: nobody waits for it again until it does.
+    is_stuck: AtomicBool,
 }
 
 impl Syslog {
@@ -368,7 +373,7 @@ impl Syslog {
     pub fn open(facility: Facility, program: &str) -> Self {
         let mut tag = String::new();
         escape(program, b"", &mut tag);
-        Self { facility, tag, socket: RwLock::new(connect()) }
+        Self { facility, tag, socket: RwLock::new(connect()), is_stuck: AtomicBool::new(false) }
     }
 
     /// The same connection for another program and facility; it is there after a change of the root directory, too.
@@ -378,14 +383,14 @@ impl Syslog {
         let socket = socket.as_ref().and_then(|socket| socket.try_clone().ok());
         let mut tag = String::new();
         escape(program, b"", &mut tag);
-        Self { facility, tag, socket: RwLock::new(socket) }
+        Self { facility, tag, socket: RwLock::new(socket), is_stuck: AtomicBool::new(false) }
     }
 
     fn send(&self, level: LogLevel, message: &str) {
         let datagram = self.datagram(level, message);
         let sent = |socket: &RwLock<Option<UnixDatagram>>| {
             let socket = socket.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-            socket.as_ref().is_some_and(|socket| socket.send(datagram.as_bytes()).is_ok())
+            socket.as_ref().is_some_and(|socket| self.send_in_time(socket, datagram.as_bytes()))
         };
         if sent(&self.socket) {
             return;
@@ -396,6 +401,26 @@ impl Syslog {
             *self.socket.write().unwrap_or_else(std::sync::PoisonError::into_inner) = socket;
             sent(&self.socket);
         }
+    }
+
+    /// Sends a line to a log that may not read. Whether there is no need for another connection:
+    /// a line that it has no room for is lost, as the server must go on.
+    fn send_in_time(&self, socket: &UnixDatagram, datagram: &[u8]) -> bool {
+        let try_once = || match socket.send(datagram) {
+            Ok(_) => Some(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(_) => Some(false),
+        };
+        let first = try_once();
+        let done = if first.is_none() && !self.is_stuck.load(Ordering::Relaxed) {
+            // Room is told of through the receiver's queue.
+            let _ = poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&SYSLOG_PATIENCE));
+            try_once()
+        } else {
+            first
+        };
+        self.is_stuck.store(done.is_none(), Ordering::Relaxed);
+        done.unwrap_or(true)
     }
 
     /// Without a time stamp, which every receiver on the same machine sets itself.
@@ -410,6 +435,7 @@ impl Syslog {
 
 fn connect() -> Option<UnixDatagram> {
     let socket = UnixDatagram::unbound().ok()?;
+    socket.set_nonblocking(true).ok()?;
     SYSLOG_PATHS.iter().find(|path| socket.connect(path).is_ok())?;
     Some(socket)
 }
@@ -438,12 +464,42 @@ mod tests {
         assert_eq!(line(Debug2, "x"), "debug2: x\r\n");
         assert_eq!(line(Error, "x"), "x\r\n");
         assert_eq!(line(Verbose, "x"), "x\r\n");
-        let syslog =
-            Syslog { facility: Facility::AUTH, tag: "sshd".into(), socket: RwLock::new(None) };
+        let syslog = Syslog {
+            facility: Facility::AUTH,
+            tag: "sshd".into(),
+            socket: RwLock::new(None),
+            is_stuck: AtomicBool::new(false),
+        };
         let pid = std::process::id();
         assert_eq!(syslog.datagram(Info, "a\nb"), format!("<38>sshd[{pid}]: a\\012b"));
         assert_eq!(syslog.datagram(Error, "x"), format!("<35>sshd[{pid}]: error: x"));
         assert_eq!(syslog.datagram(Debug1, "x"), format!("<39>sshd[{pid}]: debug1: x"));
+    }
+
+    #[test]
+    fn a_log_that_does_not_read_keeps_nobody_waiting() {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let syslog = Syslog {
+            facility: Facility::AUTH,
+            tag: "sshd".into(),
+            socket: RwLock::new(Some(ours)),
+            is_stuck: AtomicBool::new(false),
+        };
+        let started = std::time::Instant::now();
+        for _ in 0..3000 {
+            syslog.send(Info, "line");
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(5));
+        assert!(syslog.is_stuck.load(Ordering::Relaxed));
+        // Once it reads again, lines arrive again.
+        let mut room = [0; 100];
+        theirs.set_nonblocking(true).unwrap();
+        while theirs.recv(&mut room).is_ok() {}
+        syslog.send(Info, "after");
+        let count = theirs.recv(&mut room).unwrap();
+        assert!(room[..count].ends_with(b"after"));
+        assert!(!syslog.is_stuck.load(Ordering::Relaxed));
     }
 
     #[test]

@@ -169,7 +169,9 @@ pub fn checked(
     data: &[u8],
     signature: Vec<u8>,
 ) -> Result<Vec<u8>, Failure> {
-    match key.verify(algorithm, data, &signature, &VerifyOptions::ANY) {
+    // For a certificate the key signs as without one.
+    let plain = keys::algorithms::lookup(algorithm).map_or(algorithm, |row| row.signature_name);
+    match key.plain().verify(plain, data, &signature, &VerifyOptions::ANY) {
         Ok(_) => Ok(signature),
         Err(problem) => Err(Failure::other(format!("what the hardware has signed: {problem}"))),
     }

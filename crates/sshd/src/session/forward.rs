@@ -18,6 +18,8 @@ use crate::requests::{Channel, Error, FromSession, SessionStart};
 const CONNECTING: usize = 128;
 /// So many addresses may be listened on.
 const LISTENERS: usize = 256;
+/// An address to listen on is repeated with each connection; no name is longer.
+const ADDRESS_BYTES: usize = 1024;
 /// A connection that takes longer than this will not come about.
 const CONNECT_TIME: Duration = Duration::from_secs(120);
 /// A thread that only connects needs little.
@@ -186,6 +188,7 @@ impl Forwards {
     pub(super) fn listen(&mut self, start: &SessionStart, address: &str, port: u32) -> Option<u32> {
         let refused = !start.permit_remote_forwarding
             || !permits(&start.permit_listen, address, port)
+            || address.len() > ADDRESS_BYTES
             || self.listeners.len() + 2 > LISTENERS;
         if refused {
             log::info!(
