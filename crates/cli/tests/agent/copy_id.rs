@@ -10,7 +10,7 @@ use keyway_testkit::{Implementation, Server, StartedServer, not_run};
 use tempfile::TempDir;
 
 use crate::terminal::Terminal;
-use crate::{keyway, make_key};
+use crate::{has_openssh, keyway, make_key};
 
 /// Someone with a new key, who knows the server.
 struct User {
@@ -50,6 +50,9 @@ impl User {
 
 #[test]
 fn with_a_password_and_again_without() {
+    if !has_openssh("with_a_password_and_again_without") {
+        return;
+    }
     let account = match Account::create("copy") {
         Ok(account) => account,
         Err(reason) => return not_run("with_a_password_and_again_without", &reason),
@@ -152,16 +155,25 @@ fn by_sftp_alone(implementation: Implementation, tag: &str) {
 
 #[test]
 fn by_sftp_alone_to_a_stock_server() {
+    if !has_openssh("by_sftp_alone_to_a_stock_server") {
+        return;
+    }
     by_sftp_alone(Implementation::OpenSsh, "sftp1");
 }
 
 #[test]
 fn by_sftp_alone_to_ours() {
+    if !has_openssh("by_sftp_alone_to_ours") {
+        return;
+    }
     by_sftp_alone(Implementation::Ours, "sftp2");
 }
 
 #[test]
 fn what_cannot_be_done_is_said() {
+    if !has_openssh("what_cannot_be_done_is_said") {
+        return;
+    }
     let server = Server::new(Implementation::OpenSsh).start();
     let user = User::new(&server, &server.user);
     let sftp = user.run(&["-s", "-o", "BatchMode=yes"]);
@@ -178,6 +190,9 @@ fn what_cannot_be_done_is_said() {
 
 #[test]
 fn into_a_file_of_ones_choice() {
+    if !has_openssh("into_a_file_of_ones_choice") {
+        return;
+    }
     let server = Server::new(Implementation::OpenSsh).start();
     let user = User::new(&server, &server.user);
     let known =

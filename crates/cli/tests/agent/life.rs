@@ -11,7 +11,7 @@ use keyway_testkit::process::{DEADLINE, Finished, run};
 use keyway_testkit::{Running, not_run};
 use rustix::process::{Pid, Signal};
 
-use crate::{Agent, keyway, stock, wait_for, write_askpass};
+use crate::{Agent, keyway, wait_for, write_askpass};
 
 fn agent(home: &Path, words: &[&str]) -> Finished {
     run(keyway("ssh-agent").env("HOME", home).env("SHELL", "/bin/sh").args(words), b"", DEADLINE)
@@ -165,7 +165,7 @@ fn consent_is_asked_for_without_keeping_others_waiting() {
     for (text, code) in [("yes", 0), ("no", 1)] {
         let _ = fs::remove_file(&answer);
         let _ = fs::remove_file(agent.path("asked"));
-        let mut command = agent.tool(stock("ssh-add"));
+        let mut command = agent.tool(keyway("ssh-add"));
         let mut test = command.arg("-T").arg(&tested).stderr(Stdio::null()).spawn().expect("start");
         wait_for(|| agent.path("asked").exists());
         let before = Instant::now();
@@ -179,7 +179,7 @@ fn consent_is_asked_for_without_keeping_others_waiting() {
     for _ in 0..2 {
         let _ = fs::remove_file(&answer);
         let _ = fs::remove_file(agent.path("asked"));
-        let mut command = agent.tool(stock("ssh-add"));
+        let mut command = agent.tool(keyway("ssh-add"));
         let mut test = command.arg("-T").arg(&tested).stderr(Stdio::null()).spawn().expect("start");
         wait_for(|| agent.path("asked").exists());
         test.kill().expect("kill");

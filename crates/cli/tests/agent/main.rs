@@ -92,7 +92,7 @@ impl Agent {
         self.run(keyway("ssh-add"), words)
     }
 
-    /// A new key pair by stock ssh-keygen, with a passphrase perhaps.
+    /// A new key pair, with a passphrase perhaps.
     fn make_key(&self, name: &str, passphrase: &str) -> PathBuf {
         let path = self.path(name);
         make_key(&path, passphrase);
@@ -101,10 +101,21 @@ impl Agent {
 }
 
 fn make_key(path: &Path, passphrase: &str) {
-    let mut command = stock("ssh-keygen");
+    let mut command = keyway("ssh-keygen");
     command.args(["-q", "-t", "ed25519", "-N", passphrase, "-C", "made here", "-f"]).arg(path);
     let made = run(&mut command, b"", DEADLINE);
     assert!(made.success(), "{made}");
+}
+
+/// Whether the machine has an OpenSSH to test against; says so where it has none.
+fn has_openssh(test: &str) -> bool {
+    let missing = ["ssh", "sshd", "ssh-add", "ssh-agent", "ssh-keygen"]
+        .into_iter()
+        .find(|tool| keyway_testkit::program::find(tool).is_none());
+    if let Some(tool) = missing {
+        keyway_testkit::not_run(test, &format!("no {tool} of OpenSSH on this machine"));
+    }
+    missing.is_none()
 }
 
 fn wait_for_socket(path: &Path) {

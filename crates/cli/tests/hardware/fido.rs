@@ -1,21 +1,18 @@
 //! Security keys through the system's libfido2, with an authenticator that is a pseudo-terminal:
 //! the library takes any character device that answers as CTAP wants.
 
-use keyway_testkit::not_run;
-
-use crate::Place;
 use crate::authenticator::Authenticator;
+use crate::{Place, first_of};
 
 /// A device, where the library to reach it is here.
 fn device(test: &str) -> Option<Authenticator> {
-    let there =
-        ["/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
-            .iter()
-            .any(|folder| std::path::Path::new(folder).join("libfido2.so.1").exists());
-    if !there {
-        not_run(test, "no libfido2 on this machine");
-        return None;
-    }
+    let paths = [
+        "/usr/lib/x86_64-linux-gnu/libfido2.so.1",
+        "/usr/lib/aarch64-linux-gnu/libfido2.so.1",
+        "/usr/lib64/libfido2.so.1",
+        "/usr/lib/libfido2.so.1",
+    ];
+    first_of(test, "libfido2", &paths)?;
     Some(Authenticator::start())
 }
 

@@ -123,8 +123,14 @@ impl Place {
     }
 }
 
-/// The first of these files that is there; says so where none is.
+/// The first of these files that is there, on a machine with OpenSSH; says so where none is.
 fn first_of(test: &str, what: &str, paths: &[&str]) -> Option<String> {
+    for tool in ["ssh", "sshd", "ssh-add", "ssh-agent", "ssh-keygen"] {
+        if keyway_testkit::program::find(tool).is_none() {
+            not_run(test, &format!("no {tool} of OpenSSH on this machine"));
+            return None;
+        }
+    }
     let found = paths.iter().find(|path| Path::new(path).exists());
     if found.is_none() {
         not_run(test, &format!("no {what} on this machine"));
