@@ -4,51 +4,120 @@
 //! ([`shim_main`]), which makes the namespaces, holds the console and outlives this program. The
 //! first process inside a server is [`init_main`].
 
+mod bundle;
+mod client;
 mod cloud_impl;
+mod console_log;
+mod disk;
+mod guest_files;
+mod images;
+mod init;
+mod layout;
+mod life;
+mod link;
+mod machine;
 mod memory_records;
+mod protocol;
 pub mod records;
+mod recovery;
+mod requests;
 mod settings;
+mod shim;
+mod sys;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
 use crate::model::ServerEvent;
 use crate::{Error, Result};
+use layout::Layout;
+use life::Run;
+use machine::Machine;
 use records::Records;
 
+pub use init::init_main;
 pub use memory_records::MemoryRecords;
 pub use settings::{Range, RegionSettings, Settings};
+pub use shim::shim_main;
 
+/// User ids that each server has.
+const IDS_PER_SERVER: u32 = 65_536;
 /// How many events a slow subscriber may lag behind before it loses some.
 const EVENTS: usize = 1024;
+/// More servers than a machine can run, and few enough for their user ids in several regions.
+const SLOTS_MAX: u32 = 8192;
 
 /// This machine as a cloud.
 pub struct Embedded {
+    this: Weak<Self>,
     settings: Settings,
     records: Arc<dyn Records>,
     events: broadcast::Sender<ServerEvent>,
-    warnings: Vec<String>,
+    machine: Machine,
+    layout: Layout,
+    /// Told apart from other panels' on the same machine.
+    instance: u16,
+    locks: Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>,
+    runs: Mutex<HashMap<Uuid, Run>>,
+    /// Locked for as long as this lives.
+    _owner: File,
 }
 
 impl Embedded {
     /// Prepares the state folder and looks at what the machine can do. [`Self::start`] comes next.
     ///
     /// # Errors
-    /// When the settings cannot work on this machine.
-    pub fn new(settings: Settings, records: Arc<dyn Records>) -> Result<Arc<Self>> {
+    /// When the settings cannot work on this machine, or another panel has the state folder.
+    pub fn new(mut settings: Settings, records: Arc<dyn Records>) -> Result<Arc<Self>> {
+        let failed =
+            |what: &str, error: &dyn std::fmt::Display| Error::Internal(format!("{what}: {error}"));
+        std::fs::create_dir_all(&settings.state)
+            .map_err(|error| failed("The cloud's folder cannot be made", &error))?;
+        settings.state =
+            settings.state.canonicalize().map_err(|error| failed("The cloud's folder", &error))?;
+        for program in [&mut settings.program, &mut settings.keyway] {
+            *program = usable_program(program)?;
+        }
+        let layout = Layout::new(&settings.state);
+        let owner = take(&layout).map_err(|error| failed("The cloud's folder", &error))?;
+        let digest = crypto::hash::HashAlgorithm::Sha256
+            .digest(&[std::os::unix::ffi::OsStrExt::as_bytes(settings.state.as_os_str())]);
+        let instance = match digest.as_ref() {
+            [first, second, ..] => u16::from_be_bytes([*first, *second]),
+            _ => 0,
+        };
+        let machine = Machine::look(&settings);
         let (events, _) = broadcast::channel(EVENTS);
-        Ok(Arc::new(Self { settings, records, events, warnings: Vec::new() }))
+        Ok(Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            settings,
+            records,
+            events,
+            machine,
+            layout,
+            instance,
+            locks: Mutex::default(),
+            runs: Mutex::default(),
+            _owner: owner,
+        }))
     }
 
-    /// Finds the servers that are still running, starts those that should be, and tidies up after
-    /// what was interrupted. To be called once, in a tokio runtime, before anything is asked.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn start(self: &Arc<Self>) -> Result<()> {
-        self.records.all_servers().await?;
-        Ok(())
+    /// This again, to be kept by something that goes on in the background.
+    fn shared(&self) -> Result<Arc<Self>> {
+        self.this.upgrade().ok_or_else(|| Error::Internal("The cloud is being shut down.".into()))
+    }
+
+    /// How many servers a region can have.
+    fn slots_max(&self) -> u32 {
+        let regions = u32::try_from(self.settings.regions.len()).unwrap_or(u32::MAX).max(1);
+        let places = (u32::MAX - self.settings.uid_base) / IDS_PER_SERVER;
+        SLOTS_MAX.min(places / regions)
     }
 
     /// The range that a region's addresses come from.
@@ -57,7 +126,7 @@ impl Embedded {
     }
 
     fn ordinary_user(&self) -> bool {
-        self.settings.as_ordinary_user || !rustix::process::geteuid().is_root()
+        self.machine.ordinary_user
     }
 
     fn region(&self, id: &str) -> Result<&RegionSettings> {
@@ -67,17 +136,52 @@ impl Embedded {
             .find(|region| region.region.id == id)
             .ok_or_else(|| Error::NotFound(format!("There is no region {id}.")))
     }
+
+    fn lock_of(&self, id: Uuid) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.entry(id).or_default().clone()
+    }
+
+    fn forget_lock(&self, id: Uuid) {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    fn runs(&self) -> MutexGuard<'_, HashMap<Uuid, Run>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// The subcommand `shim` of [`Settings::program`]: holds one server. The arguments are those after
-/// the word `shim`; the result is the exit status.
-pub fn shim_main(_arguments: &[std::ffi::OsString]) -> i32 {
-    eprintln!("keyway-panel shim: not built yet");
-    1
+/// Where the program really is, and whether the servers' own users can execute it there: inside a
+/// server, this machine's root is nobody.
+fn usable_program(path: &std::path::Path) -> Result<std::path::PathBuf> {
+    let real = path.canonicalize().map_err(|error| {
+        Error::Internal(format!("The program {} cannot be used: {error}", path.display()))
+    })?;
+    let mode = real.metadata().map_or(0, |about| about.permissions().mode());
+    if mode & 0o005 == 0o005 {
+        return Ok(real);
+    }
+    Err(Error::Internal(format!(
+        "The program {} must be readable and executable for everybody (chmod 755): it runs inside \
+         servers.",
+        real.display()
+    )))
 }
 
-/// The subcommand `init` of [`Settings::program`]: the first process inside a server.
-pub fn init_main(_arguments: &[std::ffi::OsString]) -> i32 {
-    eprintln!("keyway-panel init: not built yet");
-    1
+/// Makes the folders and takes the lock.
+fn take(layout: &Layout) -> io::Result<File> {
+    for folder in [layout.root().to_path_buf(), layout.images(), layout.servers()] {
+        std::fs::create_dir_all(&folder)?;
+    }
+    // Servers' files are theirs alone; the images in here are read through mounts.
+    std::fs::set_permissions(layout.root(), std::fs::Permissions::from_mode(0o700))?;
+    let owner = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(layout.root().join("owner.lock"))?;
+    rustix::fs::flock(&owner, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| io::Error::other("another panel is using it"))?;
+    Ok(owner)
 }

@@ -1,6 +1,7 @@
 //! The [`Cloud`] of this machine: who may ask what, and the rows behind the answers.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use keys::{FingerprintHash, PublicKey};
@@ -8,8 +9,11 @@ use time::OffsetDateTime;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use super::Embedded;
+use super::client::Shim;
+use super::life::blocking;
+use super::protocol::Request;
 use super::records::ServerRow;
+use super::{Embedded, console_log};
 use crate::cloud::{
     Caller, Capabilities, Cloud, Console, ConsoleKind, OwnAddresses, Resident, Role, ServerQuery,
 };
@@ -19,12 +23,10 @@ use crate::model::{
 };
 use crate::{Error, Result};
 
+/// How long a server may take to open a console.
+const CONSOLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The name of the one network.
 pub(super) const NETWORK: &str = "public";
-
-fn not_built<T>(what: &str) -> Result<T> {
-    Err(Error::Unsupported(format!("{what} is not built yet.")))
-}
 
 fn may_change(caller: &Caller) -> Result<()> {
     if caller.role < Role::Member {
@@ -44,6 +46,13 @@ impl Embedded {
             .filter(|row| caller.role == Role::Admin || row.server.project_id == caller.project_id)
             .ok_or_else(|| no_server(id))
     }
+}
+
+fn unreadable(error: &std::io::Error) -> Error {
+    Error::Conflict(format!(
+        "The server's authorized_keys cannot be reached safely: {error}. Something inside the \
+         server may have put a link or a folder in its place."
+    ))
 }
 
 fn no_server(id: Uuid) -> Error {
@@ -76,7 +85,7 @@ impl Cloud for Embedded {
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.warnings.clone()
+        self.machine.warnings.clone()
     }
 
     async fn regions(&self, _caller: &Caller) -> Result<Vec<Region>> {
@@ -174,15 +183,10 @@ impl Cloud for Embedded {
         Ok(self.row(caller, region, id).await?.server)
     }
 
-    async fn create_server(
-        &self,
-        caller: &Caller,
-        region: &str,
-        _new: NewServer,
-    ) -> Result<Server> {
+    async fn create_server(&self, caller: &Caller, region: &str, new: NewServer) -> Result<Server> {
         self.region(region)?;
         may_change(caller)?;
-        not_built("Making servers")
+        self.shared()?.create(caller, region, new).await
     }
 
     async fn request(
@@ -190,17 +194,17 @@ impl Cloud for Embedded {
         caller: &Caller,
         region: &str,
         id: Uuid,
-        _request: ServerRequest,
+        request: ServerRequest,
     ) -> Result<Server> {
         self.row(caller, region, id).await?;
         may_change(caller)?;
-        not_built("Acting on servers")
+        self.shared()?.act(caller, region, id, request).await
     }
 
     async fn delete_server(&self, caller: &Caller, region: &str, id: Uuid) -> Result<()> {
         self.row(caller, region, id).await?;
         may_change(caller)?;
-        not_built("Deleting servers")
+        self.shared()?.delete(caller, region, id).await
     }
 
     async fn actions(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Vec<ServerAction>> {
@@ -217,10 +221,13 @@ impl Cloud for Embedded {
         caller: &Caller,
         region: &str,
         id: Uuid,
-        _lines: Option<u32>,
+        lines: Option<u32>,
     ) -> Result<Vec<u8>> {
         self.row(caller, region, id).await?;
-        not_built("The console log")
+        let folder = self.layout.server(id);
+        blocking(move || console_log::last_lines(&folder, lines))
+            .await
+            .map_err(|error| Error::Internal(format!("Reading the console log: {error}")))
     }
 
     async fn open_console(
@@ -228,11 +235,23 @@ impl Cloud for Embedded {
         caller: &Caller,
         region: &str,
         id: Uuid,
-        _kind: ConsoleKind,
+        kind: ConsoleKind,
     ) -> Result<Box<dyn Console>> {
         self.row(caller, region, id).await?;
         may_change(caller)?;
-        not_built("The console")
+        let folder = self.layout.server(id);
+        let shim = Shim::connect(&folder).await.map_err(|_| {
+            Error::Conflict(format!("Instance {id} is not running, so it has no console."))
+        })?;
+        let request = match kind {
+            ConsoleKind::System => Request::Console,
+            ConsoleKind::Shell => Request::Shell { columns: 80, rows: 25 },
+        };
+        let answer = tokio::time::timeout(CONSOLE_TIMEOUT, shim.ask(&request)).await;
+        let shim = answer.unwrap_or_else(|_| {
+            Err(Error::Conflict(format!("Instance {id} does not open a console.")))
+        })?;
+        Ok(Box::new(shim.into_terminal()))
     }
 
     async fn host_keys(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Vec<HostKey>> {
@@ -245,8 +264,9 @@ impl Cloud for Embedded {
     }
 
     async fn authorized_keys(&self, caller: &Caller, region: &str, id: Uuid) -> Result<String> {
-        self.row(caller, region, id).await?;
-        not_built("Reading authorized_keys")
+        let row = self.row(caller, region, id).await?;
+        let root = self.guest_root(&row)?;
+        blocking(move || root.authorized_keys()).await.map_err(|error| unreadable(&error))
     }
 
     async fn set_authorized_keys(
@@ -254,18 +274,20 @@ impl Cloud for Embedded {
         caller: &Caller,
         region: &str,
         id: Uuid,
-        _text: &str,
+        text: &str,
     ) -> Result<()> {
-        self.row(caller, region, id).await?;
+        let row = self.row(caller, region, id).await?;
         may_change(caller)?;
-        not_built("Writing authorized_keys")
+        let root = self.guest_root(&row)?;
+        let text = text.to_owned();
+        blocking(move || root.set_authorized_keys(&text)).await.map_err(|error| unreadable(&error))
     }
 
     fn own_addresses(&self) -> OwnAddresses {
         let regions = self.settings.regions.iter();
         let ranges = regions.map(|region| self.range(region).to_string()).collect();
         let port = self.settings.user_ssh_port;
-        let ports = if self.is_ordinary_user() { vec![port] } else { Vec::new() };
+        let ports = if self.ordinary_user() { vec![port] } else { Vec::new() };
         OwnAddresses { ranges, ports }
     }
 

@@ -1,0 +1,3 @@
+//! Where servers' root file systems come from.
+
+pub(super) mod this_system;

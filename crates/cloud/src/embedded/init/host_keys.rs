@@ -1,0 +1,105 @@
+//! The server's host keys: made at its first boot, shown on its console at every boot.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use keys::{FingerprintHash, KeyKind, PrivateKey, PublicKey};
+
+const FOLDER: &str = "/etc/ssh";
+/// In the order in which they are made and offered.
+const KINDS: [(&str, KeyKind); 3] =
+    [("ed25519", KeyKind::Ed25519), ("ecdsa", KeyKind::Ecdsa), ("rsa", KeyKind::Rsa)];
+/// RSA takes a second or more of a processor; it is for old clients and can wait.
+const SLOW: KeyKind = KeyKind::Rsa;
+
+fn path(name: &str) -> String {
+    format!("{FOLDER}/ssh_host_{name}_key")
+}
+
+/// Makes those that take no time, where they are missing. `true` when the slow one is missing.
+pub(super) fn make_quick_ones(host: &str) -> io::Result<bool> {
+    std::fs::create_dir_all(FOLDER)?;
+    let mut slow_missing = false;
+    for (name, kind) in KINDS {
+        if Path::new(&path(name)).exists() {
+            continue;
+        }
+        if kind == SLOW {
+            slow_missing = true;
+        } else {
+            make(name, kind, host)?;
+        }
+    }
+    Ok(slow_missing)
+}
+
+/// Makes the slow one, in a process of its own that gives way to everybody.
+pub(super) fn make_rsa() -> io::Result<()> {
+    let _ = rustix::process::nice(19);
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    make("rsa", KeyKind::Rsa, &host)
+}
+
+pub(super) fn has_rsa() -> bool {
+    Path::new(&path("rsa")).exists()
+}
+
+/// The private keys that are there.
+pub(super) fn paths() -> impl Iterator<Item = String> {
+    KINDS.iter().map(|(name, _)| path(name)).filter(|path| Path::new(path).exists())
+}
+
+fn make(name: &str, kind: KeyKind, host: &str) -> io::Result<()> {
+    let key =
+        PrivateKey::generate(kind, None, &format!("root@{host}")).map_err(io::Error::other)?;
+    let text = key.to_openssh(None, 0).map_err(io::Error::other)?;
+    let path = path(name);
+    // The public half first: where the private one is, the pair is whole.
+    write(
+        &format!("{path}.pub"),
+        0o644,
+        format!("{}\n", key.public().to_line(key.comment())).as_bytes(),
+    )?;
+    write(&path, 0o600, text.as_bytes())
+}
+
+fn write(path: &str, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let next = format!("{path}.next");
+    let _ = std::fs::remove_file(&next);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&next)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(next, path)
+}
+
+/// Prints fingerprints and keys on the console, in the words that cloud-init uses: programs look
+/// for them.
+pub(super) fn announce(host: &str) {
+    let lines: Vec<String> = KINDS
+        .iter()
+        .filter_map(|(name, _)| std::fs::read_to_string(format!("{}.pub", path(name))).ok())
+        .collect();
+    let mut text = String::from("\r\n-----BEGIN SSH HOST KEY FINGERPRINTS-----\r\n");
+    for line in &lines {
+        if let Ok((key, comment)) = PublicKey::from_line(line.trim()) {
+            text.push_str(&format!(
+                "{} {} {comment} ({})\r\n",
+                key.bits(),
+                key.fingerprint(FingerprintHash::Sha256),
+                key.type_label()
+            ));
+        }
+    }
+    text.push_str(
+        "-----END SSH HOST KEY FINGERPRINTS-----\r\n-----BEGIN SSH HOST KEY KEYS-----\r\n",
+    );
+    for line in &lines {
+        text.push_str(line.trim());
+        text.push_str("\r\n");
+    }
+    text.push_str("-----END SSH HOST KEY KEYS-----\r\n");
+    text.push_str(&format!("\r\n{host} is up\r\n"));
+    let _ = io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,268 @@
+//! Starts the server's first process in namespaces of its own: by libcontainer, or by the program
+//! `runc` where that fails and `runc` is there.
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::syscall::syscall::SyscallType;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+};
+use rustix::process::{Pid, PidfdFlags};
+
+use super::{at, make_folder, system};
+use crate::embedded::layout::{ServerFolder, short_path};
+use crate::embedded::protocol::{CONTROL_DESCRIPTOR, Isolation, Plan};
+use crate::embedded::{bundle, link, sys};
+
+/// How long the runtime may take to pass the console.
+const CONSOLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server whose first process runs.
+pub(super) struct Started {
+    /// That process, from outside.
+    pub(super) pid: Pid,
+    /// Readable when it has ended.
+    pub(super) process: OwnedFd,
+    /// The console's master end.
+    pub(super) console: OwnedFd,
+    /// Datagrams to and from the first process.
+    pub(super) control: OwnedFd,
+    runtime: Runtime,
+}
+
+enum Runtime {
+    Library(Box<libcontainer::container::Container>),
+    Runc,
+}
+
+/// Makes the namespaces and starts the first process in them.
+pub(super) fn start(folder: &ServerFolder, plan: &Plan) -> io::Result<Started> {
+    let (control, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    let uid_base = match &plan.isolation {
+        Isolation::Full { uid_base, .. } => Some(*uid_base),
+        Isolation::User { subordinate } => {
+            super::user::become_root_inside(*subordinate)?;
+            None
+        }
+    };
+    let root = system::assemble(folder, plan, uid_base)?;
+    make_folder(&folder.runtime())?;
+    std::fs::write(
+        folder.bundle().join("config.json"),
+        serde_json::to_vec_pretty(&bundle::config(plan, &root))?,
+    )?;
+
+    let sockets = system::open_folder(folder.path())?;
+    let console_path = folder.path().join(ServerFolder::CONSOLE_SOCKET);
+    let _ = std::fs::remove_file(&console_path);
+    let consoles = UnixListener::bind(short_path(&sockets, ServerFolder::CONSOLE_SOCKET))
+        .map_err(at("make the console's socket"))?;
+
+    sys::place(theirs, CONTROL_DESCRIPTOR)?;
+    let started = by_library(folder, plan, &console_path, &consoles).or_else(|error| {
+        let runc = find_runc();
+        eprintln!("libcontainer: {error}; runc: {}", if runc { "tried" } else { "not installed" });
+        if runc && uid_base.is_some() {
+            by_runc(folder, plan, &console_path, &consoles)
+        } else {
+            Err(error)
+        }
+    });
+    sys::close(CONTROL_DESCRIPTOR);
+    let _ = std::fs::remove_file(&console_path);
+    let (pid, console, mut runtime) = started?;
+    let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+    let begun = connect(plan, pid).and_then(|()| runtime.begin(folder, plan));
+    if let Err(error) = begun {
+        let _ = rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL);
+        runtime.remove(folder, plan);
+        return Err(error);
+    }
+    Ok(Started { pid, process, console, control, runtime })
+}
+
+/// Takes away what the runtime left: its notes and the control group.
+pub(super) fn tidy(folder: &ServerFolder, plan: &Plan, started: Started) {
+    let Started { mut runtime, .. } = started;
+    runtime.remove(folder, plan);
+}
+
+fn connect(plan: &Plan, pid: Pid) -> io::Result<()> {
+    match &plan.isolation {
+        Isolation::Full { interface, mac, .. } => {
+            let pid = pid.as_raw_nonzero().get().unsigned_abs();
+            link::connect(interface, plan.address, *mac, pid)
+                .map_err(at("connect the server to the network"))
+        }
+        Isolation::User { .. } => Ok(()),
+    }
+}
+
+type Begun = (Pid, OwnedFd, Runtime);
+
+fn by_library(
+    folder: &ServerFolder,
+    plan: &Plan,
+    console: &Path,
+    consoles: &UnixListener,
+) -> io::Result<Begun> {
+    let container = ContainerBuilder::new(plan.id.to_string(), SyscallType::default())
+        .with_root_path(folder.runtime())
+        .map_err(explain)?
+        .with_console_socket(Some(console))
+        .with_preserved_fds(1)
+        .validate_id()
+        .map_err(explain)?
+        .as_init(folder.bundle())
+        .with_systemd(false)
+        .with_detach(true)
+        .build()
+        .map_err(explain)?;
+    let pid = container
+        .pid()
+        .and_then(|pid| Pid::from_raw(pid.as_raw()))
+        .ok_or_else(|| io::Error::other("the runtime started no process"))?;
+    let console = receive_console(consoles)?;
+    Ok((pid, console, Runtime::Library(Box::new(container))))
+}
+
+/// The whole chain of causes: the outer ones only say at what stage.
+fn explain(error: libcontainer::error::LibcontainerError) -> io::Error {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    io::Error::other(text)
+}
+
+fn find_runc() -> bool {
+    Command::new("runc").arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+fn runc(folder: &ServerFolder, arguments: &[&std::ffi::OsStr]) -> io::Result<()> {
+    let output =
+        Command::new("runc").arg("--root").arg(folder.runtime()).args(arguments).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
+
+fn by_runc(
+    folder: &ServerFolder,
+    plan: &Plan,
+    console: &Path,
+    consoles: &UnixListener,
+) -> io::Result<Begun> {
+    let id = plan.id.to_string();
+    let pid_file = folder.path().join("runc.pid");
+    // The process that runc leaves behind becomes this one's child, so that its end is heard.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let status = Command::new("runc")
+        .arg("--root")
+        .arg(folder.runtime())
+        .args(["create", "--preserve-fds", "1", "--console-socket"])
+        .arg(console)
+        .arg("--pid-file")
+        .arg(&pid_file)
+        .arg("--bundle")
+        .arg(folder.bundle())
+        .arg(&id)
+        .status()?;
+    if !status.success() {
+        return Err(io::Error::other(format!("runc create: {status}")));
+    }
+    let pid = std::fs::read_to_string(&pid_file)?
+        .trim()
+        .parse()
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::other("runc told no process id"))?;
+    Ok((pid, receive_console(consoles)?, Runtime::Runc))
+}
+
+impl Runtime {
+    fn begin(&mut self, folder: &ServerFolder, plan: &Plan) -> io::Result<()> {
+        match self {
+            Self::Library(container) => container.start().map_err(explain),
+            Self::Runc => runc(folder, &["start".as_ref(), plan.id.to_string().as_ref()]),
+        }
+    }
+
+    fn remove(&mut self, folder: &ServerFolder, plan: &Plan) {
+        let removed = match self {
+            Self::Library(container) => container.delete(true).map_err(explain),
+            Self::Runc => {
+                runc(folder, &["delete".as_ref(), "--force".as_ref(), plan.id.to_string().as_ref()])
+            }
+        };
+        if let Err(error) = removed {
+            eprintln!("tidy up after the server: {error}");
+        }
+    }
+}
+
+fn receive_console(consoles: &UnixListener) -> io::Result<OwnedFd> {
+    consoles.set_nonblocking(true)?;
+    let deadline = Instant::now() + CONSOLE_TIMEOUT;
+    let stream = loop {
+        match consoles.accept() {
+            Ok((stream, _)) => break stream,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if Instant::now() > deadline {
+                    return Err(io::Error::other("the runtime passed no console"));
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(CONSOLE_TIMEOUT))?;
+    let mut name = [0; 256];
+    receive_descriptor(&stream, &mut name)?
+        .1
+        .ok_or_else(|| io::Error::other("the runtime passed no console"))
+}
+
+/// One message and the descriptor that came with it.
+pub(super) fn receive_descriptor(
+    socket: impl std::os::fd::AsFd,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let message = rustix::net::recvmsg(
+        socket,
+        &mut [IoSliceMut::new(buffer)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let mut first = None;
+    for part in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = part {
+            // Those beyond the first are closed right here.
+            for descriptor in descriptors {
+                first.get_or_insert(descriptor);
+            }
+        }
+    }
+    Ok((message.bytes, first))
+}

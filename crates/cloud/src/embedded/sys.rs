@@ -1,0 +1,188 @@
+//! Every call that the compiler cannot vouch for.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// A user namespace in which ids from 0 stand for `count` ids from `base` outside: what an
+/// idmapped mount is made with. The caller has one thread and is root.
+pub(super) fn user_namespace(base: u32, count: u32) -> io::Result<OwnedFd> {
+    let (ours, theirs) = io::pipe()?;
+    // SAFETY: the process has one thread, so the child may do anything; it only makes system calls.
+    let child = check(unsafe { libc::fork() })?;
+    if child == 0 {
+        // SAFETY: system calls on this process alone; it never returns from here.
+        unsafe {
+            let made = libc::unshare(libc::CLONE_NEWUSER) == 0;
+            let word = [u8::from(made)];
+            libc::write(theirs.as_raw_fd(), word.as_ptr().cast(), 1);
+            if made {
+                libc::pause();
+            }
+            libc::_exit(0)
+        }
+    }
+    drop(theirs);
+    let namespace = (|| {
+        let mut word = [0];
+        io::Read::read_exact(&mut { ours }, &mut word)?;
+        if word != [1] {
+            return Err(io::Error::other("the system allows no user namespaces"));
+        }
+        let map = format!("0 {base} {count}");
+        std::fs::write(format!("/proc/{child}/uid_map"), &map)?;
+        std::fs::write(format!("/proc/{child}/gid_map"), &map)?;
+        Ok(std::fs::File::open(format!("/proc/{child}/ns/user"))?.into())
+    })();
+    // SAFETY: the child is ours, and nobody else waits for it.
+    unsafe {
+        libc::kill(child, libc::SIGKILL);
+        libc::waitpid(child, std::ptr::null_mut(), 0);
+    }
+    namespace
+}
+
+/// Moves the caller into namespaces of its own. It has one thread.
+pub(super) fn unshare(flags: rustix::thread::UnshareFlags) -> io::Result<()> {
+    // SAFETY: no flag that unshares the table of descriptors is passed, which is what would let
+    // another thread's descriptors go; namespaces change nothing in memory.
+    Ok(unsafe { rustix::thread::unshare_unsafe(flags) }?)
+}
+
+/// Maps the ids of a mount that is not attached anywhere yet.
+pub(super) fn idmap(mount: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> io::Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: user_namespace.as_raw_fd().unsigned_abs().into(),
+    };
+    // SAFETY: the path is a terminated string and the structure has the length that is given.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Keeps `number` free for [`place`], by having something there that nobody owns. To be called
+/// before anything is opened.
+pub(super) fn reserve(number: i32) -> io::Result<()> {
+    // SAFETY: makes a new descriptor, the lowest free one from `number` on.
+    let got = check(unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, number) })?;
+    if got == number { Ok(()) } else { Err(io::Error::other("a descriptor is in the way")) }
+}
+
+/// Puts a descriptor where the next program finds it, and keeps it open over `exec`.
+pub(super) fn place(descriptor: OwnedFd, number: i32) -> io::Result<()> {
+    // SAFETY: at `number` is what `reserve` put there, which nothing owns.
+    check(unsafe { libc::dup2(descriptor.as_raw_fd(), number) }).map(drop)
+}
+
+/// Takes a descriptor that the program was started with, at most once.
+pub(super) fn inherited(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: asks about a number, whatever is there.
+    check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, and `main` calls this once before anything else is opened.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Closes what [`place`] put there.
+pub(super) fn close(number: i32) {
+    // SAFETY: only called for the number that `place` was given, which nothing else owns.
+    unsafe { libc::close(number) };
+}
+
+/// Blocks signals and gives a descriptor that they are read from.
+pub(super) fn signals(numbers: &[i32]) -> io::Result<OwnedFd> {
+    // SAFETY: an empty set is a valid value, and the calls only write to it.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for number in numbers {
+            libc::sigaddset(&raw mut set, *number);
+        }
+        check(libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()))?;
+        let descriptor =
+            check(libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK))?;
+        Ok(OwnedFd::from_raw_fd(descriptor))
+    }
+}
+
+/// The next signal that came, if one did.
+pub(super) fn next_signal(signals: &OwnedFd) -> Option<i32> {
+    let mut record = [0_u8; size_of::<libc::signalfd_siginfo>()];
+    match rustix::io::read(signals, &mut record) {
+        Ok(length) if length == record.len() => {
+            let number: [u8; 4] = record.get(..4)?.try_into().ok()?;
+            i32::try_from(u32::from_ne_bytes(number)).ok()
+        }
+        _ => None,
+    }
+}
+
+/// Signals every process of this process-id namespace but the caller.
+pub(super) fn signal_all(signal: i32) {
+    // SAFETY: as the first process of its namespace, the caller reaches nothing outside of it.
+    unsafe { libc::kill(-1, signal) };
+}
+
+/// Gives the controlling terminal up.
+pub(super) fn forget_terminal(terminal: BorrowedFd<'_>) {
+    // SAFETY: the call takes no argument besides the descriptor. A failure means there was none.
+    unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) };
+}
+
+/// Lets the command begin a session of its own on the terminal that is its standard input.
+pub(super) fn on_own_terminal(command: &mut Command) -> &mut Command {
+    // SAFETY: the closure only makes system calls that are allowed between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::process::setsid()?;
+            check(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
+            Ok(())
+        })
+    }
+}
+
+/// Lets the command begin a session of its own.
+pub(super) fn in_own_session(command: &mut Command) -> &mut Command {
+    // SAFETY: the closure makes one system call that is allowed between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::process::setsid()?;
+            Ok(())
+        })
+    }
+}
+
+/// Sets a system-call filter for this process and all that come from it, without forbidding them
+/// to gain rights: for that the caller has `CAP_SYS_ADMIN`.
+pub(super) fn set_system_call_filter(program: &[seccompiler::sock_filter]) -> io::Result<()> {
+    #[repr(C)]
+    struct Program {
+        length: libc::c_ushort,
+        filter: *const seccompiler::sock_filter,
+    }
+    let length = program.len().try_into().map_err(io::Error::other)?;
+    let program = Program { length, filter: program.as_ptr() };
+    // SAFETY: the structure is laid out as the kernel's, and points to as many instructions as it
+    // says, which live until the call returns.
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
