@@ -65,6 +65,10 @@ def use(sftp, folder):
     sftp.rename("made/link", "made/again")
     assert isinstance(refused(sftp.stat, "made/link"), FileNotFoundError)
     refused(sftp.rmdir, "made")
+    os.mkfifo(folder + "/made/pipe")
+    with sftp.open("made/pipe", "rb") as file:
+        refused(file.read, 1)
+    refused(sftp.open, "made/pipe", "wb")
     refused(sftp.open, "made/again", "x")
     for name in sftp.listdir("made"):
         sftp.remove("made/" + name)

@@ -211,7 +211,13 @@ impl Files for LocalFiles {
             let words = words.collect::<Vec<_>>().join(",");
             format!("open \"{}\" flags {words} mode 0{:o}", shown(path), mode.as_raw_mode())
         });
-        let descriptor = rustix::fs::open(path, how, mode).map_err(status)?;
+        // A pipe that nobody has at the other end would be waited for, and nothing else be served.
+        let descriptor = match rustix::fs::open(path, how | OFlags::NONBLOCK, mode) {
+            // Another program has a lease on the file, and is asked to give it back.
+            Err(Errno::AGAIN) => rustix::fs::open(path, how, mode),
+            opened => opened,
+        };
+        let descriptor = descriptor.map_err(status)?;
         Ok(LocalFile {
             descriptor,
             path: path.to_vec(),
