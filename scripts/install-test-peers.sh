@@ -36,6 +36,8 @@ if command -v dpkg >/dev/null 2>&1; then
   dpkg -s openssh-tests >/dev/null 2>&1 || packages+=(openssh-tests)
 fi
 find_python >/dev/null || packages+=(python3-venv)
+# The panel's store on its other database; the program is not in any PATH.
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
 
 as_root=()
 can_be_root=yes
