@@ -17,6 +17,10 @@ needed=(
   dbclient=dropbear-bin
   plink=putty-tools
   nc=netcat-openbsd
+  Xvfb=xvfb
+  xauth=xauth
+  xdpyinfo=x11-utils
+  ip=iproute2
   softhsm2-util=softhsm2
 )
 find_program() { PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin" command -v "$1" >/dev/null 2>&1; }

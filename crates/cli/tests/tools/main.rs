@@ -11,6 +11,8 @@ mod login;
 mod manual;
 mod session;
 mod terminal;
+mod tunnel;
+mod x11;
 
 use std::fs;
 use std::path::Path;
