@@ -49,6 +49,7 @@ install: build
 	install -m 0755 "$(TARGET_DIR)/release/keyway" "$(DESTDIR)$(PREFIX)/bin/keyway"
 	"$(DESTDIR)$(PREFIX)/bin/keyway" links "$(DESTDIR)$(PREFIX)/bin"
 	"$(DESTDIR)$(PREFIX)/bin/keyway" man "$(DESTDIR)$(PREFIX)/share/man"
+	scripts/install-completions.sh "$(DESTDIR)$(PREFIX)"
 
 links: build
 	@test -n "$(DIR)" || { echo "usage: make links DIR=/path/to/folder"; exit 2; }

@@ -21,6 +21,10 @@ needed=(
   xauth=xauth
   xdpyinfo=x11-utils
   ip=iproute2
+  zsh=zsh
+  fish=fish
+  mandoc=mandoc
+  groff=groff
   softhsm2-util=softhsm2
 )
 find_program() { PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin" command -v "$1" >/dev/null 2>&1; }

@@ -5,6 +5,7 @@
 
 mod add;
 mod agent;
+mod completions;
 mod copy_id;
 mod explain;
 mod files;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         }
         Some("-h" | "--help" | "help") => help(rest),
         Some("man") => manual::main(rest),
+        Some("completions") => completions::main(rest),
         _ => {
             let wanted = ui::clean::visible(&first.to_string_lossy());
             let names: Vec<&str> = tools::TOOLS.iter().map(|tool| tool.name).collect();

@@ -90,7 +90,7 @@ pub static SSH: &[Flag] = &[
     switch('s', "The command is the name of a subsystem."),
     switch('T', "Asks for no terminal."),
     switch('V', "Prints the version."),
-    value('w', "local:remote", "Forwards a tunnel device. This version refuses it."),
+    value('w', "local:remote", "Forwards a tunnel device; any for one that is free."),
     switch('X', "Forwards X11, with limits for programs that are not trusted."),
     switch('x', "Does not forward X11."),
     switch('Y', "Forwards X11 without limits."),

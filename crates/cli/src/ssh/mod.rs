@@ -51,6 +51,8 @@ use self::session::Session;
 use crate::messages::{self, Level, debug, error, fatal};
 use crate::sys;
 
+pub use self::query::names as query_names;
+
 /// The exit status of every failure that is not the remote command's.
 const FAILED: u8 = 255;
 

@@ -18,6 +18,11 @@ const NAMES: &[&str] = &[
     "sig",
 ];
 
+/// The lists that `-Q` knows by a name of their own.
+pub fn names() -> Vec<&'static str> {
+    NAMES.to_vec()
+}
+
 /// The answer to `-Q what`, or nothing for an unknown question.
 pub fn answer(what: &str) -> Option<Vec<&'static str>> {
     let ciphers = || tables::CIPHERS.iter().map(|row| row.algorithm);

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "in a test a fixture that fails should end it")]
 
 mod command_line;
+mod completions;
 mod explain;
 mod forwards;
 mod host_keys;
