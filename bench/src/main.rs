@@ -16,6 +16,7 @@ mod limit;
 mod login;
 mod machine;
 mod memory;
+mod mux;
 mod proc;
 mod report;
 mod rig;
@@ -45,11 +46,12 @@ const QUICK: Effort = Effort { bytes: 128 << 20, transfers: 3, logins: 10, idle:
 
 type Section = (&'static str, fn(&Effort) -> String);
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     ("bulk", bulk::section),
     ("login", login::section),
     ("roundtrips", login::round_trips),
     ("distance", delay::section),
+    ("mux", mux::section),
     ("memory", memory::one),
     ("idle", memory::many),
     ("burst", login::burst),

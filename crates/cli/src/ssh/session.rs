@@ -1,6 +1,7 @@
 //! What happens once the user is in: a shell, a command, a subsystem, or standard input and
 //! output connected through the server (`-W`).
 
+mod agent;
 mod command_line;
 pub mod keyboard;
 pub mod requests;
@@ -13,12 +14,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use config::ClientConfig;
-use net::agent::AgentClient;
 use net::signals::{Signal, Signals};
 use net::{Endpoint, EndpointEvent, Endpoints, Interest, KeepAlive, Link, UserToken};
-use proto::{
-    ChannelAsk, ChannelId, ChannelOpen, Client, DisconnectReason, GlobalRequest, OpenFailure,
-};
+use proto::{ChannelId, ChannelOpen, Client, DisconnectReason, GlobalRequest, OpenFailure};
 
 use self::requests::Expected;
 use super::escapes::Escapes;
@@ -374,38 +372,6 @@ impl Session {
         self.end(link, 255);
     }
 
-    /// The server wants a channel to us.
-    pub fn asked(&mut self, link: &mut Link<Client>, ask: ChannelAsk) {
-        debug!("client_input_channel_open: ctype {}", ask.open().type_name());
-        let Some(ask) = self.x11.asked(link, ask) else { return };
-        if let (ChannelOpen::AgentForward, Some(path)) = (ask.open(), &self.plan.agent) {
-            let connected = std::os::unix::net::UnixStream::connect(path);
-            match connected {
-                Ok(stream) => {
-                    bind_forwarded(link, &stream);
-                    let endpoints = Endpoints::duplex(Endpoint::socket(stream.into()));
-                    if let Ok(channel) = link.connection_mut().accept_channel(ask) {
-                        self.others.push(channel);
-                        if link.attach(channel, endpoints).is_err() {
-                            // Without its agent the channel has no use.
-                            let _ = link.connection_mut().close(channel);
-                        }
-                    }
-                    return;
-                }
-                Err(source) => {
-                    debug!("agent: {}: {}", path.display(), crate::text::reason(&source));
-                }
-            }
-        } else if matches!(ask.open(), ChannelOpen::AgentForward) {
-            error!("Warning: ssh server tried agent forwarding.");
-            error!("Warning: this is probably a break-in attempt by a malicious server.");
-        }
-        let reason = OpenFailure::AdministrativelyProhibited;
-        // Refused only when the connection ended meanwhile.
-        let _ = link.connection_mut().refuse_channel(ask, reason, "not requested");
-    }
-
     /// Signals, if this is their token. Whether terminals may have other sizes.
     pub fn ready(&mut self, link: &mut Link<Client>, token: UserToken) -> bool {
         if token != SIGNALS {
@@ -474,19 +440,4 @@ impl Session {
 
 fn null() -> io::Result<Endpoint> {
     Endpoint::probe(File::options().read(true).write(true).open("/dev/null")?.into())
-}
-
-/// Tells the agent through which server its next requests come. An agent that
-/// does not know how to listen refuses, which does no harm.
-fn bind_forwarded(link: &Link<Client>, stream: &std::os::unix::net::UnixStream) {
-    let connection = link.connection();
-    let (Some(key), Some(id), Ok(stream)) =
-        (connection.host_key(), connection.session_id(), stream.try_clone())
-    else {
-        return;
-    };
-    let mut agent = AgentClient::from_stream(stream, super::identities::AGENT_TIMEOUT);
-    if let Err(problem) = agent.bind_session(key, id, connection.host_key_signature(), true) {
-        debug!("agent does not bind to sessions: {problem}");
-    }
 }

@@ -10,6 +10,7 @@ mod host_keys;
 mod keygen;
 mod login;
 mod manual;
+mod mux;
 mod session;
 mod terminal;
 mod tunnel;

@@ -3,10 +3,14 @@
 //! A message is a length, a number and fields in SSH's encoding. Descriptors do not belong to it:
 //! each comes with one byte of its own behind the message that announces it.
 
-use std::path::PathBuf;
+mod forwards;
+#[cfg(test)]
+mod tests;
 
-use config::{Connect, Direction, Forward, Listen};
+use config::{Connect, Direction, Forward};
 use wire::{Reader, Writer};
+
+use self::forwards::{connect, forward, put_connect, put_forward};
 
 /// The version both sides have to speak.
 pub const VERSION: u32 = 4;
@@ -38,8 +42,6 @@ const TTY_ALLOC_FAIL: u32 = 0x8000_0008;
 const PROXY_BEGINS: u32 = 0x8000_000f;
 const EXT_INFO_ANSWER: u32 = 0x9000_0001;
 
-/// A port number that says: the host is a socket's path.
-const SOCKET_PORT: u32 = u32::MAX - 1;
 /// No escape character.
 const NO_ESCAPE: u32 = u32::MAX;
 
@@ -348,179 +350,4 @@ fn hello(reader: &mut Reader<'_>) -> Result<Hello, Malformed> {
         extensions.push((text(reader)?, reader.string()?.to_vec()));
     }
     Ok((version, extensions))
-}
-
-fn put_forward(body: &mut Vec<u8>, direction: Direction, forward: &Forward) {
-    body.put_u32(match direction {
-        Direction::Local => 1,
-        Direction::Remote => 2,
-        Direction::Dynamic => 3,
-    });
-    match &forward.listen {
-        Listen::Tcp { address, port } => {
-            let address = match address.as_deref() {
-                None => "",
-                Some("") => "*",
-                Some(address) => address,
-            };
-            body.put_string(address.as_bytes());
-            body.put_u32((*port).into());
-        }
-        Listen::Socket(path) => put_socket(body, path),
-    }
-    put_connect(body, &forward.connect);
-}
-
-fn put_connect(body: &mut Vec<u8>, connect: &Connect) {
-    match connect {
-        Connect::Tcp { host, port } => {
-            body.put_string(host.as_bytes());
-            body.put_u32((*port).into());
-        }
-        Connect::Socket(path) => put_socket(body, path),
-        Connect::Dynamic => {
-            body.put_string(b"socks");
-            body.put_u32(0);
-        }
-    }
-}
-
-fn put_socket(body: &mut Vec<u8>, path: &std::path::Path) {
-    use std::os::unix::ffi::OsStrExt;
-    body.put_string(path.as_os_str().as_bytes());
-    body.put_u32(SOCKET_PORT);
-}
-
-/// Nothing when it is whole but makes no sense.
-fn forward(reader: &mut Reader<'_>) -> Result<Option<(Direction, Forward)>, Malformed> {
-    let direction = match reader.u32()? {
-        1 => Some(Direction::Local),
-        2 => Some(Direction::Remote),
-        3 => Some(Direction::Dynamic),
-        _ => None,
-    };
-    let (listen_host, listen_port) = (reader.text()?, reader.u32()?);
-    let (host, port) = (reader.text()?, reader.u32()?);
-    let Some(direction) = direction else { return Ok(None) };
-    let listen = if listen_port == SOCKET_PORT {
-        Listen::Socket(PathBuf::from(listen_host))
-    } else {
-        let port = u16::try_from(listen_port).map_err(|_| Malformed)?;
-        let address = (!listen_host.is_empty()).then(|| listen_host.to_owned());
-        Listen::Tcp { address, port }
-    };
-    let connect = match direction {
-        Direction::Dynamic => Some(Connect::Dynamic),
-        Direction::Remote if port == 0 => Some(Connect::Dynamic),
-        _ => connect(host, port),
-    };
-    let chosen = matches!(listen, Listen::Tcp { port: 0, .. });
-    let makes_sense = match direction {
-        Direction::Dynamic => !chosen && matches!(listen, Listen::Tcp { .. }),
-        Direction::Local => !chosen,
-        Direction::Remote => true,
-    };
-    Ok(connect.filter(|_| makes_sense).map(|connect| (direction, Forward { listen, connect })))
-}
-
-fn connect(host: &str, port: u32) -> Option<Connect> {
-    if host.is_empty() {
-        return None;
-    }
-    if port == SOCKET_PORT {
-        return Some(Connect::Socket(PathBuf::from(host)));
-    }
-    let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
-    Some(Connect::Tcp { host: host.to_owned(), port })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn both_ways(request: &Request) {
-        let message = request.encode(7);
-        let (length, body) = message.split_first_chunk::<4>().expect("length");
-        assert_eq!(u32::from_be_bytes(*length) as usize, body.len());
-        let id = if matches!(request, Request::Hello(..)) { 0 } else { 7 };
-        assert_eq!(Request::decode(body), Ok((id, request.clone())));
-        // Every cut is noticed, but between variables and extensions, which just are fewer then.
-        for cut in 0..body.len() {
-            let _ = Request::decode(&body[..cut]);
-        }
-    }
-
-    #[test]
-    fn requests() {
-        both_ways(&Request::Hello(4, vec![("info".to_owned(), b"0".to_vec())]));
-        both_ways(&Request::Session(NewSession {
-            terminal: true,
-            escape: Some(b'~'),
-            term: "xterm".to_owned(),
-            command: b"ls\xff".to_vec(),
-            environment: vec![("A".to_owned(), "b=c".to_owned())],
-            ..NewSession::default()
-        }));
-        for text in ["1:h:2", "*:1:h:2", "/s:/t", "a:1:/t"] {
-            let forward = config::parse_forward(text, Direction::Local).expect("forward");
-            both_ways(&Request::Open(Direction::Local, forward.clone()));
-            both_ways(&Request::Close(Direction::Remote, forward));
-        }
-        let socks = config::parse_forward("8080", Direction::Dynamic).expect("forward");
-        both_ways(&Request::Open(Direction::Dynamic, socks.clone()));
-        both_ways(&Request::Open(Direction::Remote, socks));
-        both_ways(&Request::Stdio(Connect::Tcp { host: "h".to_owned(), port: 22 }));
-        for plain in [Request::Alive, Request::Terminate, Request::Stop, Request::Proxy] {
-            both_ways(&plain);
-        }
-        both_ways(&Request::Information("channels".to_owned()));
-    }
-
-    #[test]
-    fn forwards_that_make_no_sense() {
-        let mut body = Vec::new();
-        let parts = |body: &mut Vec<u8>, kind, from: (&str, u32), to: (&str, u32)| {
-            body.clear();
-            for number in [OPEN_FORWARD, 1, kind] {
-                body.put_u32(number);
-            }
-            for (host, port) in [from, to] {
-                body.put_string(host.as_bytes());
-                body.put_u32(port);
-            }
-        };
-        for (kind, from, to) in [
-            (4, ("", 1), ("h", 2)),
-            (1, ("", 0), ("h", 2)),
-            (1, ("", 1), ("", 2)),
-            (1, ("", 1), ("h", 0)),
-            (3, ("/s", SOCKET_PORT), ("socks", 0)),
-        ] {
-            parts(&mut body, kind, from, to);
-            assert_eq!(Request::decode(&body), Ok((1, Request::Unknown(OPEN_FORWARD))), "{from:?}");
-        }
-        parts(&mut body, 1, ("", 65536), ("h", 2));
-        assert!(Request::decode(&body).is_err());
-    }
-
-    #[test]
-    fn answers() {
-        for answer in [
-            Answer::Hello(4, vec![]),
-            Answer::Ok(1),
-            Answer::Denied(1, "no".to_owned()),
-            Answer::Failure(2, "why".to_owned()),
-            Answer::Alive(3, 99),
-            Answer::Opened(4, 2),
-            Answer::Port(5, 4022),
-            Answer::Proxy(6),
-            Answer::Information(7, "text".to_owned()),
-            Answer::Exit(2, 255),
-            Answer::NoTerminal(2),
-            Answer::Unknown(0x8000_00ff),
-        ] {
-            let message = answer.encode();
-            assert_eq!(Answer::decode(&message[4..]), Ok(answer));
-        }
-    }
 }
