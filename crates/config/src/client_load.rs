@@ -7,7 +7,7 @@ use crate::client::{ALIASES, ClientConfig, RETIRED};
 use crate::client_context::{
     ClientContext, ClientSources, CommandLineOption, ConfigFiles, system_folder,
 };
-use crate::codec::{Row, Scope, Show, Side};
+use crate::codec::{Row, Scope, Side};
 use crate::error::{Error, Note, NoteLevel, Problem, Vocabulary, visible};
 use crate::files;
 use crate::forward::{self, Direction};
@@ -393,7 +393,9 @@ impl Loader<'_> {
             return (row.read)(&mut self.scratch, words, &scope);
         }
         (row.read)(&mut self.config, words, &scope)?;
-        let harmless = was_set || shown(row, &self.config) == shown(row, &ClientConfig::default());
+        let harmless = was_set
+            || row.shown(&self.config, Side::Client)
+                == row.shown(&ClientConfig::default(), Side::Client);
         let name = row.keyword.name;
         match row.keyword.support {
             _ if harmless => {}
@@ -514,16 +516,5 @@ const VOCABULARY: Vocabulary = Vocabulary {
 
 /// The row of a keyword or of an old name for it.
 fn find(keyword: &str) -> Option<&'static Row<ClientConfig>> {
-    let name = ALIASES
-        .iter()
-        .find(|alias| alias.name.eq_ignore_ascii_case(keyword))
-        .map_or(keyword, |alias| alias.keyword);
-    ClientConfig::ROWS.iter().find(|row| row.keyword.name.eq_ignore_ascii_case(name))
-}
-
-/// A keyword as it would be dumped.
-fn shown(row: &Row<ClientConfig>, config: &ClientConfig) -> String {
-    let mut out = String::new();
-    (row.show)(config, &mut Show { side: Side::Client, name: row.keyword.name, out: &mut out });
-    out
+    Row::find(ClientConfig::ROWS, ALIASES, keyword)
 }

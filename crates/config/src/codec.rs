@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::choice::Choice;
-use crate::keyword::{Keyword, Kind};
+use crate::keyword::{Alias, Keyword, Kind};
 use crate::origin::{Origin, Setting};
 use crate::parse::{self, Words};
 use crate::trace::Effective;
@@ -23,6 +23,22 @@ pub(crate) struct Row<C: 'static> {
 }
 
 impl<C> Row<C> {
+    /// The row of a keyword or of an old name for it; capitals do not matter.
+    pub fn find(rows: &'static [Self], aliases: &[Alias], keyword: &str) -> Option<&'static Self> {
+        let name = aliases
+            .iter()
+            .find(|alias| alias.name.eq_ignore_ascii_case(keyword))
+            .map_or(keyword, |alias| alias.keyword);
+        rows.iter().find(|row| row.keyword.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The keyword as it would be dumped.
+    pub fn shown(&self, settings: &C, side: Side) -> String {
+        let mut out = String::new();
+        (self.show)(settings, &mut Show { side, name: self.keyword.name, out: &mut out });
+        out
+    }
+
     /// The values in force, each with what set it.
     pub fn effective(&'static self, settings: &C, side: Side) -> Vec<Effective> {
         let mut out = String::new();
@@ -271,7 +287,7 @@ impl Value for Flag {
             "no" => Ok(false),
             "true" if scope.side == Side::Client => Ok(true),
             "false" if scope.side == Side::Client => Ok(false),
-            _ => Err(format!("unsupported option \"{word}\".")),
+            _ => Err(unsupported(&word, &Self::words())),
         }
     }
 
@@ -293,7 +309,7 @@ impl<T: Choice> Value for Pick<T> {
 
     fn parse(words: &mut Words<'_>, _scope: &Scope<'_>) -> Result<T, String> {
         let word = words.need("missing argument.")?;
-        T::from_word(&word).ok_or_else(|| format!("unsupported option \"{word}\"."))
+        T::from_word(&word).ok_or_else(|| unsupported(&word, &Self::words()))
     }
 
     fn show(value: &T, _set: bool, show: &mut Show<'_>) {
@@ -507,6 +523,11 @@ impl Value for List {
             show.line("none");
         }
     }
+}
+
+/// What OpenSSH says of a word that is none of those, and on a further line which there are.
+fn unsupported(word: &str, words: &[&str]) -> String {
+    format!("unsupported option \"{word}\".\n    it is one of: {}", words.join(", "))
 }
 
 /// What OpenSSH says of a value that is not there.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::client::ClientConfig;
-use crate::codec::{Row, Scope, Show, Side};
+use crate::codec::{Row, Scope, Side};
 use crate::error::{Error, Note, NoteLevel, Problem, Vocabulary, visible};
 use crate::files::{self, Files};
 use crate::keyword::{Place, Support, Treatment};
@@ -430,7 +430,7 @@ impl Loader<'_> {
         if row.keyword.support == Support::Built {
             return Ok(());
         }
-        if shown(row, alone) == shown(row, &ServerSettings::default()) {
+        if row.shown(alone, Side::Server) == row.shown(&ServerSettings::default(), Side::Server) {
             return Ok(());
         }
         match row.keyword.support {
@@ -532,16 +532,5 @@ fn winner(row: &Row<ServerSettings>, settings: &ServerSettings) -> Option<Origin
 
 /// The row of a keyword or of an old name for it.
 fn find(keyword: &str) -> Option<&'static Row<ServerSettings>> {
-    let name = ALIASES
-        .iter()
-        .find(|alias| alias.name.eq_ignore_ascii_case(keyword))
-        .map_or(keyword, |alias| alias.keyword);
-    ServerSettings::ROWS.iter().find(|row| row.keyword.name.eq_ignore_ascii_case(name))
-}
-
-/// A keyword as it would be dumped.
-fn shown(row: &Row<ServerSettings>, settings: &ServerSettings) -> String {
-    let mut out = String::new();
-    (row.show)(settings, &mut Show { side: Side::Server, name: row.keyword.name, out: &mut out });
-    out
+    Row::find(ServerSettings::ROWS, ALIASES, keyword)
 }

@@ -279,7 +279,7 @@ fn users_of_the_command_line() {
 fn notes() {
     let config = text(
         &Memory::default(),
-        "ControlMaster auto\nTunnel no\nUseRoaming no\nRSAAuthentication yes\nGSSAPIAuthentication yes\n",
+        "GSSAPIDelegateCredentials yes\nTunnel no\nUseRoaming no\nRSAAuthentication yes\nGSSAPIAuthentication yes\n",
     )
     .unwrap();
     let notes: Vec<_> =
@@ -288,7 +288,10 @@ fn notes() {
     assert_eq!(
         notes,
         [
-            (NoteLevel::Verbose, at(1, "ControlMaster has no effect in this version").as_str()),
+            (
+                NoteLevel::Verbose,
+                at(1, "GSSAPIDelegateCredentials has no effect in this version").as_str()
+            ),
             (NoteLevel::Verbose, at(3, "Deprecated option \"useroaming\"").as_str()),
             (NoteLevel::Error, at(4, "Unsupported option \"rsaauthentication\"").as_str()),
             (
