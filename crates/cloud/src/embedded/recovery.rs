@@ -36,12 +36,18 @@ impl Embedded {
         let rows = self.records.all_servers().await?;
         self.remove_orphans(&rows).await;
         let limit = Arc::new(tokio::sync::Semaphore::new(STARTS));
-        for row in rows {
+        for mut row in rows {
             // Taken here, so that whoever asks for something waits for this to be over.
             let turn = self.turn(row.server.id).await;
             if let Some(shim) = self.find(&row).await {
                 self.go_on(row, shim).await?;
                 continue;
+            }
+            if row.wanted_running && matches!(row.server.status, Status::Active | Status::Shutoff) {
+                // So that nobody takes it for running while it is not.
+                row.server.task_state = Some("powering-on".into());
+                row.server.power = Power::Shutdown;
+                self.save(&mut row, Status::Reboot).await?;
             }
             let (this, limit) = (self.clone(), limit.clone());
             tokio::spawn(async move {

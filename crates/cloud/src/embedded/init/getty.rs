@@ -52,8 +52,7 @@ pub(super) fn shell(columns: u16, rows: u16) -> io::Result<OwnedFd> {
         rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     rustix::termios::tcsetwinsize(&master, size)?;
     let name = rustix::pty::ptsname(&master, Vec::new())?;
-    let terminal =
-        OpenOptions::new().read(true).write(true).open(Path::new(&*name.to_string_lossy()))?;
+    let terminal = open(Path::new(&*name.to_string_lossy()))?;
     let shell = root_shell();
     let short = Path::new(&shell)
         .file_name()

@@ -1,0 +1,6 @@
+//! Real servers on this machine, in a network namespace of each test's own, with real clients.
+
+mod fixture;
+mod isolation;
+mod life;
+mod owner;
