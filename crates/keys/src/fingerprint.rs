@@ -41,18 +41,12 @@ impl FingerprintHash {
 impl PublicKey {
     /// The fingerprint of the plain key, in a certificate too.
     pub fn fingerprint(&self, hash: FingerprintHash) -> String {
-        let digest = hash.algorithm().digest(&[self.plain().blob()]);
-        let text = match hash {
-            FingerprintHash::Sha256 => {
-                base64::encode(digest.as_ref()).trim_end_matches('=').to_owned()
-            }
-            FingerprintHash::Md5 => {
-                let octets: Vec<_> =
-                    digest.as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
-                octets.join(":")
-            }
-        };
-        format!("{}:{text}", hash.name())
+        fingerprint_of(self.plain().blob(), hash)
+    }
+
+    /// The fingerprint of all that [`Self::blob`] holds: of the certificate, where there is one.
+    pub fn whole_fingerprint(&self, hash: FingerprintHash) -> String {
+        fingerprint_of(self.blob(), hash)
     }
 
     /// The picture that `ssh-keygen -lv` draws, eleven lines without a final
@@ -169,6 +163,19 @@ fn border(text: &str) -> String {
     let left = (WIDTH - text.len()) / 2;
     let right = WIDTH - left - text.len();
     format!("+{}{text}{}+", "-".repeat(left), "-".repeat(right))
+}
+
+fn fingerprint_of(blob: &[u8], hash: FingerprintHash) -> String {
+    let digest = hash.algorithm().digest(&[blob]);
+    let text = match hash {
+        FingerprintHash::Sha256 => base64::encode(digest.as_ref()).trim_end_matches('=').to_owned(),
+        FingerprintHash::Md5 => {
+            let octets: Vec<_> =
+                digest.as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+            octets.join(":")
+        }
+    };
+    format!("{}:{text}", hash.name())
 }
 
 #[cfg(test)]

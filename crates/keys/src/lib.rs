@@ -23,6 +23,7 @@ pub mod allowed_signers;
 pub mod authorized_keys;
 mod base64;
 mod certificate;
+mod components;
 mod der;
 mod error;
 mod fingerprint;

@@ -233,6 +233,10 @@ impl PrivateKey {
         }
     }
 
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
     pub(crate) fn from_secret(secret: SecretKey, comment: String) -> Result<Self, Error> {
         let public = PublicKey::from_parts(secret.public())?;
         Ok(Self { public, comment, secret: Secret::Software(secret) })

@@ -1,18 +1,24 @@
-//! Private keys of the SSH that was sold by ssh.com, for those who still have some: read only, RSA,
-//! and not encrypted.
+//! Private keys of the SSH that was sold by ssh.com, for those who still have some: RSA, and not
+//! encrypted.
 
-use crypto::sign::SecretKey;
-use wire::Reader;
+use crypto::sign::{SecretKey, SecretParts};
+use wire::{Mpint, Reader, Writer};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, PrivateKeyError};
+use crate::pem::put_lines;
 use crate::private::PrivateKey;
+use crate::public::KeyData;
 use crate::public_text::ssh2_body;
+use crate::secret::Secret;
 use crate::{base64, limits};
 
 /// What such a file begins with.
 pub(crate) const BEGIN: &str = "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----";
 const MAGIC: u32 = 0x3f6f_f9eb;
+/// What it calls RSA.
+const KIND: &str = "if-modn{sign{rsa-pkcs1-sha1},encrypt{rsa-pkcs1v2-oaep}}";
+const NO_CIPHER: &str = "none";
 
 impl PrivateKey {
     /// Reads a private key of ssh.com's format, whose armour says "encrypted" even when it is not.
@@ -63,16 +69,53 @@ impl PrivateKey {
             .map_err(|_| PrivateKeyError::Mismatch)?;
         Ok(Self::from_secret(secret, String::new())?)
     }
+
+    /// Writes such a file, in the clear. `None` for other keys than RSA.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] when the key does not give its numbers.
+    pub fn to_ssh_com(&self) -> Result<Option<Zeroizing<String>>, Error> {
+        let (KeyData::Rsa { e, n }, Secret::Software(secret)) =
+            (self.public().data(), self.secret())
+        else {
+            return Ok(None);
+        };
+        let SecretParts::Rsa { d, iqmp, p, q } = secret.parts()? else { return Ok(None) };
+        let numbers = [&e[..], &d, &n[..], &iqmp, &q, &p].map(Mpint::from_magnitude);
+        let sizes = numbers.map(|number| 4 + number.bits().div_ceil(8));
+        let size = u32::try_from(sizes.iter().sum::<usize>()).unwrap_or(u32::MAX);
+        let heads = 4 + 4 + (4 + KIND.len()) + (4 + NO_CIPHER.len()) + 4 + 4;
+        let total = size.saturating_add(heads as u32);
+        let mut body = Zeroizing::new(Vec::with_capacity(total as usize));
+        body.put_u32(MAGIC);
+        body.put_u32(total);
+        body.put_string(KIND.as_bytes());
+        body.put_string(NO_CIPHER.as_bytes());
+        body.put_u32(size.saturating_add(4));
+        body.put_u32(size);
+        for number in numbers {
+            body.put_u32(number.bits() as u32);
+            let digits = number.magnitude();
+            body.put_bytes(digits.strip_prefix(&[0]).unwrap_or(digits));
+        }
+        let encoded = Zeroizing::new(base64::encode(&body));
+        let mut text = Zeroizing::new(String::with_capacity(encoded.len() * 2 + 1024));
+        let comment = self.comment().replace(['"', '\n', '\r', '\\'], " ");
+        for part in [BEGIN, "\nComment: \"", &comment, "\"\n"] {
+            text.push_str(part);
+        }
+        put_lines(&mut text, &encoded, 70);
+        text.push_str("---- END SSH2 ENCRYPTED PRIVATE KEY ----\n");
+        Ok(Some(text))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crypto::sign::{PublicParts, SecretParts};
-    use wire::Writer;
+    use crypto::sign::PublicParts;
 
     use super::*;
     use crate::KeyKind;
-    use crate::pem::put_lines;
 
     fn file(cipher: &str, kind: &str) -> (PrivateKey, String) {
         let key = PrivateKey::generate(KeyKind::Rsa, Some(1024), "").unwrap();
@@ -109,6 +152,8 @@ mod tests {
             let read = PrivateKey::from_ssh_com(&text).unwrap();
             assert_eq!(read.public(), key.public());
         }
+        let written = key.to_ssh_com().unwrap().unwrap();
+        assert_eq!(PrivateKey::from_ssh_com(&written).unwrap().public(), key.public());
         assert!(PrivateKey::from_ssh_com(&text[..text.len() / 2]).is_err());
         let encrypted = PrivateKey::from_ssh_com(&file("3des-cbc", kind).1);
         assert!(matches!(encrypted, Err(PrivateKeyError::UnknownCipher(_))));

@@ -1,5 +1,6 @@
 //! `puttygen`: makes keys and turns them into PuTTY's formats and back, by command line.
 
+mod certificate;
 mod options;
 
 use std::ffi::OsString;
@@ -7,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use keys::{FingerprintHash, KeyData, KeyKind, PrivateKey, PrivateKeyError, PublicKey, limits};
+use keys::{FingerprintHash, KeyKind, PrivateKey, PrivateKeyError, PublicKey, limits};
 use zeroize::Zeroizing;
 
 use self::options::{HELP, Options, Output, Request, USAGE};
@@ -92,6 +93,10 @@ fn run(options: &Options) -> Result<(), String> {
                 format!("unable to write `{}': {}", path.display(), reason(&source))
             })
         }
+        Key::Private(key, _) if output == Output::Text => {
+            let text = key.components().map_err(|why| format!("the key's numbers: {why}"))?;
+            write_out(text.ok_or_else(no_components)?.as_bytes(), out.as_deref(), 0o600)
+        }
         Key::Private(key, _) => {
             let comment = options.comment.as_deref().unwrap_or(key.comment());
             write_public(options, output, key.public(), comment, out.as_deref())
@@ -169,7 +174,7 @@ fn load(options: &Options, path: &Path, output: Output) -> Result<Key, String> {
         Ok(key) => Ok(Key::Private(Box::new(named(key)), Zeroizing::default())),
         Err(PrivateKeyError::PassphraseNeeded) => {
             if let (false, Ok(Some(public))) =
-                (output.is_private(), keys::public_of_private_file(&bytes))
+                (output.needs_private(), keys::public_of_private_file(&bytes))
             {
                 let comment =
                     keys::comment_of_private_file(&bytes).unwrap_or_else(|| IMPORTED.to_owned());
@@ -232,6 +237,18 @@ fn private_text(
     let openssh = || key.to_openssh(secret, limits::BCRYPT_ROUNDS_DEFAULT);
     match output {
         Output::Private => key.to_ppk(secret, options.format),
+        Output::SshCom if secret.is_some() => {
+            return Err(
+                "ssh.com's files are written in the clear only: their cipher is 3DES under \
+                        MD5; give an empty passphrase"
+                    .to_owned(),
+            );
+        }
+        Output::SshCom => match key.to_ssh_com() {
+            Ok(Some(text)) => Ok(text),
+            Ok(None) => return Err("unable to export key: ssh.com had RSA keys only".to_owned()),
+            Err(why) => Err(why),
+        },
         Output::OpenSsh => match key.to_pem(secret) {
             Ok(Some(text)) => Ok(text),
             Ok(None) => openssh(),
@@ -252,22 +269,29 @@ fn write_public(
     let text = match output {
         Output::PublicOpenSsh => format!("{}\n", key.to_line(comment)),
         Output::Fingerprint => format!("{}\n", fingerprint(key, options.hash)),
+        Output::CertificateInfo => certificate::describe(key).ok_or("key is not a certificate")?,
+        Output::Text => key.components().ok_or_else(no_components)?,
         _ => key.to_rfc4716(comment, 64),
     };
+    write_out(text.as_bytes(), out, 0o644)
+}
+
+fn write_out(text: &[u8], out: Option<&Path>, mode: u32) -> Result<(), String> {
     match out {
-        None => io::stdout().write_all(text.as_bytes()).map_err(|source| reason(&source)),
-        Some(path) => files::replace_as(path, text.as_bytes(), 0o644)
+        None => io::stdout().write_all(text).map_err(|source| reason(&source)),
+        Some(path) => files::replace_as(path, text, mode)
             .map_err(|source| format!("unable to write `{}': {}", path.display(), reason(&source))),
     }
 }
 
+fn no_components() -> String {
+    "this version of Keyway takes only RSA and ECDSA keys apart".to_owned()
+}
+
 /// PuTTY counts the bits of an Ed25519 key by its field, and puts no `MD5:` in front.
 fn fingerprint(key: &PublicKey, hash: FingerprintHash) -> String {
-    let bits = match key.data() {
-        KeyData::Ed25519 { .. } => 255,
-        _ => key.bits(),
-    };
+    let bits = certificate::bits(key);
     let text = key.fingerprint(hash);
     let text = text.strip_prefix("MD5:").unwrap_or(&text);
-    format!("{} {bits} {text}", key.plain().algorithm())
+    format!("{} {bits} {text}", key.algorithm())
 }

@@ -23,13 +23,18 @@ pub const HELP: &str = "  -t    specify key type when generating:
            private             output PuTTY private key format
            private-openssh     export OpenSSH private key
            private-openssh-new export OpenSSH private key (force new format)
+           private-sshcom      export ssh.com private key (RSA, in the clear)
            public              RFC 4716 / ssh.com public key
            public-openssh      OpenSSH public key
            fingerprint         output the key fingerprint
+           cert-info           print certificate information
+           text                output the key components as 'name=0x####'
   -o    specify output file
   -l    equivalent to `-O fingerprint'
   -L    equivalent to `-O public-openssh'
   -p    equivalent to `-O public'
+  --cert-info   equivalent to `-O cert-info'
+  --dump   equivalent to `-O text'
   -E fptype            specify fingerprint output type: sha256, md5
   --reencrypt          load a key and save it with fresh encryption
   --old-passphrase file
@@ -63,12 +68,23 @@ pub enum Output {
     PublicOpenSsh,
     /// One line about it.
     Fingerprint,
+    /// ssh.com's.
+    SshCom,
+    /// The numbers it consists of.
+    Text,
+    /// What its certificate says.
+    CertificateInfo,
 }
 
 impl Output {
     /// Whether the private half is in it.
     pub fn is_private(self) -> bool {
-        matches!(self, Self::Private | Self::OpenSsh | Self::OpenSshNew)
+        matches!(self, Self::Private | Self::OpenSsh | Self::OpenSshNew | Self::SshCom)
+    }
+
+    /// Whether the private half is needed for it where a file has one.
+    pub fn needs_private(self) -> bool {
+        self.is_private() || self == Self::Text
     }
 
     fn from_name(name: &str) -> Option<Self> {
@@ -79,6 +95,9 @@ impl Output {
             "public" => Self::Public,
             "public-openssh" => Self::PublicOpenSsh,
             "fingerprint" => Self::Fingerprint,
+            "private-sshcom" => Self::SshCom,
+            "text" => Self::Text,
+            "cert-info" => Self::CertificateInfo,
             _ => return None,
         })
     }
@@ -211,12 +230,8 @@ impl Options {
             }
             'C' => self.comment = Some(text),
             'O' => {
-                let output = Output::from_name(&text).ok_or_else(|| match text.as_str() {
-                    "private-sshcom" | "text" | "cert-info" => {
-                        format!("output type `{text}' is not in this version of Keyway")
-                    }
-                    _ => format!("unknown output type `{text}'"),
-                })?;
+                let output = Output::from_name(&text)
+                    .ok_or_else(|| format!("unknown output type `{text}'"))?;
                 self.output = Some(output);
             }
             _ => {
@@ -240,13 +255,22 @@ impl Options {
             self.rewrite = true;
             return Ok(());
         }
-        if name == "strong-rsa" {
-            return Ok(());
+        match name {
+            "strong-rsa" => return Ok(()),
+            "cert-info" => {
+                self.output = Some(Output::CertificateInfo);
+                return Ok(());
+            }
+            "dump" => {
+                self.output = Some(Output::Text);
+                return Ok(());
+            }
+            _ => {}
         }
         let known = ["old-passphrase", "new-passphrase", "ppk-param", "random-device", "primes"];
         if !known.contains(&name) {
             return Err(match name {
-                "certificate" | "remove-certificate" | "cert-info" | "dump" => {
+                "certificate" | "remove-certificate" => {
                     format!("option `--{name}' is not in this version of Keyway")
                 }
                 _ => format!("no such option `--{name}'"),

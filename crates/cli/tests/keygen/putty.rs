@@ -74,6 +74,40 @@ fn changed_in_place() {
 }
 
 #[test]
+fn what_a_key_and_its_certificate_say() {
+    if !has("puttygen", "what_a_key_and_its_certificate_say") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("none", "");
+    let same = |line: &str| {
+        let (ours, theirs) = (folder.line("our-puttygen", line), folder.line("puttygen", line));
+        assert_eq!(ours, theirs, "{line}");
+    };
+    for (name, flags) in [("rsa", "-t rsa -b 2048"), ("ecdsa", "-t ecdsa -b 521")] {
+        folder.line("ours", &format!("-q {flags} -N  -C me -f {name}"));
+        same(&format!("{name} -O text"));
+        same(&format!("{name}.pub --dump"));
+    }
+    folder.line("puttygen", "rsa -O private -o rsa.ppk --new-passphrase none");
+    for (program, out) in [("puttygen", "theirs"), ("our-puttygen", "ours")] {
+        let line = format!("rsa.ppk -O private-sshcom -o {out} --new-passphrase none");
+        folder.line(program, &line);
+    }
+    assert_eq!(folder.read("ours"), folder.read("theirs"));
+    for line in [
+        "-I id -n one,two -V 20250101:20260101 -z 7",
+        "-h -I id -n host -V always:20260101",
+        "-I id -V 20250101:forever -O clear -O force-command=ls -O source-address=10.0.0.0/8",
+    ] {
+        folder.line("ours", &format!("-q -s ecdsa {line} rsa.pub"));
+        for flag in ["-O cert-info", "-l"] {
+            same(&format!("rsa-cert.pub {flag}"));
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let folder = Folder::new();
     folder.write("secret", "open sesame\n");
@@ -85,6 +119,8 @@ fn what_is_wrong_is_said() {
         ("k", "this command would perform no useful action"),
         ("-t ed25519", "need to specify an output file"),
         ("-t foo -o x", "unknown key type `foo'"),
+        ("-t ed448 -o x", "this version of Keyway makes no keys of type `ed448'"),
+        ("k -O text --old-passphrase secret", "this version of Keyway takes only RSA and ECDSA"),
         ("-t ecdsa -b 255 -o x", "invalid bits for ECDSA, choose 256, 384 or 521"),
     ] {
         let refused = folder.run("our-puttygen", &line.split(' ').collect::<Vec<_>>(), "");
