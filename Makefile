@@ -35,7 +35,8 @@ check:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
 deny:
-	$(CARGO) deny check bans licenses sources
+	$(CARGO) deny --manifest-path crates/cli/Cargo.toml check bans licenses sources
+	$(CARGO) deny --manifest-path crates/panel/Cargo.toml --config deny.panel.toml check bans licenses sources
 
 bench: build
 	$(CARGO) run --release -p keyway-bench -- $(if $(WRITE),--write bench/README.md) $(ARGS)

@@ -21,6 +21,7 @@ mod sys;
 mod text;
 mod tools;
 mod ui;
+mod vouch;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         return run_tool(tool, rest);
     }
     match first.to_str() {
+        Some(vouch::WORD) => vouch::main(rest),
         Some("links") => tools::links(rest),
         Some("agent") => agent::service(rest),
         Some(explain::WORD) => explain::client(rest),

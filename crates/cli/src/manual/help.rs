@@ -24,6 +24,7 @@ pub fn overview() -> String {
     }
     row("explain HOST", "which line sets what for a host, and why");
     row("agent enable|disable", "an ssh-agent for every login session");
+    row("enroll URL", "trust a control panel for its servers' host keys");
     row("links DIR", "a link in DIR for every tool");
     row("man DIR", "manual pages in DIR");
     row("completions SHELL", "completions for bash, zsh or fish");

@@ -3,6 +3,7 @@
 mod alarms;
 mod contact;
 mod update;
+mod vouched;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -209,10 +210,13 @@ impl HostKeys {
                 Decision::Accept
             }
             Verdict::Revoked(entry) => self.alarm_revoked(&plain, entry),
-            Verdict::Changed(entries) => self.alarm_changed(&plain, &entries),
-            Verdict::OtherTypes(entries) => self.meet(&known, &plain, &entries),
-            // A plain key cannot be vouched for by a CA.
-            Verdict::Unknown | Verdict::CertAuthority(_) => self.meet(&known, &plain, &[]),
+            other => match (self.ask_panels(&known, &plain), other) {
+                (Some(decision), _) => decision,
+                (None, Verdict::Changed(entries)) => self.alarm_changed(&plain, &entries),
+                (None, Verdict::OtherTypes(entries)) => self.meet(&known, &plain, &entries),
+                // A plain key cannot be vouched for by a CA.
+                (None, _) => self.meet(&known, &plain, &[]),
+            },
         };
         self.known = known;
         decision

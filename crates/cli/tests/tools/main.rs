@@ -14,6 +14,7 @@ mod mux;
 mod session;
 mod terminal;
 mod tunnel;
+mod vouch;
 mod x11;
 
 use std::fs;

@@ -99,7 +99,7 @@ impl HostKeys {
 
 const BAR: &str = "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@";
 
-fn say_alarm(text: &str) {
+pub(super) fn say_alarm(text: &str) {
     error!("{BAR}");
     error!("@ {text}@");
     error!("{BAR}");

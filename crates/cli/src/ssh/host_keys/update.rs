@@ -90,7 +90,7 @@ impl HostKeys {
         }
     }
 
-    fn forget(&self, obsolete: &[PublicKey]) -> std::io::Result<()> {
+    pub(super) fn forget(&self, obsolete: &[PublicKey]) -> std::io::Result<()> {
         if obsolete.is_empty() {
             return Ok(());
         }
