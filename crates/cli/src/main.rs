@@ -76,17 +76,16 @@ fn main() -> ExitCode {
 /// `keyway help`, `keyway help TOOL`.
 fn help(words: &[OsString]) -> ExitCode {
     sys::default_sigpipe();
-    match words.first() {
-        None => print!("{}", manual::overview()),
-        Some(word) => match word.to_str().and_then(manual::page) {
-            Some(page) => print!("{}", manual::tool_help(page)),
-            None => {
-                let wanted = ui::clean::visible(&word.to_string_lossy());
-                eprintln!("keyway help: there is no tool {wanted:?}");
-                return ExitCode::from(2);
-            }
-        },
-    }
+    let Some(word) = words.first() else {
+        print!("{}", manual::overview());
+        return ExitCode::SUCCESS;
+    };
+    let Some(page) = word.to_str().and_then(manual::page) else {
+        let wanted = ui::clean::visible(&word.to_string_lossy());
+        eprintln!("keyway help: there is no tool {wanted:?}");
+        return ExitCode::from(2);
+    };
+    print!("{}", manual::tool_help(page));
     ExitCode::SUCCESS
 }
 

@@ -91,9 +91,8 @@ pub fn tool(page: &Page) -> String {
         mdoc.request(".Nm");
     }
     for (index, form) in page.synopsis.iter().enumerate() {
-        mdoc.request(
-            &format!(".Nm {}", if index == 0 { "" } else { page.name }).trim_end().to_owned(),
-        );
+        let name = if index == 0 { "" } else { page.name };
+        mdoc.request(format!(".Nm {name}").trim_end());
         if index == 0 {
             if !switches.is_empty() {
                 mdoc.request(&format!(".Op Fl {switches}"));
@@ -208,7 +207,7 @@ fn sentences(text: &str) -> Vec<&str> {
     let mut start = 0;
     for (at, _) in text.match_indices(". ") {
         let next = text.get(at + 2..).and_then(|rest| rest.chars().next());
-        if next.is_some_and(|c| c.is_uppercase()) {
+        if next.is_some_and(char::is_uppercase) {
             sentences.extend(text.get(start..=at));
             start = at + 2;
         }

@@ -65,7 +65,7 @@ pub fn shell() -> std::ffi::OsString {
 /// # Errors
 /// The whole message, to be printed as it is.
 pub fn load(arguments: &Arguments, user: &sys::Account) -> Result<ClientConfig, String> {
-    read(arguments, user, |sources, context| ClientConfig::load(sources, context))
+    read(arguments, user, ClientConfig::load)
 }
 
 /// The same, and what became of every line.
@@ -76,7 +76,7 @@ pub fn load_traced(
     arguments: &Arguments,
     user: &sys::Account,
 ) -> Result<(ClientConfig, Vec<Step>), String> {
-    read(arguments, user, |sources, context| ClientConfig::load_traced(sources, context))
+    read(arguments, user, ClientConfig::load_traced)
 }
 
 fn read<T>(

@@ -75,7 +75,7 @@ fn the_first_user_wins() {
 #[test]
 fn what_is_missing_is_said_by_name() {
     for (words, said) in [
-        (["-w", "1", "h"], "option -w (tunnel device)"),
+        (["-K", "-n", "h"], "option -K (GSSAPI)"),
         (["-L", "1:h", "h"], "Bad local forwarding specification '1:h'"),
         (["-R", "x:h:1", "h"], "Bad remote forwarding specification 'x:h:1'"),
         (["-D", "0", "h"], "Bad dynamic forwarding specification '0'"),

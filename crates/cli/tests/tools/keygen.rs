@@ -189,10 +189,10 @@ fn known_hosts_are_looked_after_alike() {
 fn what_cannot_be_done_is_said() {
     let lacking = ours(&["-D", "lib.so"]);
     assert_eq!(lacking.code(), Some(255));
-    assert!(lacking.stderr.contains("PKCS#11 libraries (-D)"), "{lacking}");
+    assert!(lacking.stderr.contains("lib.so"), "{lacking}");
     let lacking = ours(&["-t", "ed25519-sk", "-N", "", "-f", "/nonexistent/x"]);
     assert_eq!(lacking.code(), Some(255));
-    assert!(lacking.stderr.contains("cannot talk to security keys"), "{lacking}");
+    assert!(lacking.stderr.contains("Key enrollment failed"), "{lacking}");
     let unknown = ours(&["-t", "rsa1", "-N", "", "-f", "/nonexistent/x"]);
     assert_eq!((unknown.code(), unknown.stderr.trim()), (Some(255), "unknown key type rsa1"));
 }
