@@ -66,7 +66,7 @@ keywords! {
     compression: Setting<bool> = One<Flag>, false;
     "ControlMaster" Anywhere Built "share a connection between sessions"
     control_master: Setting<ControlMaster> = One<Pick<ControlMaster>>, ControlMaster::No;
-    "EnableSSHKeysign" Anywhere Later "let ssh-keysign sign for the host"
+    "EnableSSHKeysign" Anywhere Built "let ssh-keysign sign for the host"
     enable_ssh_keysign: Setting<bool> = One<Flag>, false;
     "ClearAllForwardings" Anywhere Built "forget all forwards"
     clear_all_forwardings: Setting<bool> = One<Flag>, false;
@@ -86,7 +86,7 @@ keywords! {
     gssapi_delegate_credentials: Setting<bool> = One<Flag>, false;
     "HashKnownHosts" Anywhere Built "hash names that are added to known_hosts"
     hash_known_hosts: Setting<bool> = One<Flag>, false;
-    "HostbasedAuthentication" Anywhere Later "log in with the key of this host"
+    "HostbasedAuthentication" Anywhere Built "log in with the key of this host"
     hostbased_authentication: Setting<bool> = One<Flag>, false;
     "IdentitiesOnly" Anywhere Built "use only the configured keys"
     identities_only: Setting<bool> = One<Flag>, false;
@@ -159,7 +159,7 @@ keywords! {
     host_key_algorithms: Setting<Vec<String>> = One<Algorithms<{ Class::KEYS }>>, Vec::new();
     "HostKeyAlias" Anywhere Built "the name to look the host key up by"
     host_key_alias: Setting<Option<String>> = One<OptionalWord>, None;
-    "HostbasedAcceptedAlgorithms" Anywhere Later "algorithms of host-based login"
+    "HostbasedAcceptedAlgorithms" Anywhere Built "algorithms of host-based login"
     hostbased_accepted_algorithms: Setting<Vec<String>> =
         One<Algorithms<{ Class::KEYS }>>, Vec::new();
     "IdentityAgent" Anywhere Built "which agent to ask"

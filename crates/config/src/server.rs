@@ -61,13 +61,13 @@ keywords! {
     "PermitRootLogin" Anywhere Built "how root may log in"
     permit_root_login: Setting<PermitRootLogin> =
         One<Pick<PermitRootLogin>>, PermitRootLogin::ProhibitPassword;
-    "IgnoreRhosts" Anywhere Later "ignore .rhosts and .shosts"
+    "IgnoreRhosts" Anywhere Built "ignore .rhosts and .shosts"
     ignore_rhosts: Setting<IgnoreRhosts> = One<Pick<IgnoreRhosts>>, IgnoreRhosts::Yes;
-    "IgnoreUserKnownHosts" Global Later "ignore ~/.ssh/known_hosts"
+    "IgnoreUserKnownHosts" Global Built "ignore ~/.ssh/known_hosts"
     ignore_user_known_hosts: Setting<bool> = One<Flag>, false;
-    "HostbasedAuthentication" Anywhere Later "accept the key of the client's host"
+    "HostbasedAuthentication" Anywhere Built "accept the key of the client's host"
     hostbased_authentication: Setting<bool> = One<Flag>, false;
-    "HostbasedUsesNameFromPacketOnly" Anywhere Later "believe the host name the client gives"
+    "HostbasedUsesNameFromPacketOnly" Anywhere Built "believe the host name the client gives"
     hostbased_uses_name_from_packet_only: Setting<bool> = One<Flag>, false;
     "PubkeyAuthentication" Anywhere Built "accept keys"
     pubkey_authentication: Setting<bool> = One<Flag>, true;
@@ -172,7 +172,7 @@ keywords! {
     "CASignatureAlgorithms" Anywhere Built "how a certificate may be signed"
     ca_signature_algorithms: Setting<Vec<String>> =
         One<Algorithms<{ Class::CA_SIGNATURES }>>, Vec::new();
-    "HostbasedAcceptedAlgorithms" Anywhere Later "algorithms of host-based login"
+    "HostbasedAcceptedAlgorithms" Anywhere Built "algorithms of host-based login"
     hostbased_accepted_algorithms: Setting<Vec<String>> =
         One<Algorithms<{ Class::KEYS }>>, Vec::new();
     "HostKeyAlgorithms" Global Built "host key algorithms"

@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use crate::userauth::host_based::Voucher;
 use keys::PublicKey;
 use zeroize::Zeroizing;
 
@@ -320,6 +321,13 @@ pub enum AuthMethod {
         /// One a prompt.
         responses: Vec<Zeroizing<String>>,
     },
+    /// By the word of the host the user comes from. RFC 4252 §9.
+    HostBased {
+        /// Which host vouches for which user there.
+        voucher: Voucher,
+        /// Its signature, and what it must be over.
+        signed: Signed,
+    },
     /// A method that is not known here.
     Other(String),
 }
@@ -334,6 +342,7 @@ impl std::fmt::Debug for AuthMethod {
             Self::Password { .. } => "Password",
             Self::KeyboardInteractive { .. } => "KeyboardInteractive",
             Self::InfoResponse { .. } => "InfoResponse",
+            Self::HostBased { .. } => "HostBased",
             Self::Other(_) => "Other",
         })
     }
@@ -403,6 +412,8 @@ pub enum AuthAttempt {
         /// A new one, when asked for.
         new_password: Option<Zeroizing<String>>,
     },
+    /// Sign with this host's key; asks back by [`Event::SignAuth`]. RFC 4252 §9.
+    HostBased(Voucher),
     /// Questions and answers.
     KeyboardInteractive {
         /// A hint for the server.

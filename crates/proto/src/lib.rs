@@ -51,6 +51,7 @@ pub use event::{
 pub use kex::negotiate::{Negotiated, NegotiatedDirection};
 pub use message::kex::Proposal;
 pub use role::{Client, Role, Server, Side};
+pub use userauth::host_based::Voucher;
 pub use userauth::signed_data::signed_data;
 
 /// The client's end of a connection.

@@ -500,6 +500,13 @@ fn method_of(method: AuthMethod) -> Method {
             Method::KeyboardInteractive { submethods }
         }
         AuthMethod::InfoResponse { responses } => Method::InfoResponse { responses },
+        AuthMethod::HostBased { voucher, signed } => Method::HostBased {
+            algorithm: voucher.algorithm,
+            key: Bytes(voucher.key.blob().to_vec()),
+            client_host: voucher.client_host,
+            client_user: voucher.client_user,
+            signature: Bytes(signed.signature),
+        },
         AuthMethod::Other(name) => Method::Other { name },
     }
 }

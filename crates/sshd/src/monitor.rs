@@ -8,6 +8,7 @@
 mod authentication;
 mod certificate;
 mod commands;
+mod hostbased;
 mod interactive;
 mod log_lines;
 mod login;

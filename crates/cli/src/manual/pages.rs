@@ -196,6 +196,19 @@ pub static PAGES: &[Page] = &[
         ..EMPTY
     },
     Page {
+        name: "ssh-keysign",
+        section: 8,
+        summary: "vouch for a user of this host, for ssh",
+        synopsis: &[""],
+        text: &[
+            "Signs with this host's keys for host-based logins. ssh starts it; nobody else needs to.",
+            "It is a copy of the program of its own, owned by root and set-user-ID, and works only where EnableSSHkeysign is yes in /etc/ssh/ssh_config. It signs nothing but a login of the user who runs it, from this host.",
+        ],
+        files: &[("/etc/ssh/ssh_host_*_key", "The keys of this host.")],
+        see: &[("ssh", 1), ("sshd", 8)],
+        ..EMPTY
+    },
+    Page {
         name: "puttygen",
         summary: "make and convert PuTTY's keys",
         synopsis: &["[keyfile]"],

@@ -2,6 +2,7 @@
 
 mod account;
 mod asking;
+mod host_based;
 
 use std::rc::Rc;
 
@@ -11,16 +12,18 @@ use net::Link;
 use proto::{AuthAttempt, Client, SignAsk};
 use zeroize::Zeroizing;
 
+pub use self::host_based::HostBased;
 use super::identities::{Fate, Identities};
 use super::memory::Remembered;
 use crate::messages::{Level, debug, debug2, error, say};
 
 /// The order when nobody chose another; what is not built here is passed over.
-const DEFAULT_ORDER: [&str; 3] = ["publickey", "keyboard-interactive", "password"];
+const DEFAULT_ORDER: [&str; 4] = ["hostbased", "publickey", "keyboard-interactive", "password"];
 
 /// The methods of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Method {
+    HostBased,
     PublicKey,
     KeyboardInteractive,
     Password,
@@ -29,6 +32,7 @@ enum Method {
 impl Method {
     fn from_name(name: &str) -> Option<Method> {
         Some(match name {
+            "hostbased" => Method::HostBased,
             "publickey" => Method::PublicKey,
             "keyboard-interactive" => Method::KeyboardInteractive,
             "password" => Method::Password,
@@ -38,6 +42,7 @@ impl Method {
 
     fn name(self) -> &'static str {
         match self {
+            Method::HostBased => "hostbased",
             Method::PublicKey => "publickey",
             Method::KeyboardInteractive => "keyboard-interactive",
             Method::Password => "password",
@@ -58,6 +63,7 @@ enum Attempt {
         index: usize,
         algorithm: String,
     },
+    HostBased,
     Password,
     KeyboardInteractive,
 }
@@ -95,6 +101,7 @@ pub struct Authentication {
     old_password: Option<Zeroizing<String>>,
     password_note: Option<&'static str>,
     interactive_note: Option<&'static str>,
+    host_based: Option<HostBased>,
 }
 
 impl Authentication {
@@ -130,6 +137,7 @@ impl Authentication {
             old_password: None,
             password_note: None,
             interactive_note: None,
+            host_based: None,
         }
     }
 
@@ -137,6 +145,11 @@ impl Authentication {
     pub fn distrust(&mut self) {
         self.distrusted = true;
         self.remembered = None;
+    }
+
+    /// This host may vouch for the user.
+    pub fn vouch(&mut self, host_based: HostBased) {
+        self.host_based = Some(host_based);
     }
 
     /// The name of the method that worked, once one has.
@@ -215,6 +228,7 @@ impl Authentication {
             let method = match &self.current {
                 Attempt::None => "none",
                 Attempt::Query { .. } | Attempt::Signed { .. } => "publickey",
+                Attempt::HostBased => "hostbased",
                 Attempt::Password => "password",
                 Attempt::KeyboardInteractive => "keyboard-interactive",
             };
@@ -239,7 +253,7 @@ impl Authentication {
                     "not offered any question"
                 });
             }
-            Attempt::None => {}
+            Attempt::None | Attempt::HostBased => {}
         }
         if partial_success {
             // The server wants more: another key may be the second factor.
@@ -272,6 +286,7 @@ impl Authentication {
                 self.used = Some(method);
             }
             let sent = match method {
+                Method::HostBased => self.try_host(link),
                 Method::PublicKey => self.try_key(link),
                 Method::Password => self.try_password(link),
                 Method::KeyboardInteractive => self.try_interactive(link),
@@ -287,6 +302,7 @@ impl Authentication {
     fn is_enabled(&self, method: Method) -> bool {
         let config = &self.config;
         match method {
+            Method::HostBased => self.host_based.is_some(),
             Method::PublicKey => *config.pubkey_authentication != PubkeyAuthentication::No,
             Method::Password => {
                 *config.password_authentication && !*config.batch_mode && !self.distrusted
@@ -295,6 +311,12 @@ impl Authentication {
                 *config.kbd_interactive_authentication && !*config.batch_mode && !self.distrusted
             }
         }
+    }
+
+    fn try_host(&mut self, link: &mut Link<Client>) -> Option<Step> {
+        let voucher = self.host_based.as_mut()?.next(&self.config.hostbased_accepted_algorithms)?;
+        self.current = Attempt::HostBased;
+        Some(self.send(link, AuthAttempt::HostBased(voucher)))
     }
 
     fn try_key(&mut self, link: &mut Link<Client>) -> Option<Step> {
@@ -372,6 +394,12 @@ impl Authentication {
             Attempt::Signed { index, algorithm } => {
                 let (index, algorithm) = (*index, algorithm.clone());
                 self.identities.sign(index, &algorithm, ask.data())
+            }
+            Attempt::HostBased => {
+                let signed = self.host_based.as_ref().map(|host| host.sign(ask.data()));
+                signed.and_then(|signed| {
+                    signed.inspect_err(|why| error!("userauth_hostbased: {why}")).ok()
+                })
             }
             _ => None,
         };

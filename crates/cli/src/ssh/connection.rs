@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::File;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Child;
 
@@ -24,12 +24,19 @@ pub struct Reached {
     pub address: Option<SocketAddr>,
     /// The proxy's process.
     pub proxy: Option<Child>,
+    /// The connection once more, where this host is to be named by it.
+    pub socket: Option<OwnedFd>,
 }
 
 impl Reached {
     /// A connection that another process shares with us.
     pub fn over(stream: UnixStream) -> Self {
-        Reached { transport: Transport::socket(stream.into()), address: None, proxy: None }
+        Reached {
+            transport: Transport::socket(stream.into()),
+            address: None,
+            proxy: None,
+            socket: None,
+        }
     }
 }
 
@@ -93,14 +100,18 @@ fn by_tcp(config: &ClientConfig, is_interactive: bool) -> Result<Reached, String
     {
         debug!("set_sock_tos: {}", reason(&source));
     }
-    Ok(Reached { transport: Transport::socket(dialed.socket), address: Some(address), proxy: None })
+    let wanted = *config.hostbased_authentication;
+    let socket = wanted.then(|| dialed.socket.try_clone().ok()).flatten();
+    let transport = Transport::socket(dialed.socket);
+    Ok(Reached { transport, address: Some(address), proxy: None, socket })
 }
 
 fn by_proxy(command: &str) -> Result<Reached, String> {
     debug!("Executing proxy command: exec {command}");
     let started = proxy::proxy_command(command)
         .map_err(|source| format!("{command}: {}", reason(&source)))?;
-    Ok(Reached { transport: started.transport, address: None, proxy: Some(started.child) })
+    let (transport, proxy) = (started.transport, Some(started.child));
+    Ok(Reached { transport, address: None, proxy, socket: None })
 }
 
 /// This program again, as a proxy through the last host of the list; the hosts before it are that

@@ -38,7 +38,7 @@ use net::Driver;
 use proto::{Client, Connection};
 
 use self::args::{Arguments, Request};
-use self::authentication::Authentication;
+use self::authentication::{Authentication, HostBased};
 use self::client::{Login, Stage};
 use self::connection::Reached;
 use self::forwards::Forwards;
@@ -177,7 +177,7 @@ fn connect(
         Some(stream) => Reached::over(stream),
         None => connection::reach(arguments, &config, plan.terminal)?,
     };
-    let Reached { transport, address, mut proxy } = reached;
+    let Reached { transport, address, mut proxy, socket } = reached;
     if let Some(address) = address {
         host_keys.set_address(address);
     }
@@ -195,13 +195,16 @@ fn connect(
     let (identity_files, certificate_files) = key_files(&config, user)?;
     let identities =
         Identities::prepare(&config, &identity_files, &certificate_files, agent.as_deref());
-    let authentication = Authentication::new(
+    let mut authentication = Authentication::new(
         Rc::clone(&config),
         &config.user,
         &host,
         identities,
         remembered.clone(),
     );
+    if *config.hostbased_authentication {
+        authentication.vouch(HostBased::prepare(socket, &user.name));
+    }
     debug!("Authenticating to {} as '{}'", host_keys.name(), *config.user);
     let forwards = Forwards::new(Rc::clone(&config));
     let is_early = remembered.is_some_and(|known| known.early)

@@ -14,6 +14,7 @@ use crate::message::userauth::{
     self as message, HOST_BOUND, PublicKeyFields, Request, USERAUTH_SERVICE,
 };
 use crate::role::Client;
+use crate::userauth::host_based::Voucher;
 use crate::userauth::signed_data::signed_data;
 
 /// How far authentication is.
@@ -24,6 +25,8 @@ pub enum ClientAuth {
     Idle,
     /// The application signs.
     Signing(Signing),
+    /// The application has this host's key sign.
+    Vouching(String, Voucher),
     /// A request is out.
     Asked(Asked),
     /// Questions came.
@@ -80,6 +83,7 @@ pub fn authenticate(
         AuthAttempt::PublicKey { algorithm, key } => {
             return ask_to_sign(connection, user, algorithm, key);
         }
+        AuthAttempt::HostBased(voucher) => return ask_to_vouch(connection, user, voucher),
         AuthAttempt::Password { password, new_password } => {
             let room =
                 64 + user.len() + password.len() + new_password.as_ref().map_or(0, |p| p.len());
@@ -127,24 +131,49 @@ fn ask_to_sign(
     Ok(())
 }
 
+fn ask_to_vouch(
+    connection: &mut Connection<Client>,
+    user: &str,
+    voucher: Voucher,
+) -> Result<(), Error> {
+    let session_id = connection.session_id.clone().ok_or(Misuse::OutOfTurn("authentication"))?;
+    let ask = SignAsk {
+        purpose: SignPurpose::Authentication,
+        key: voucher.key.clone(),
+        algorithm: voucher.algorithm.clone(),
+        data: voucher.signed_data(&session_id, user),
+    };
+    connection.role.auth = ClientAuth::Vouching(user.to_owned(), voucher);
+    connection.events.push_back(Event::SignAuth(ask));
+    Ok(())
+}
+
 /// The application's signature, or that it has none.
 pub fn signed(
     connection: &mut Connection<Client>,
     signature: Option<Vec<u8>>,
 ) -> Result<(), Error> {
-    let ClientAuth::Signing(signing) = std::mem::take(&mut connection.role.auth) else {
+    let state = std::mem::take(&mut connection.role.auth);
+    if !matches!(state, ClientAuth::Signing(_) | ClientAuth::Vouching(..)) {
+        connection.role.auth = state;
         return Err(Misuse::OutOfTurn("a signature").into());
-    };
+    }
     let Some(signature) = signature else {
         let methods = connection.role.methods.clone();
         connection.events.push_back(Event::AuthFailed { methods, partial_success: false });
         return Ok(());
     };
-    let Signing { user, algorithm, key, host_bound } = signing;
-    let host_key_blob = connection.role.host_key_blob(host_bound);
-    let method = if host_key_blob.is_some() { HOST_BOUND } else { "publickey" };
-    let mut payload = Request::encode_head(&user, method);
-    PublicKeyFields::encode_unsigned(&mut payload, true, &algorithm, &key, host_key_blob);
+    let mut payload = match state {
+        ClientAuth::Vouching(user, voucher) => voucher.encode_unsigned(&user),
+        ClientAuth::Signing(Signing { user, algorithm, key, host_bound }) => {
+            let host_key_blob = connection.role.host_key_blob(host_bound);
+            let method = if host_key_blob.is_some() { HOST_BOUND } else { "publickey" };
+            let mut payload = Request::encode_head(&user, method);
+            PublicKeyFields::encode_unsigned(&mut payload, true, &algorithm, &key, host_key_blob);
+            payload
+        }
+        _ => return Err(Misuse::OutOfTurn("a signature").into()),
+    };
     payload.put_string(&signature);
     connection.send_message(&payload)?;
     connection.role.auth = ClientAuth::Asked(Asked::Plain);

@@ -13,6 +13,7 @@ use crate::message::userauth::{
     self as message, CONNECTION_SERVICE, HOST_BOUND, PublicKeyFields, Request, USERAUTH_SERVICE,
 };
 use crate::role::Server;
+use crate::userauth::host_based::{self, HOST_BASED, Voucher};
 use crate::userauth::signed_data::signed_data;
 
 /// How far authentication is.
@@ -88,6 +89,7 @@ fn handle_request(connection: &mut Connection<Server>, payload: &[u8]) -> Result
         "none" => (AuthMethod::None, Judged::Plain),
         "publickey" => public_key(connection, &request, false).map_err(malformed)?,
         HOST_BOUND => public_key(connection, &request, true).map_err(malformed)?,
+        HOST_BASED => host_based_method(connection, &request).map_err(malformed)?,
         "password" => {
             let change = reader.boolean().map_err(malformed)?;
             let mut text = || {
@@ -154,6 +156,31 @@ fn public_key(
         Some(_) => Judged::Plain,
     };
     Ok((AuthMethod::PublicKey { algorithm, key, signed, host_bound }, judged))
+}
+
+fn host_based_method(
+    connection: &Connection<Server>,
+    request: &Request<'_>,
+) -> Result<(AuthMethod, Judged), wire::Error> {
+    let (algorithm, blob, client_host, client_user, signature) =
+        host_based::decode(request.fields)?;
+    let key = match PublicKey::from_blob(blob) {
+        Ok(key) => key,
+        // As for a method that is not known.
+        Err(_) => return Ok((AuthMethod::Other(HOST_BASED.to_owned()), Judged::Plain)),
+    };
+    let voucher = Voucher {
+        algorithm: algorithm.to_owned(),
+        key,
+        client_host: client_host.to_owned(),
+        client_user: client_user.to_owned(),
+    };
+    let session_id = connection.session_id.clone().unwrap_or_default();
+    let signed = Signed {
+        signature: signature.to_vec(),
+        data: voucher.signed_data(&session_id, request.user),
+    };
+    Ok((AuthMethod::HostBased { voucher, signed }, Judged::Plain))
 }
 
 /// The application's answer.

@@ -7,6 +7,7 @@ use config::ServerSettings;
 use config::{MethodList, PermitRootLogin};
 use crypto::hash::HashAlgorithm;
 
+use super::hostbased;
 use super::interactive::{self, Interactive};
 use super::log_lines::printable;
 use super::publickey::{self, KeyQuestion};
@@ -30,7 +31,7 @@ const USER_BYTES: usize = 256;
 const BANNER_BYTES: u64 = 120 * 1024;
 
 /// The methods that we have, in the order in which they are offered.
-const METHODS: [&str; 3] = ["publickey", "password", "keyboard-interactive"];
+const METHODS: [&str; 4] = ["publickey", "password", "keyboard-interactive", "hostbased"];
 
 /// What is known from outside the user's own words.
 pub(super) struct Facts<'a> {
@@ -360,6 +361,22 @@ impl Authentication {
                 let outcome = self.answer_questions(responses);
                 ("keyboard-interactive/pam", nothing, outcome)
             }
+            Method::HostBased { algorithm, key, client_host, client_user, signature } => {
+                if !self.offers("hostbased") {
+                    return ("hostbased", nothing, Outcome::Bad);
+                }
+                let claim = hostbased::Claim {
+                    user: &self.raw_user,
+                    algorithm: &algorithm,
+                    blob: &key.0,
+                    client_host: &client_host,
+                    client_user: &client_user,
+                    signature: &signature.0,
+                };
+                let (description, good) =
+                    hostbased::judge(&claim, facts, &self.account, self.valid, &self.settings);
+                ("hostbased", description, if good { Outcome::Good } else { Outcome::Bad })
+            }
             Method::UnusableKey { reason } => {
                 log::info!(target: crate::VERBOSE, "userauth_pubkey: {} [preauth]", printable(&reason, 400));
                 ("publickey", nothing, Outcome::Bad)
@@ -470,7 +487,7 @@ impl Authentication {
         }
         match self.settings.permit_root_login.value {
             PermitRootLogin::Yes => true,
-            PermitRootLogin::ProhibitPassword => method == "publickey",
+            PermitRootLogin::ProhibitPassword => matches!(method, "publickey" | "hostbased"),
             PermitRootLogin::ForcedCommandsOnly => {
                 method == "publickey" && self.options.force_command.is_some()
             }
@@ -531,6 +548,7 @@ impl Authentication {
         let configured = match method {
             "publickey" => settings.pubkey_authentication.value,
             "password" => settings.password_authentication.value,
+            "hostbased" => settings.hostbased_authentication.value,
             "keyboard-interactive" => {
                 settings.kbd_interactive_authentication.value && self.interactive.uses_pam()
             }

@@ -160,7 +160,7 @@ pub(super) fn describe(key: &PublicKey, settings: &ServerSettings) -> String {
 }
 
 /// `RevokedKeys`. What cannot be read revokes everything.
-fn is_revoked(key: &PublicKey, settings: &ServerSettings) -> bool {
+pub(super) fn is_revoked(key: &PublicKey, settings: &ServerSettings) -> bool {
     let Some(path) = &settings.revoked_keys.value else { return false };
     let kind = key.type_label();
     let fingerprint = key.fingerprint(keys::FingerprintHash::Sha256);

@@ -118,6 +118,19 @@ choice! {
             /// Why not.
             reason: String,
         },
+        /// By the word of the host the user comes from.
+        8 HostBased {
+            /// The signature algorithm.
+            algorithm: String,
+            /// The host's key as it came.
+            key: Bytes,
+            /// The host, as it says.
+            client_host: String,
+            /// The user there.
+            client_user: String,
+            /// The host's signature over the session and this request.
+            signature: Bytes,
+        },
         /// A method we do not have.
         6 Other {
             /// Its name.
