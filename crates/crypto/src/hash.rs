@@ -60,6 +60,11 @@ impl HashAlgorithm {
         Digest::new(context.finish().as_ref())
     }
 
+    /// A digest of what comes piece by piece. `None` for MD5, which is only for small things.
+    pub fn hasher(self) -> Option<Hasher> {
+        self.library().map(|algorithm| Hasher { context: digest::Context::new(algorithm) })
+    }
+
     /// `None` for MD5, which the safe interface leaves out.
     fn library(self) -> Option<&'static digest::Algorithm> {
         match self {
@@ -79,6 +84,23 @@ impl HashAlgorithm {
             Self::Sha384 => Some(hmac::HMAC_SHA384),
             Self::Sha512 => Some(hmac::HMAC_SHA512),
         }
+    }
+}
+
+/// A digest in the making.
+pub struct Hasher {
+    context: digest::Context,
+}
+
+impl Hasher {
+    /// Adds to what is hashed.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.context.update(bytes);
+    }
+
+    /// The digest of all that was added.
+    pub fn finish(self) -> Digest {
+        Digest::new(self.context.finish().as_ref())
     }
 }
 
