@@ -94,6 +94,8 @@ pub enum Command {
     Password(Settings, String),
     /// Attach to a server's console; the system console when the last is true.
     Console(Settings, String, bool),
+    /// Have the running panel do something.
+    Order(Settings, Vec<String>),
     /// Print this.
     Print(String),
 }
@@ -282,6 +284,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             Arg::Long("keyway") => flags.keyway = Some(path(&mut parser)?),
             Arg::Long("log-json") => flags.log_json = Some(true),
             Arg::Long("system") => system = true,
+            Arg::Long(name @ ("region" | "key" | "image" | "flavor")) => {
+                let flag = format!("--{name}=");
+                words.push(flag + &text(&mut parser)?);
+            }
             Arg::Value(word) => words.push(word.string().map_err(said)?),
             other => return Err(other.unexpected().to_string()),
         }
@@ -293,6 +299,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     let settings = given.settle()?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
+        ["fingerprint" | "key" | "server", ..] => {
+            Ok(Command::Order(settings, words.into_iter().map(str::to_owned).collect()))
+        }
         [] | ["run"] => Ok(Command::Run(settings)),
         ["backup", file] => Ok(Command::Backup(settings, PathBuf::from(file))),
         ["password", name] => Ok(Command::Password(settings, (*name).to_owned())),

@@ -1,0 +1,92 @@
+//! Orders from the terminal: `keyway-panel key add`, `keyway-panel server create` and the like,
+//! for whoever owns the panel's private folder, by a socket in it. Who can write to that folder
+//! can do everything anyway, so it asks nothing and acts as the first administrator.
+//!
+//! An order is one line, a JSON list of words. The answer is lines, each with a sign in front:
+//! `+` something to print, `.` done, `!` why not.
+
+mod client;
+mod work;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+
+pub use client::give;
+
+use crate::State;
+
+/// An order with a public key in it is far shorter.
+const ORDER_BYTES_MAX: u64 = 64 * 1024;
+/// What `keyway-panel --help` says about orders.
+pub const HELP: &str = "\
+Orders to the panel that runs with the same --state:
+  fingerprint                  of the key that it vouches for host keys with
+  key list | add NAME FILE | delete NAME           [--region R]
+  server list | show NAME | delete NAME            [--region R]
+  server create NAME --key KEY [--key KEY...]      [--region R --image I --flavor F]
+";
+
+fn socket_path(folder: &Path) -> PathBuf {
+    folder.join("orders.sock")
+}
+
+/// Takes orders until the panel stops.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub async fn serve(state: Arc<State>) -> std::io::Result<()> {
+    let path = socket_path(&state.settings.state);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let mut stopping = state.stopping.clone();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted?;
+                let state = Arc::clone(&state);
+                tokio::spawn(async move {
+                    if let Err(error) = answer(&state, stream).await {
+                        tracing::debug!(%error, "whoever gave an order has gone");
+                    }
+                });
+            }
+            () = crate::state::stopped(&mut stopping) => {
+                let _ = std::fs::remove_file(&path);
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn answer(state: &Arc<State>, stream: UnixStream) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read.take(ORDER_BYTES_MAX)).read_line(&mut line).await?;
+    let (said, mut saying) = mpsc::channel::<String>(16);
+    let state = Arc::clone(state);
+    let work = tokio::spawn(async move {
+        let words: Vec<String> =
+            serde_json::from_str(&line).map_err(|_| "the order was cut short".to_owned())?;
+        work::carry_out(&state, &words, &said).await
+    });
+    while let Some(text) = saying.recv().await {
+        for line in text.lines() {
+            write.write_all(format!("+{line}\n").as_bytes()).await?;
+        }
+    }
+    let end = match work.await {
+        Ok(Ok(())) => ".\n".to_owned(),
+        Ok(Err(reason)) => format!("!{}\n", reason.replace('\n', " ")),
+        Err(_) => "!the panel failed at it; its log says more\n".to_owned(),
+    };
+    write.write_all(end.as_bytes()).await
+}
