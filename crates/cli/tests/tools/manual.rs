@@ -82,3 +82,35 @@ fn help_is_short() {
     }
     assert_eq!(run(keyway("help").arg("nonsense"), b"", DEADLINE).code(), Some(2));
 }
+
+/// Two tools read their options themselves; the page and the tool's own summary must agree.
+#[test]
+fn pages_and_usage_agree() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    pages(folder.path());
+    for (tool, question) in [("sshd", "-?"), ("sftp-server", "-h")] {
+        let page = folder.path().join(format!("man8/{tool}.8"));
+        let page = fs::read_to_string(page).expect("a page");
+        let told: Vec<(char, bool)> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix(".It Fl "))
+            .map(|rest| (rest.chars().next().unwrap_or(' '), rest.contains(" Ar ")))
+            .collect();
+        let usage = run(keyway(tool).arg(question), b"", DEADLINE);
+        let usage = format!("{}{}", usage.text(), usage.stderr);
+        let mut known = Vec::new();
+        for group in usage.split(['[', ']']).filter_map(|part| part.strip_prefix('-')) {
+            match group.split_once(' ') {
+                Some((letter, _)) => known.push((letter.chars().next().unwrap_or(' '), true)),
+                None => known.extend(group.chars().map(|letter| (letter, false))),
+            }
+        }
+        for option in &known {
+            assert!(told.contains(option), "{tool}: {option:?} has no entry");
+        }
+        for option in &told {
+            let elsewhere = tool == "sftp-server" && option.0 == 'Q';
+            assert!(known.contains(option) || elsewhere, "{tool}: {option:?} is not known");
+        }
+    }
+}
