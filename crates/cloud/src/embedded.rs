@@ -41,6 +41,7 @@ use life::Run;
 use machine::Machine;
 use records::Records;
 
+pub use images::ImportImage;
 pub use init::init_main;
 pub use memory_records::MemoryRecords;
 pub use settings::{Range, RegionSettings, Settings};

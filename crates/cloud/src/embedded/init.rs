@@ -239,6 +239,7 @@ impl Init {
             Process::RsaHostKey => {
                 let mut command = Command::new(format!("{PROGRAMS}/init"));
                 command.args(["init", "rsa-host-key"]).stdin(Stdio::null());
+                sys::in_own_session(&mut command);
                 command
             }
             Process::FirstBoot => {

@@ -151,6 +151,7 @@ pub(super) fn on_own_terminal(command: &mut Command) -> &mut Command {
     // SAFETY: the closure only makes system calls that are allowed between fork and exec.
     unsafe {
         command.pre_exec(|| {
+            all_signals()?;
             rustix::process::setsid()?;
             check(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
             Ok(())
@@ -163,9 +164,20 @@ pub(super) fn in_own_session(command: &mut Command) -> &mut Command {
     // SAFETY: the closure makes one system call that is allowed between fork and exec.
     unsafe {
         command.pre_exec(|| {
+            all_signals()?;
             rustix::process::setsid()?;
             Ok(())
         })
+    }
+}
+
+/// What [`signals`] blocked is not for the programs that are started.
+fn all_signals() -> io::Result<()> {
+    // SAFETY: an empty set is a valid value; the call is allowed between fork and exec.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        check(libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())).map(drop)
     }
 }
 
