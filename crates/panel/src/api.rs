@@ -17,6 +17,7 @@ mod nova;
 mod own;
 mod public_key;
 mod query;
+mod routes;
 mod service;
 mod when;
 
@@ -28,10 +29,18 @@ use crate::state::State;
 
 /// Every route of the API.
 pub fn router() -> Router<Arc<State>> {
-    Router::new()
-        .merge(keystone::router())
-        .merge(nova::router())
-        .merge(glance::router())
-        .merge(neutron::router())
-        .merge(own::router())
+    all().router
+}
+
+/// Their paths, as axum writes them, with `{name}` for what varies.
+pub fn paths() -> Vec<String> {
+    all().paths
+}
+
+fn all() -> routes::Routes {
+    keystone::routes()
+        .merge(nova::routes())
+        .merge(glance::routes())
+        .merge(neutron::routes())
+        .merge(own::routes())
 }

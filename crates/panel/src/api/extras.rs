@@ -61,7 +61,17 @@ pub(super) async fn read_all(
         .collect()
 }
 
-/// Replaces one server's; those of servers that are gone go with the next change.
+/// Forgets a server's that is gone.
+pub(super) async fn forget(store: &Store, id: &str) -> Outcome<()> {
+    sqlx::query("DELETE FROM server_extras WHERE server_id = $1")
+        .bind(id)
+        .execute(store.write())
+        .await
+        .map_err(store::Error::from)?;
+    Ok(())
+}
+
+/// Replaces one server's.
 pub(super) async fn write(
     store: &Store,
     id: Uuid,
@@ -69,17 +79,8 @@ pub(super) async fn write(
     extras: &Extras,
 ) -> Outcome<()> {
     let failed = |error: sqlx::Error| store::Error::from(error);
-    sqlx::query("DELETE FROM server_extras WHERE server_id NOT IN (SELECT id FROM servers)")
-        .execute(store.write())
-        .await
-        .map_err(failed)?;
     if *extras == Extras::default() {
-        sqlx::query("DELETE FROM server_extras WHERE server_id = $1")
-            .bind(id.to_string())
-            .execute(store.write())
-            .await
-            .map_err(failed)?;
-        return Ok(());
+        return forget(store, &id.to_string()).await;
     }
     let content = serde_json::to_string(extras).map_err(super::fault::Fault::internal)?;
     sqlx::query(

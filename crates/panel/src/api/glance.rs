@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use cloud::model::{Image, ImageStatus};
@@ -16,12 +14,13 @@ use super::body::{Json, Object, shown};
 use super::context::Api;
 use super::fault::{Fault, Outcome};
 use super::query::{Query, escaped};
-use super::service::{self, Service};
+use super::routes::Routes;
+use super::service::Service;
 use super::when;
 use crate::state::State;
 
-pub(super) fn router() -> Router<Arc<State>> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::default()
         .route("/image/{region}", get(versions))
         .route("/image/{region}/", get(versions))
         .route("/image/{region}/versions", get(versions))
@@ -35,7 +34,7 @@ pub(super) fn router() -> Router<Arc<State>> {
         .route("/image/{region}/v2/schemas/image", get(image_schema))
         .route("/image/{region}/v2/schemas/images", get(images_schema))
         .route("/image/{region}/{*rest}", any(unknown))
-        .layer(middleware::from_fn(|request, next| service::wrap(Service::Image, request, next)))
+        .of(Service::Image)
 }
 
 async fn unknown(_api: Api) -> Fault {

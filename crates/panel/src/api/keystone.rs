@@ -8,24 +8,22 @@ mod request;
 mod tokens;
 mod versions;
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::middleware;
 use axum::routing::{any, get};
 use serde_json::{Value, json};
 
 use super::context::Authenticated;
 use super::fault::Fault;
-use super::service::{self, Service};
+use super::routes::Routes;
+use super::service::Service;
 use crate::accounts::{Role, role_id, role_name};
 use crate::state::State;
 
-pub(super) fn router() -> Router<Arc<State>> {
-    let v3 = Router::new()
+pub(super) fn routes() -> Routes {
+    let v3 = Routes::default()
         .route("/auth/tokens", get(tokens::show).post(tokens::create).delete(tokens::revoke))
         .route("/auth/catalog", get(catalog::show))
         .route("/auth/projects", get(projects::mine))
+        .route("/domains/{id}", get(projects::domain))
         .route("/auth/domains", get(projects::no_domains))
         .route("/regions", get(catalog::regions))
         .route("/regions/{id}", get(catalog::region))
@@ -42,13 +40,13 @@ pub(super) fn router() -> Router<Arc<State>> {
             get(application_credentials::show).delete(application_credentials::remove),
         )
         .route("/{*rest}", any(unknown));
-    Router::new()
+    Routes::default()
         .route("/identity", get(versions::list))
         .route("/identity/", get(versions::list))
         .route("/identity/v3", get(versions::show))
         .route("/identity/v3/", get(versions::show))
         .nest("/identity/v3", v3)
-        .layer(middleware::from_fn(|request, next| service::wrap(Service::Identity, request, next)))
+        .of(Service::Identity)
 }
 
 async fn unknown(_who: Authenticated) -> Fault {

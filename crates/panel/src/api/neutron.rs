@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use cloud::ServerQuery;
@@ -18,14 +16,15 @@ use super::context::Api;
 use super::fault::{Fault, Outcome};
 use super::nova;
 use super::query::{Query, escaped};
-use super::service::{self, Service};
+use super::routes::Routes;
+use super::service::Service;
 use super::when;
 use crate::state::State;
 
 type Two = Path<(String, String)>;
 
-pub(super) fn router() -> Router<Arc<State>> {
-    let v2 = Router::new()
+pub(super) fn routes() -> Routes {
+    let v2 = Routes::default()
         .route("/networks", get(networks).post(read_only))
         .route("/networks/{id}", get(network).put(read_only).delete(read_only))
         .route("/subnets", get(subnets).post(read_only))
@@ -37,13 +36,13 @@ pub(super) fn router() -> Router<Arc<State>> {
         .route("/routers", get(routers))
         .route("/floatingips", get(floating_ips).post(read_only))
         .route("/{*rest}", any(unknown));
-    Router::new()
+    Routes::default()
         .route("/network/{region}", get(versions))
         .route("/network/{region}/", get(versions))
         .route("/network/{region}/v2.0", get(resources))
         .route("/network/{region}/v2.0/", get(resources))
         .nest("/network/{region}/v2.0", v2)
-        .layer(middleware::from_fn(|request, next| service::wrap(Service::Network, request, next)))
+        .of(Service::Network)
 }
 
 async fn unknown(_api: Api) -> Fault {

@@ -15,11 +15,7 @@ mod server_view;
 mod tags;
 mod versions;
 
-use std::sync::Arc;
-
-use axum::Router;
 use axum::extract::Path;
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use cloud::model::Server;
@@ -29,15 +25,30 @@ use uuid::Uuid;
 use super::body::shown;
 use super::context::Api;
 use super::fault::{Fault, Outcome};
-use super::service::{self, Service};
-use crate::state::State;
+use super::routes::Routes;
+use super::service::Service;
 
 /// The `{region}` and whatever a route has behind it.
 type Two = Path<(String, String)>;
 type Three = Path<(String, String, String)>;
 
-pub(super) fn router() -> Router<Arc<State>> {
-    let routes = Router::new()
+pub(super) fn routes() -> Routes {
+    // Nova answers both with and without a slash at the end of its documents.
+    Routes::default()
+        .route("/compute/{region}", get(versions::list))
+        .route("/compute/{region}/", get(versions::list))
+        .route("/compute/{region}/v2.1", get(versions::show))
+        .route("/compute/{region}/v2.1/", get(versions::show))
+        .route("/compute/{region}/v2", get(versions::show_old))
+        .route("/compute/{region}/v2/", get(versions::show_old))
+        .route("/compute/{region}/{version}/{*rest}", any(versions::choices))
+        .nest("/compute/{region}/v2.1", versioned())
+        .nest("/compute/{region}/v2", versioned())
+        .of(Service::Compute)
+}
+
+fn versioned() -> Routes {
+    Routes::default()
         .route("/os-keypairs", get(key_pairs::list).post(key_pairs::create))
         .route("/os-keypairs/{name}", get(key_pairs::show).delete(key_pairs::remove))
         .route("/flavors", get(flavors::list))
@@ -77,6 +88,7 @@ pub(super) fn router() -> Router<Arc<State>> {
         .route("/servers/{id}/remote-consoles", post(consoles::create))
         .route("/limits", get(quotas::limits))
         .route("/os-availability-zone", get(quotas::zones))
+        .route("/os-availability-zone/detail", get(quotas::zones_detail))
         .route("/os-quota-sets/{project}", get(quotas::quota_set))
         .route("/os-quota-sets/{project}/defaults", get(quotas::quota_defaults))
         .route("/os-simple-tenant-usage/{project}", get(quotas::usage))
@@ -84,16 +96,7 @@ pub(super) fn router() -> Router<Arc<State>> {
         .route("/os-tenant-networks/{id}", get(parts::tenant_network))
         .route("/extensions", get(versions::extensions))
         .route("/extensions/{alias}", get(versions::extension))
-        .route("/{*rest}", any(unknown));
-    // Nova answers both with and without a slash at the end of its documents.
-    let mut all = Router::new()
-        .route("/compute/{region}", get(versions::list))
-        .route("/compute/{region}/", get(versions::list))
-        .route("/compute/{region}/v2.1", get(versions::show))
-        .route("/compute/{region}/v2.1/", get(versions::show))
-        .route("/compute/{region}/{version}/{*rest}", any(versions::choices));
-    all = all.nest("/compute/{region}/v2.1", routes);
-    all.layer(middleware::from_fn(|request, next| service::wrap(Service::Compute, request, next)))
+        .route("/{*rest}", any(unknown))
 }
 
 /// What there is not, for those who may ask at all.

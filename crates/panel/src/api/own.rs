@@ -5,20 +5,16 @@ mod host_keys;
 mod key_pairs;
 mod openapi;
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::middleware;
 use axum::routing::{any, get};
 use serde_json::json;
 
 use super::context::Api;
 use super::fault::{Fault, Outcome};
-use super::service::{self, Service};
-use crate::state::State;
+use super::routes::Routes;
+use super::service::Service;
 
-pub(super) fn router() -> Router<Arc<State>> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::default()
         .route("/panel/v1", get(about))
         .route("/panel/v1/openapi.json", get(openapi::document))
         .route("/panel/v1/regions", get(regions))
@@ -26,7 +22,7 @@ pub(super) fn router() -> Router<Arc<State>> {
         .route("/panel/v1/servers/{id}/host-keys", get(host_keys::of_server))
         .route("/panel/v1/known_hosts", get(host_keys::known_hosts))
         .route("/panel/v1/{*rest}", any(unknown))
-        .layer(middleware::from_fn(|request, next| service::wrap(Service::Own, request, next)))
+        .of(Service::Own)
 }
 
 async fn unknown(_api: Api) -> Fault {

@@ -27,7 +27,11 @@ pub(super) struct RequestId(pub(super) String);
 
 /// The layer around each service's routes.
 pub(super) async fn wrap(service: Service, mut request: Request, next: Next) -> Response {
-    let id = crate::state::new_request_id();
+    // The one that the program's log knows this request by.
+    let id = request
+        .extensions()
+        .get::<crate::web::security::RequestId>()
+        .map_or_else(crate::state::new_request_id, |id| id.0.clone());
     request.extensions_mut().insert(RequestId(id.clone()));
     let version = if service == Service::Compute {
         Microversion::negotiate(request.headers())

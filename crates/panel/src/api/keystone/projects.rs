@@ -47,6 +47,23 @@ pub(super) async fn no_domains(who: Authenticated) -> Outcome {
     Ok(Json(json!({"domains": [], "links": links})).into_response())
 }
 
+/// There is one.
+pub(super) async fn domain(who: Authenticated, Path(id): Path<String>) -> Outcome {
+    if id != "default" {
+        return Err(Fault::not_found(format_args!("Could not find domain: {}.", shown(&id))));
+    }
+    Ok(Json(json!({"domain": {
+        "id": "default",
+        "name": "Default",
+        "description": "The only domain.",
+        "enabled": true,
+        "tags": [],
+        "options": {},
+        "links": {"self": format!("{}/domains/default", root(&who.state))},
+    }}))
+    .into_response())
+}
+
 /// Refuses everybody but the user and administrators; whether there is such a user is not said.
 fn own(who: &Authenticated, user_id: &str) -> Outcome<()> {
     if who.token.user.id == user_id || who.is_admin() {

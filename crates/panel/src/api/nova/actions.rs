@@ -76,6 +76,7 @@ pub(super) async fn act(api: Api, Path((_, id)): Two, Json(body): Json) -> Outco
         "rebuild" => return rebuild(&api, &server, value).await,
         "forceDelete" => {
             api.cloud().delete_server(&api.caller, &api.region, server.id).await?;
+            extras::forget(&api.state.store, &server.id.to_string()).await?;
             api.audit("server.delete", &server.name, &server.id.to_string()).await;
             return Ok(empty(202));
         }
@@ -245,12 +246,32 @@ async fn console_output(api: &Api, server: &Server, value: &Value) -> Outcome {
     if server.status == Status::Build && server.launched_at.is_none() {
         return Err(Fault::conflict("The server has no console yet: it is being made."));
     }
-    let lines = lines.and_then(|lines| u32::try_from(lines).ok());
-    let log = match api.cloud().console_log(&api.caller, &api.region, server.id, lines).await {
+    let wanted = lines.and_then(|lines| u32::try_from(lines).ok());
+    let log = match api.cloud().console_log(&api.caller, &api.region, server.id, wanted).await {
         Err(cloud::Error::Unsupported(message)) => {
             return Err(Fault::new(StatusCode::NOT_IMPLEMENTED, message));
         }
         other => other?,
     };
-    Ok(reply(json!({"output": String::from_utf8_lossy(&log)})))
+    let text = String::from_utf8_lossy(&log);
+    Ok(reply(json!({"output": wanted.map_or(text.as_ref(), |lines| tail(&text, lines))})))
+}
+
+/// The last lines as Nova counts them: what stands behind the last line end is one, too.
+fn tail(text: &str, lines: u32) -> &str {
+    let Some(ends) = (lines as usize).checked_sub(1) else { return "" };
+    text.rmatch_indices('\n').nth(ends).map_or(text, |(at, _)| text.get(at + 1..).unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tail;
+
+    #[test]
+    fn lines_as_nova_counts_them() {
+        assert_eq!(tail("a\nb\nc\n", 2), "c\n");
+        assert_eq!(tail("a\nb\nc", 2), "b\nc");
+        assert_eq!(tail("a\nb", 5), "a\nb");
+        assert_eq!(tail("a\n", 0), "");
+    }
 }

@@ -1,5 +1,6 @@
-//! Consoles by address: whichever protocol a client names, it is the web console, opened by a
-//! ticket that is good once and for a minute.
+//! Consoles by address: whichever protocol a client names, it is the web console. The ticket in the
+//! address opens its WebSocket once, within a minute, without a log-in; the page itself asks for
+//! one.
 
 use axum::extract::Path;
 use cloud::ConsoleKind;
@@ -77,7 +78,7 @@ async fn address(api: &Api, server: &Server) -> Outcome<String> {
     let secret = api.state.store.issue_ticket(&ticket).await?;
     api.audit("server.console", &server.name, &server.id.to_string()).await;
     Ok(format!(
-        "{}/console/{}/{}?ticket={}",
+        "{}/servers/{}/{}/console/system?ticket={}",
         api.base(),
         escaped(&api.region),
         server.id,

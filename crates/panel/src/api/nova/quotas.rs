@@ -2,8 +2,8 @@
 //! is -1, unlimited, and creation says when there is no room.
 
 use axum::extract::Path;
-use cloud::ServerQuery;
 use cloud::model::Server;
+use cloud::{Role, ServerQuery};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
@@ -64,12 +64,21 @@ pub(super) async fn limits(api: Api, query: Query) -> Outcome {
 }
 
 pub(super) async fn zones(api: Api) -> Outcome {
-    // Names only: what the zone is made of is nobody's business.
-    api.need(cloud::Role::Reader)?;
+    api.need(Role::Reader)?;
     Ok(reply(json!({"availabilityZoneInfo": [{
         "zoneName": ZONE,
         "zoneState": {"available": true},
         "hosts": null,
+    }]})))
+}
+
+/// What the zone is made of is for administrators, and here it is made of nothing to tell.
+pub(super) async fn zones_detail(api: Api) -> Outcome {
+    api.need(Role::Admin)?;
+    Ok(reply(json!({"availabilityZoneInfo": [{
+        "zoneName": ZONE,
+        "zoneState": {"available": true},
+        "hosts": {},
     }]})))
 }
 

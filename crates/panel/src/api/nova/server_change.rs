@@ -57,6 +57,7 @@ pub(super) async fn remove(api: Api, Path((_, id)): Two) -> Outcome {
     let server = find(&api, &id).await?;
     api.may_change()?;
     api.cloud().delete_server(&api.caller, &api.region, server.id).await?;
+    extras::forget(&api.state.store, &server.id.to_string()).await?;
     api.audit("server.delete", &server.name, &server.id.to_string()).await;
     Ok(empty(204))
 }

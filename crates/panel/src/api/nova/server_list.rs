@@ -65,11 +65,37 @@ async fn page(
         })
         .filter(|(server, extras)| filter.takes(server, extras))
         .collect();
+    forget_some(api, known.keys()).await?;
     sort(&mut found, query)?;
     let (page, next) = query.page(found, |(server, _)| server.id.to_string())?;
     let links =
         next.map(|marker| query.next_link(&format!("{}/servers{tail}", api.compute()), &marker));
     Ok((page, links))
+}
+
+/// Servers that were deleted by the pages left their extras behind. What was listed is of one
+/// region and a moment old, so the cloud is asked about each.
+async fn forget_some(api: &Api, ids: impl Iterator<Item = &String>) -> Outcome<()> {
+    const AT_ONCE: usize = 4;
+    let mut orphans = Vec::new();
+    let regions = api.cloud().regions(&api.caller).await?;
+    for id in ids.take(AT_ONCE) {
+        let mut anywhere = false;
+        for region in &regions {
+            let parsed = super::server_id(id)?;
+            match api.cloud().server(&api.caller, &region.id, parsed).await {
+                Err(cloud::Error::NotFound(_)) => {}
+                _ => anywhere = true,
+            }
+        }
+        if !anywhere {
+            orphans.push(id);
+        }
+    }
+    for id in orphans {
+        extras::forget(&api.state.store, id).await?;
+    }
+    Ok(())
 }
 
 /// What a list leaves in.

@@ -15,6 +15,7 @@ use crate::state::State;
 
 /// When v2.1 was first released; every Nova says so.
 const UPDATED: &str = "2013-07-23T11:33:21Z";
+const UPDATED_2_0: &str = "2011-01-21T11:33:21Z";
 
 fn root(state: &State, region: &str) -> String {
     format!("{}/compute/{region}", state.settings.public_url.trim_end_matches('/'))
@@ -32,6 +33,13 @@ fn check_region(region: &str) -> Outcome<()> {
 pub(super) async fn list(Shared(state): Shared<Arc<State>>, Path(region): Path<String>) -> Outcome {
     check_region(&region)?;
     Ok(reply(json!({"versions": [{
+        "id": "v2.0",
+        "status": "SUPPORTED",
+        "version": "",
+        "min_version": "",
+        "updated": UPDATED_2_0,
+        "links": [{"rel": "self", "href": format!("{}/v2/", root(&state, &region))}],
+    }, {
         "id": "v2.1",
         "status": "CURRENT",
         "version": Microversion::MAX.to_string(),
@@ -54,6 +62,29 @@ pub(super) async fn show(Shared(state): Shared<Arc<State>>, Path(region): Path<S
             {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"},
         ],
         "media-types": media_types(),
+    }})))
+}
+
+/// v2.0 is v2.1 without microversions.
+pub(super) async fn show_old(
+    Shared(state): Shared<Arc<State>>,
+    Path(region): Path<String>,
+) -> Outcome {
+    check_region(&region)?;
+    Ok(reply(json!({"version": {
+        "id": "v2.0",
+        "status": "SUPPORTED",
+        "version": "",
+        "min_version": "",
+        "updated": UPDATED_2_0,
+        "links": [
+            {"rel": "self", "href": format!("{}/v2/", root(&state, &region))},
+            {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"},
+        ],
+        "media-types": [{
+            "base": "application/json",
+            "type": "application/vnd.openstack.compute+json;version=2",
+        }],
     }})))
 }
 

@@ -58,7 +58,10 @@ pub(super) async fn create(api: Api, Json(body): Json) -> Outcome {
     let wanted = match request.list("regions")? {
         None => None,
         Some([]) => {
-            return Err(Fault::invalid("regions", "Name a region, or leave the field out for all."));
+            return Err(Fault::invalid(
+                "regions",
+                "Name a region, or leave the field out for all.",
+            ));
         }
         Some(list) => Some(
             list.iter()

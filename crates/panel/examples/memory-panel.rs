@@ -1,0 +1,63 @@
+//! The API over a cloud in memory, for clients that are not called from a test: Tempest,
+//! schemathesis, a person. `memory-panel PORT FOLDER` writes `env.json` and Tempest's accounts
+//! file into the folder and serves until it is ended.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for tests")]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::fmt::Write as _;
+
+use common::memory_cloud::{IMAGE, IMAGE_ALT, REGIONS};
+use common::{PASSWORD, TestPanel};
+use panel::accounts::Role;
+
+#[tokio::main]
+async fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let port = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let folder = std::path::PathBuf::from(arguments.next().unwrap_or_else(|| ".".to_owned()));
+    let panel = TestPanel::start(port).await;
+    let mut accounts = String::new();
+    // Tempest wants two of each persona in a project, and a second project.
+    for project in ["demo", "alt"] {
+        let prefix = if project == "alt" { "alt_" } else { "" };
+        for (label, role) in
+            [("manager", Role::Member), ("member", Role::Member), ("reader", Role::Reader)]
+        {
+            for letter in ['a', 'b'] {
+                let name = format!("{project}-{label}{letter}");
+                panel.user(&name, project, role).await;
+                let roles = if prefix.is_empty() {
+                    label.to_owned()
+                } else {
+                    format!("{prefix}{label}, {label}")
+                };
+                writeln!(
+                    accounts,
+                    "- {{username: {name}, project_name: {project}, password: '{PASSWORD}', \
+                     user_domain_name: Default, project_domain_name: Default, \
+                     domain_name: Default, roles: [{roles}]}}"
+                )
+                .unwrap();
+            }
+        }
+    }
+    panel.user("demo", "demo", Role::Member).await;
+    panel.user("boss", "admin", Role::Admin).await;
+    let (user, project) = panel.user("demo", "demo", Role::Member).await;
+    let environment = serde_json::json!({
+        "url": panel.url(""),
+        "auth_url": panel.url("/identity/v3"),
+        "regions": REGIONS,
+        "user": "demo", "project": "demo", "password": PASSWORD,
+        "token": panel.token(&user, &project).await,
+        "image": IMAGE, "image_alt": IMAGE_ALT,
+        "flavor": "small", "flavor_alt": "medium",
+        "network": "public",
+    });
+    std::fs::write(folder.join("accounts.yaml"), accounts).unwrap();
+    std::fs::write(folder.join("env.json"), environment.to_string()).unwrap();
+    println!("{}", panel.url("/identity/v3"));
+    std::future::pending::<()>().await;
+}

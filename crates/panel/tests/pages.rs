@@ -1,0 +1,26 @@
+//! The pages, as a browser without JavaScript sees them.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
+#[path = "pages/account.rs"]
+mod account;
+#[path = "pages/browser.rs"]
+mod browser;
+#[path = "pages/console.rs"]
+mod console;
+#[path = "pages/fake.rs"]
+mod fake;
+#[path = "pages/guard.rs"]
+mod guard;
+#[path = "pages/keys.rs"]
+mod keys;
+#[path = "pages/many.rs"]
+mod many;
+#[path = "pages/servers.rs"]
+mod servers;
+
+/// Some public keys; nobody has their private halves.
+pub const LINES: [&str; 3] = [
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl one@home",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPtvkmCZ8ihPDtx4Xkbx/rtBbmZuyd9ZVIRKUW5GI5cp two@home",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ12vcbpWYG8H9iErL4ivLMYZbBkk3yTCKwQSWUDlJvJ three@home",
+];

@@ -1,0 +1,59 @@
+//! What every database has to do alike: SQLite always, PostgreSQL where it is installed.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
+#[path = "store/conformance.rs"]
+mod conformance;
+#[path = "store/postgres.rs"]
+mod postgres;
+
+use panel::store::{Kind, Store};
+
+#[tokio::test]
+async fn sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/panel.db", folder.path().display());
+    conformance::all(&url).await;
+    let store = Store::open(&url).await.unwrap();
+    assert_eq!(store.kind(), Kind::Sqlite);
+
+    // A copy made in use holds everything, and is never written over another file.
+    let copy = folder.path().join("copy.db");
+    store.backup(&copy).await.unwrap();
+    assert!(store.backup(&copy).await.unwrap_err().to_string().contains("there already"));
+    let copied = Store::open_file(&copy).await.unwrap();
+    assert!(!panel::accounts::Accounts::new(copied).users(None).await.unwrap().is_empty());
+    use std::os::unix::fs::PermissionsExt;
+    for file in ["panel.db", "copy.db"] {
+        let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn postgres() {
+    let Some(server) = postgres::Server::start() else {
+        eprintln!("PostgreSQL is not installed: its store was NOT tested");
+        return;
+    };
+    conformance::all(&server.url()).await;
+    let store = Store::open(&server.url()).await.unwrap();
+    assert_eq!(store.kind(), Kind::Postgres);
+    assert!(store.backup(std::path::Path::new("/nowhere")).await.is_err());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn newer_databases_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/panel.db", folder.path().display());
+    Store::open(&url).await.unwrap().close().await;
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    sqlx::query("UPDATE counters SET value = 9999 WHERE name = 'version'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    let error = Store::open(&url).await.err().unwrap();
+    assert!(error.to_string().contains("newer program"), "{error}");
+    assert!(Store::open("mysql://x").await.is_err());
+}

@@ -1,0 +1,408 @@
+//! The tests that every database passes.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use cloud::embedded::records::{Records, ServerRow};
+use cloud::model::{
+    Address, Flavor, HostKey, HostKeySource, Image, ImageStatus, KeyPair, KeyType, Power, Server,
+    ServerAction, Status,
+};
+use cloud::{Page, ServerQuery};
+use panel::accounts::{
+    Accounts, LoginError, NewCredential, NewSession, NewUser, Role, TokenRequest, UserChange,
+};
+use panel::audit::Entry;
+use panel::console::tickets::Ticket;
+use panel::store::{Store, now};
+use time::Duration;
+use uuid::Uuid;
+
+const PASSWORD: &str = "correct horse battery";
+
+pub async fn all(url: &str) {
+    let store = Store::open(url).await.unwrap();
+    store.ping().await.unwrap();
+    key_pairs(&store).await;
+    images(&store).await;
+    servers(&store).await;
+    slots(&store).await;
+    actions_and_host_keys(&store).await;
+    accounts(&store).await;
+    tokens(&store).await;
+    lockout(&store).await;
+    sessions_and_tickets(&store).await;
+    audit(&store).await;
+    store.close().await;
+    // Opening again migrates nothing and loses nothing.
+    let store = Store::open(url).await.unwrap();
+    assert_eq!(Records::images(&store).await.unwrap().len(), 1);
+    store.close().await;
+}
+
+fn key_pair(name: &str, user: &str) -> KeyPair {
+    KeyPair {
+        id: 0,
+        region: "ams".into(),
+        user_id: user.into(),
+        name: name.into(),
+        kind: KeyType::Ssh,
+        public_key: "ssh-ed25519 AAAA ü".into(),
+        fingerprint_md5: "00:11".into(),
+        fingerprint_sha256: "SHA256:x".into(),
+        created_at: now(),
+        last_used_at: None,
+    }
+}
+
+async fn key_pairs(store: &Store) {
+    let stored = store.insert_key_pair(key_pair("b", "u1")).await.unwrap();
+    let other = store.insert_key_pair(key_pair("a", "u1")).await.unwrap();
+    assert_ne!(stored.id, other.id);
+    store.insert_key_pair(key_pair("a", "u2")).await.unwrap();
+    let again = store.insert_key_pair(key_pair("a", "u1")).await;
+    assert!(matches!(again, Err(cloud::Error::Conflict(_))), "{again:?}");
+    let keys = Records::key_pairs(store, "ams", "u1").await.unwrap();
+    assert_eq!(keys, [other.clone(), stored]);
+    assert!(Records::key_pairs(store, "iad", "u1").await.unwrap().is_empty());
+    let at = now();
+    store.touch_key_pairs("ams", "u1", &["a".into()], at).await.unwrap();
+    assert_eq!(Records::key_pairs(store, "ams", "u1").await.unwrap()[0].last_used_at, Some(at));
+    assert_eq!(Records::key_pairs(store, "ams", "u2").await.unwrap()[0].last_used_at, None);
+    assert!(Records::delete_key_pair(store, "ams", "u1", "a").await.unwrap());
+    assert!(!Records::delete_key_pair(store, "ams", "u1", "a").await.unwrap());
+}
+
+async fn images(store: &Store) {
+    let mut image = Image {
+        id: Uuid::new_v4(),
+        name: "this-system".into(),
+        status: ImageStatus::Queued,
+        size: 7,
+        sha256: String::new(),
+        created_at: now(),
+        uses_cloud_init: false,
+    };
+    store.put_image(&image).await.unwrap();
+    image.status = ImageStatus::Active;
+    store.put_image(&image).await.unwrap();
+    assert_eq!(Records::images(store).await.unwrap(), [image.clone()]);
+    let other = Image { id: Uuid::new_v4(), ..image };
+    store.put_image(&other).await.unwrap();
+    assert!(store.delete_image(other.id).await.unwrap());
+    assert!(!store.delete_image(other.id).await.unwrap());
+}
+
+fn row(name: &str, project: &str) -> ServerRow {
+    ServerRow {
+        server: Server {
+            id: Uuid::new_v4(),
+            region: "ams".into(),
+            project_id: project.into(),
+            user_id: "u1".into(),
+            name: name.into(),
+            status: Status::Build,
+            task_state: Some("spawning".into()),
+            power: Power::NoState,
+            fault: None,
+            image_id: Uuid::nil(),
+            flavor: Flavor { id: "1".into(), name: "s".into(), ram_mib: 1, vcpus: 1, disk_gib: 0 },
+            key_name: None,
+            key_names: vec!["k".into()],
+            addresses: Vec::new(),
+            metadata: BTreeMap::from([("a".into(), "b".into())]),
+            tags: vec!["T".into()],
+            locked: false,
+            description: None,
+            created_at: now(),
+            updated_at: now(),
+            launched_at: None,
+        },
+        wanted_running: true,
+        slot: 0,
+        public_keys: vec!["ssh-ed25519 AAAA".into()],
+        user_data: vec![0, 255, 10],
+        generation: 3,
+    }
+}
+
+async fn insert(store: &Store, region: &'static str, name: &str, project: &str) -> ServerRow {
+    let (name, project) = (name.to_owned(), project.to_owned());
+    let fill = Box::new(move |slot: u32| {
+        let mut row = row(&name, &project);
+        row.server.region = region.into();
+        row.server.addresses = vec![Address {
+            network: "public".into(),
+            address: std::net::Ipv4Addr::from(0x0a00_0000 + slot).into(),
+            ssh_port: 22,
+            mac: String::new(),
+        }];
+        row
+    });
+    store.insert_server(region, 1000, fill).await.unwrap()
+}
+
+async fn servers(store: &Store) {
+    let mut first = insert(store, "ams", "Web_1", "p1").await;
+    let second = insert(store, "ams", "web-2", "p1").await;
+    let third = insert(store, "ams", "other", "p2").await;
+    assert_eq!([first.slot, second.slot, third.slot], [0, 1, 2]);
+    assert_eq!(store.server(first.server.id).await.unwrap(), Some(first.clone()));
+    first.server.status = Status::Active;
+    first.wanted_running = false;
+    first.generation = 4;
+    store.update_server(&first).await.unwrap();
+    assert_eq!(store.server(first.server.id).await.unwrap(), Some(first.clone()));
+
+    let find = async |project: Option<&str>, search: &str, limit, offset| {
+        let search = (!search.is_empty()).then(|| search.to_owned());
+        let query = ServerQuery { search, page: Page { limit, offset }, ..ServerQuery::default() };
+        let (rows, total) = Records::servers(store, "ams", project, &query).await.unwrap();
+        (rows.into_iter().map(|row| row.server.name).collect::<Vec<_>>(), total)
+    };
+    assert_eq!(find(Some("p1"), "", None, 0).await, (vec!["web-2".into(), "Web_1".into()], 2));
+    assert_eq!(find(None, "", Some(1), 1).await, (vec!["web-2".into()], 3));
+    assert_eq!(find(None, "WEB", None, 0).await.1, 2);
+    // What SQL takes for wildcards is text here.
+    assert_eq!(find(None, "web_", None, 0).await, (vec!["Web_1".into()], 1));
+    assert_eq!(find(None, "%", None, 0).await.1, 0);
+    assert_eq!(find(None, "10.0.0.2", None, 0).await.0, ["other"]);
+
+    assert_eq!(store.project_of(third.server.id).await.unwrap().as_deref(), Some("p2"));
+    assert!(Records::delete_server(store, second.server.id).await.unwrap());
+    assert!(!Records::delete_server(store, second.server.id).await.unwrap());
+    assert!(matches!(store.update_server(&second).await, Err(cloud::Error::NotFound(_))));
+    assert_eq!(store.project_of(second.server.id).await.unwrap().as_deref(), Some("p1"));
+    assert_eq!(insert(store, "ams", "again", "p1").await.slot, 1);
+    assert_eq!(store.all_servers().await.unwrap().len(), 3);
+}
+
+/// Many at once never get the same slot, and the last one is told that there is none.
+async fn slots(store: &Store) {
+    let mut tasks = Vec::new();
+    for number in 0..12 {
+        let store = store.clone();
+        tasks.push(tokio::spawn(async move {
+            let fill = Box::new(move |_| {
+                let mut row = row(&format!("s{number}"), "p3");
+                row.server.region = "iad".into();
+                row
+            });
+            store.insert_server("iad", 10, fill).await
+        }));
+    }
+    let (mut slots, mut refused) = (BTreeSet::new(), 0);
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(row) => assert!(slots.insert(row.slot), "slot {} twice", row.slot),
+            Err(cloud::Error::Exhausted(_)) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!((slots.len(), refused), (10, 2));
+    assert_eq!(slots.last(), Some(&9));
+}
+
+async fn actions_and_host_keys(store: &Store) {
+    let server = Uuid::new_v4();
+    let mut action = ServerAction {
+        request_id: "req-1".into(),
+        action: "create".into(),
+        user_id: "u1".into(),
+        project_id: "p1".into(),
+        started_at: now(),
+        finished_at: None,
+        message: None,
+    };
+    store.put_action(server, &action).await.unwrap();
+    let later = ServerAction {
+        request_id: "req-2".into(),
+        action: "stop".into(),
+        started_at: now() + Duration::seconds(1),
+        ..action.clone()
+    };
+    store.put_action(server, &later).await.unwrap();
+    action.finished_at = Some(now());
+    store.put_action(server, &action).await.unwrap();
+    assert_eq!(Records::actions(store, server).await.unwrap(), [later, action]);
+
+    let key = |text: &str| HostKey {
+        server_id: server,
+        region: "ams".into(),
+        address: "10.9.9.9".into(),
+        port: 22,
+        public_key: format!("ssh-ed25519 {text}"),
+        fingerprint_sha256: format!("SHA256:{text}"),
+        source: HostKeySource::Boot,
+        first_seen_at: now(),
+        retired_at: None,
+    };
+    let (one, two, three) = (key("one"), key("two"), key("three"));
+    store.record_host_keys(server, &[one.clone(), two.clone()], now()).await.unwrap();
+    store.record_host_keys(server, &[one.clone(), two.clone()], now()).await.unwrap();
+    assert_eq!(Records::host_keys(store, server).await.unwrap().len(), 2);
+    let rebuilt = now();
+    store.record_host_keys(server, &[three.clone(), two.clone()], rebuilt).await.unwrap();
+    let keys = Records::host_keys(store, server).await.unwrap();
+    assert_eq!(keys.len(), 3);
+    assert!(keys[..2].iter().all(|key| key.retired_at.is_none()));
+    assert_eq!(keys[2], HostKey { retired_at: Some(rebuilt), ..one });
+    assert_eq!(store.host_keys_at("10.9.9.9", 22).await.unwrap(), keys);
+    assert!(store.host_keys_at("10.9.9.9", 2222).await.unwrap().is_empty());
+    store.retire_host_keys(server, now()).await.unwrap();
+    let keys = Records::host_keys(store, server).await.unwrap();
+    assert!(keys.iter().all(|key| key.retired_at.is_some()));
+}
+
+async fn accounts(store: &Store) {
+    let accounts = Accounts::new(store.clone());
+    let new = |name| NewUser { name, email: "", password: Some(PASSWORD), default_project: None };
+    let ada = accounts.create_user(new("Ada")).await.unwrap();
+    assert!(matches!(
+        accounts.create_user(new("ADA")).await,
+        Err(panel::accounts::Error::Conflict(_))
+    ));
+    let weak = NewUser { password: Some("short"), ..new("Bob") };
+    assert!(matches!(
+        accounts.create_user(weak).await,
+        Err(panel::accounts::Error::Invalid { field: "password", .. })
+    ));
+    assert_eq!(accounts.user_by_name("ada").await.unwrap(), Some(ada.clone()));
+    let main = accounts.create_project("main", "").await.unwrap();
+    let side = accounts.create_project("side", "").await.unwrap();
+    assert!(accounts.create_project("MAIN", "").await.is_err());
+    assert_eq!(accounts.role_in(&ada.id, &main.id).await.unwrap(), None);
+    accounts.assign(&ada.id, &main.id, Role::Admin).await.unwrap();
+    // An administrator is one everywhere, and the last one stays.
+    assert_eq!(accounts.role_in(&ada.id, &side.id).await.unwrap(), Some(Role::Admin));
+    assert!(accounts.assign(&ada.id, &main.id, Role::Reader).await.is_err());
+    assert!(accounts.unassign(&ada.id, &main.id).await.is_err());
+    assert!(accounts.delete_user(&ada.id).await.is_err());
+    assert!(accounts.delete_project(&main.id).await.is_err());
+    let off = UserChange { enabled: Some(false), ..UserChange::default() };
+    assert!(accounts.update_user(&ada.id, off.clone()).await.is_err());
+    let bob = accounts.create_user(new("Bob")).await.unwrap();
+    accounts.assign(&bob.id, &side.id, Role::Reader).await.unwrap();
+    assert_eq!(accounts.role_in(&bob.id, &side.id).await.unwrap(), Some(Role::Reader));
+    assert_eq!(accounts.role_in(&bob.id, &main.id).await.unwrap(), None);
+    assert_eq!(accounts.projects_of(&bob.id).await.unwrap(), [(side.clone(), Role::Reader)]);
+    assert_eq!(accounts.members_of(&side.id).await.unwrap().len(), 1);
+    accounts.update_project(&side.id, None, None, Some(false)).await.unwrap();
+    assert_eq!(accounts.role_in(&bob.id, &side.id).await.unwrap(), None);
+    accounts.update_project(&side.id, None, None, Some(true)).await.unwrap();
+    assert_eq!(accounts.users(Some("bo")).await.unwrap().len(), 1);
+    accounts.update_user(&bob.id, off).await.unwrap();
+    assert_eq!(accounts.role_in(&bob.id, &side.id).await.unwrap(), None);
+    let wrong = accounts.log_in("Bob", PASSWORD, None, "a1").await;
+    assert!(matches!(wrong, Err(LoginError::Wrong)));
+    accounts.delete_user(&bob.id).await.unwrap();
+    accounts.delete_project(&side.id).await.unwrap();
+}
+
+async fn tokens(store: &Store) {
+    let accounts = Accounts::new(store.clone());
+    let ada = accounts.user_by_name("ada").await.unwrap().unwrap();
+    let main = accounts.project_by_name("main").await.unwrap().unwrap();
+    let request = TokenRequest {
+        user_id: &ada.id,
+        project_id: Some(&main.id),
+        method: "password",
+        credential_id: None,
+        expires_at: None,
+        role_cap: Some(Role::Member),
+    };
+    let (secret, token) = accounts.issue_token(request).await.unwrap();
+    assert_eq!(token.scope, Some((main.clone(), Role::Member)));
+    assert_eq!(accounts.validate_token(&secret).await.unwrap(), Some(token));
+    assert!(accounts.revoke_token(&secret).await.unwrap());
+    assert_eq!(accounts.validate_token(&secret).await.unwrap(), None);
+    assert_eq!(accounts.validate_token("").await.unwrap(), None);
+    let past = TokenRequest { expires_at: Some(now() - Duration::seconds(1)), ..request };
+    assert!(accounts.issue_token(past).await.is_err());
+    let nowhere = TokenRequest { project_id: Some("nowhere"), ..request };
+    assert!(accounts.issue_token(nowhere).await.is_err());
+
+    let new = NewCredential {
+        user_id: &ada.id,
+        project_id: &main.id,
+        name: "ci",
+        description: "",
+        secret: None,
+        role: Some(Role::Reader),
+        unrestricted: false,
+        expires_at: None,
+    };
+    let (secret, credential) = accounts.create_credential(new).await.unwrap();
+    assert!(accounts.create_credential(new).await.is_err());
+    let by_id = accounts.verify_credential(Ok(&credential.id), &secret).await.unwrap();
+    assert_eq!(by_id.map(|(user, _)| user.id), Some(ada.id.clone()));
+    let by_name = accounts.verify_credential(Err((&ada.id, "ci")), &secret).await.unwrap();
+    assert!(by_name.is_some());
+    assert!(accounts.verify_credential(Ok(&credential.id), "wrong").await.unwrap().is_none());
+    let via = TokenRequest { credential_id: Some(&credential.id), ..request };
+    let (got, _) = accounts.issue_token(via).await.unwrap();
+    assert!(accounts.delete_credential(&ada.id, &credential.id).await.unwrap());
+    assert_eq!(accounts.validate_token(&got).await.unwrap(), None);
+
+    let (before, _) = accounts.issue_token(request).await.unwrap();
+    accounts.set_password(&ada.id, PASSWORD, None).await.unwrap();
+    assert_eq!(accounts.validate_token(&before).await.unwrap(), None);
+}
+
+async fn lockout(store: &Store) {
+    let accounts = Accounts::new(store.clone());
+    for _ in 0..5 {
+        let wrong = accounts.log_in("ada", "wrong", None, "10.1.1.1").await;
+        assert!(matches!(wrong, Err(LoginError::Wrong)));
+    }
+    // Now even the right password waits, but not for somebody at another address.
+    let wait = accounts.log_in("ada", PASSWORD, None, "10.1.1.1").await;
+    assert!(matches!(wait, Err(LoginError::TooMany { .. })), "{wait:?}");
+    assert!(accounts.log_in("ada", PASSWORD, None, "10.1.1.2").await.is_ok());
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert!(accounts.log_in("ada", PASSWORD, None, "10.1.1.1").await.is_ok());
+}
+
+async fn sessions_and_tickets(store: &Store) {
+    let accounts = Accounts::new(store.clone());
+    let ada = accounts.user_by_name("ada").await.unwrap().unwrap();
+    let new = NewSession { user_id: &ada.id, project_id: "", address: "a", agent: "b\n" };
+    let (secret, session) = accounts.begin_session(new).await.unwrap();
+    let (other, _) = accounts.begin_session(new).await.unwrap();
+    assert_eq!(accounts.session(&secret).await.unwrap(), Some(session.clone()));
+    assert_eq!(accounts.sessions_of(&ada.id).await.unwrap().len(), 2);
+    accounts.end_other_sessions(&ada.id, &session.id).await.unwrap();
+    assert_eq!(accounts.session(&other).await.unwrap(), None);
+    assert!(accounts.end_session(&ada.id, &session.id).await.unwrap());
+    assert_eq!(accounts.session(&secret).await.unwrap(), None);
+
+    let ticket = Ticket {
+        user_id: ada.id,
+        project_id: "p".into(),
+        region: "ams".into(),
+        server_id: Uuid::new_v4(),
+        kind: cloud::ConsoleKind::Shell,
+    };
+    let secret = store.issue_ticket(&ticket).await.unwrap();
+    assert_eq!(store.take_ticket(&secret).await.unwrap(), Some(ticket));
+    assert_eq!(store.take_ticket(&secret).await.unwrap(), None);
+}
+
+async fn audit(store: &Store) {
+    for number in 0..3 {
+        let target = format!("Key {number}");
+        let entry = Entry {
+            user_id: "u9",
+            user_name: "ada",
+            action: "key.add",
+            target: &target,
+            ..Entry::default()
+        };
+        store.audit(entry).await.unwrap();
+    }
+    let (records, total) = store.audit_entries(Some("u9"), "", 2, 0).await.unwrap();
+    assert_eq!((records.len(), total), (2, 3));
+    assert_eq!(records[0].target, "Key 2");
+    assert_eq!(store.audit_entries(None, "key 1", 10, 0).await.unwrap().1, 1);
+    assert_eq!(store.audit_entries(Some("other"), "", 10, 0).await.unwrap().1, 0);
+}

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Tempest, OpenStack's own test suite, against the panel's API over a cloud in memory.
+# Arguments: regular expressions of tests; with none, those that a cloud of this shape can have.
+# TEMPEST_URL names a panel that runs already; its folder of accounts.yaml and env.json is then
+# TEMPEST_FOLDER. Needs scripts/install-panel-peers.sh to have run.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
+peers="$target/peers"
+tempest="${TEMPEST:-$peers/panel-venv/bin/tempest}"
+[ -x "$tempest" ] || { echo "not run: no tempest here: run scripts/install-panel-peers.sh"; exit 0; }
+work="$(mktemp -d)"
+panel=
+finish() { [ -z "$panel" ] || kill "$panel" 2>/dev/null || true; rm -rf "$work"; }
+trap finish EXIT
+
+folder="${TEMPEST_FOLDER:-$work}"
+if [ -z "${TEMPEST_URL:-}" ]; then
+  program="${MEMORY_PANEL:-}"
+  if [ -z "$program" ]; then
+    cargo build -q -p keyway-panel --example memory-panel
+    program="$target/debug/examples/memory-panel"
+  fi
+  "$program" 0 "$folder" >"$work/url" 2>"$work/panel.log" &
+  panel=$!
+  for _ in $(seq 100); do [ -s "$work/url" ] && break; sleep 0.1; done
+  TEMPEST_URL="$(cat "$work/url")"
+fi
+value() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$folder/env.json" "$1"; }
+
+cat >"$work/tempest.conf" <<CONF
+[DEFAULT]
+log_file = $work/tempest.log
+[oslo_concurrency]
+lock_path = $work/lock
+[auth]
+use_dynamic_credentials = false
+test_accounts_file = $folder/accounts.yaml
+create_isolated_networks = false
+[identity]
+auth_version = v3
+uri_v3 = $TEMPEST_URL
+region = ams
+default_domain_id = default
+[compute]
+image_ref = $(value image)
+image_ref_alt = $(value image_alt)
+flavor_ref = $(value flavor)
+flavor_ref_alt = $(value flavor_alt)
+fixed_network_name = $(value network)
+min_microversion = 2.1
+max_microversion = 2.96
+build_interval = 1
+build_timeout = 60
+[compute-feature-enabled]
+console_output = true
+resize = false
+pause = false
+suspend = false
+shelve = false
+rescue = false
+snapshot = false
+vnc_console = true
+serial_console = true
+attach_encrypted_volume = false
+personality = false
+disk_config = true
+change_password = false
+interface_attach = false
+swap_volume = false
+cold_migration = false
+live_migration = false
+[image-feature-enabled]
+import_image = false
+[network-feature-enabled]
+ipv6 = false
+floating_ips = false
+[validation]
+run_validation = false
+[service_available]
+nova = true
+glance = true
+neutron = true
+cinder = false
+swift = false
+horizon = false
+CONF
+
+if [ "$#" -gt 0 ]; then
+  selection="$(IFS='|'; echo "$*")"
+else
+  selection='tempest\.api\.compute\.(keypairs|flavors|limits|servers|test_versions|test_quotas|test_extensions|test_tenant_networks)|tempest\.api\.identity\.v3|tempest\.api\.image\.v2\.test_versions'
+fi
+cd "$work"
+"$tempest" run --config-file "$work/tempest.conf" --workspace-path "$work/workspaces.yaml" \
+  --serial --regex "$selection" 2>&1 || status=$?
+[ -z "${TEMPEST_LOG:-}" ] || cp "$work/tempest.log" "$TEMPEST_LOG"
+exit "${status:-0}"
