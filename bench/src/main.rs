@@ -39,10 +39,14 @@ pub struct Effort {
     pub idle: usize,
     /// Logins at once.
     pub burst: usize,
+    /// RSA keys made of each size; the median counts.
+    pub rsa_keys: usize,
 }
 
-const FULL: Effort = Effort { bytes: 1 << 30, transfers: 5, logins: 40, idle: 500, burst: 200 };
-const QUICK: Effort = Effort { bytes: 128 << 20, transfers: 3, logins: 10, idle: 50, burst: 50 };
+const FULL: Effort =
+    Effort { bytes: 1 << 30, transfers: 5, logins: 40, idle: 500, burst: 200, rsa_keys: 20 };
+const QUICK: Effort =
+    Effort { bytes: 128 << 20, transfers: 3, logins: 10, idle: 50, burst: 50, rsa_keys: 3 };
 
 type Section = (&'static str, fn(&Effort) -> String);
 
