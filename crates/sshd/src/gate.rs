@@ -9,6 +9,8 @@
 mod channels;
 #[cfg(debug_assertions)]
 mod takeover;
+mod translation;
+mod tunnels;
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};

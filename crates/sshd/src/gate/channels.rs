@@ -4,15 +4,16 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use net::tunnel::{Mode, Tunnel};
-use net::{Endpoint, EndpointEvent, Endpoints, Link, UserToken};
+use net::tunnel::Mode;
+use net::{Endpoint, EndpointEvent, Endpoints, Link};
 use proto::{
     ChannelAsk, ChannelId, ChannelOpen, ChannelRequest, GlobalRequest, OpenFailure, Server, Stream,
 };
 use wire::Writer;
 
-use super::{FIRST_TUNNEL, Gate};
-use crate::requests::{Bytes, Ending, Error, FromSession, Run, SecretBytes, ToSession, WindowSize};
+use super::Gate;
+use super::translation::session_request;
+use crate::requests::{Ending, Error, FromSession, Run, ToSession};
 
 /// In `ChannelTimeout`: every channel, taken together.
 const ALL_CHANNELS: &str = "global";
@@ -408,42 +409,6 @@ impl Gate {
         }
     }
 
-    /// A tunnel device's packets go through the channel from now on.
-    fn join_tunnel(
-        &mut self,
-        link: &mut Link<Server>,
-        channel: ChannelId,
-        mode: Mode,
-        descriptors: Vec<OwnedFd>,
-    ) {
-        let Some(device) = descriptors.into_iter().next() else {
-            return self.fail(link, &"descriptors are missing");
-        };
-        let token = UserToken(self.next_tunnel);
-        self.next_tunnel = self.next_tunnel.wrapping_add(1).max(FIRST_TUNNEL);
-        match Tunnel::join(link, device, mode, channel, token) {
-            Ok(tunnel) => self.tunnels.push(tunnel),
-            Err(error) => {
-                log::error!("channel {}: {error}", channel.0);
-                self.close(link, channel);
-            }
-        }
-    }
-
-    /// Sends what tunnel devices have.
-    pub(super) fn pump_tunnels(&mut self, link: &mut Link<Server>) {
-        let mut gone = Vec::new();
-        for tunnel in &mut self.tunnels {
-            if let Err(error) = tunnel.pump(link) {
-                log::error!("tunnel device: {error}");
-                gone.push(tunnel.channel());
-            }
-        }
-        for channel in gone {
-            self.close(link, channel);
-        }
-    }
-
     fn attach(
         &mut self,
         link: &mut Link<Server>,
@@ -542,7 +507,7 @@ impl Gate {
         }
     }
 
-    fn close(&mut self, link: &mut Link<Server>, channel: ChannelId) {
+    pub(super) fn close(&mut self, link: &mut Link<Server>, channel: ChannelId) {
         let Some(local) = self.locals.get_mut(&channel).filter(|local| !local.closing) else {
             return;
         };
@@ -640,50 +605,4 @@ fn program_endpoints(terminal: bool, descriptors: Vec<OwnedFd>) -> Option<Endpoi
 
 fn socket_endpoints(descriptors: Vec<OwnedFd>) -> Option<Endpoints> {
     descriptors.into_iter().next().map(|socket| Endpoints::duplex(Endpoint::socket(socket)))
-}
-
-fn session_request(channel: u32, request: ChannelRequest) -> Option<ToSession> {
-    let size = |columns, rows, width_pixels, height_pixels| WindowSize {
-        columns,
-        rows,
-        width_pixels,
-        height_pixels,
-    };
-    Some(match request {
-        ChannelRequest::PtyReq { term, columns, rows, width_pixels, height_pixels, modes } => {
-            ToSession::Pty {
-                channel,
-                term,
-                size: size(columns, rows, width_pixels, height_pixels),
-                modes: Bytes(modes),
-            }
-        }
-        ChannelRequest::Env { name, value } => {
-            ToSession::Env { channel, name, value: Bytes(value) }
-        }
-        ChannelRequest::Shell => ToSession::Run { channel, what: Run::Shell },
-        ChannelRequest::Exec { command } => {
-            ToSession::Run { channel, what: Run::Exec { command: Bytes(command) } }
-        }
-        ChannelRequest::Subsystem { name } => {
-            ToSession::Run { channel, what: Run::Subsystem { name } }
-        }
-        ChannelRequest::WindowChange { columns, rows, width_pixels, height_pixels } => {
-            ToSession::WindowChange {
-                channel,
-                size: size(columns, rows, width_pixels, height_pixels),
-            }
-        }
-        ChannelRequest::Signal { name } => ToSession::Signal { channel, name },
-        ChannelRequest::Break { .. } => ToSession::Break { channel },
-        ChannelRequest::AuthAgent => ToSession::AgentForward { channel },
-        ChannelRequest::X11Req { single_connection, protocol, cookie, screen } => ToSession::X11 {
-            channel,
-            single_connection,
-            protocol,
-            cookie: SecretBytes(cookie.into_bytes().into()),
-            screen,
-        },
-        _ => return None,
-    })
 }
