@@ -5,11 +5,11 @@
 //! it is. It is the only crate besides `cloud` that waits by tokio.
 
 pub mod accounts;
-#[cfg(feature = "api")]
 pub mod api;
 pub mod audit;
 pub mod console;
 pub mod metrics;
+pub mod orders;
 pub mod public_key;
 pub mod serve;
 pub mod settings;

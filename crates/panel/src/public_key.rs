@@ -352,7 +352,7 @@ mod tests {
     #[test]
     fn private_keys_are_refused_in_every_format() {
         let key = PrivateKey::generate(KeyKind::Ed25519, None, "me").unwrap();
-        let text = key.to_openssh("me", None).unwrap();
+        let text = key.to_openssh(None, 0).unwrap();
         assert_eq!(examine(&text).unwrap_err(), Refusal::PrivateKey);
         let bare: String =
             text.lines().filter(|line| !line.starts_with('-')).collect::<Vec<_>>().join("\n");

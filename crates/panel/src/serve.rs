@@ -93,6 +93,7 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer.ip()));
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
         router.clone().oneshot(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());

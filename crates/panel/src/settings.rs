@@ -249,7 +249,7 @@ fn default_state() -> Result<PathBuf, String> {
         .ok_or_else(|| "there is no HOME; say --state FOLDER".to_owned())
 }
 
-/// Reads the command line, and the file that it names.
+/// Reads the command line behind the program's name, and the file that it names.
 ///
 /// # Errors
 /// What is wrong, with file and line where it is in the file.
@@ -361,8 +361,8 @@ mod tests {
     use super::*;
 
     fn run(arguments: &[&str]) -> Result<Settings, String> {
-        let program = ["keyway-panel", "--state", "/nowhere"].into_iter();
-        match parse(program.chain(arguments.iter().copied()).map(OsString::from))? {
+        let state = ["--state", "/nowhere"].into_iter();
+        match parse(state.chain(arguments.iter().copied()).map(OsString::from))? {
             Command::Run(settings) => Ok(settings),
             other => Err(format!("{other:?}")),
         }

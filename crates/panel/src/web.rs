@@ -65,9 +65,8 @@ pub fn router(state: Arc<State>) -> Router {
         .fallback(error::not_found)
         .layer(middleware::from_fn_with_state(state.clone(), security::same_origin))
         .layer(axum::extract::DefaultBodyLimit::max(256 * 1024));
-    #[cfg(feature = "api")]
-    let pages = pages.merge(crate::api::router());
     pages
+        .merge(crate::api::router())
         .layer(middleware::from_fn_with_state(state.clone(), security::headers))
         .with_state(state)
 }

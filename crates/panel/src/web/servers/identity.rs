@@ -12,8 +12,16 @@ use crate::web::layout::{copyable, when};
 /// More than ssh ever prints.
 const PRINTED_BYTES_MAX: usize = 16 * 1024;
 
+/// The keys now, in the order that ssh prefers them.
 fn present(details: &Details) -> impl Iterator<Item = &HostKey> {
-    details.host_keys.iter().filter(|key| key.retired_at.is_none())
+    let mut keys: Vec<&HostKey> =
+        details.host_keys.iter().filter(|key| key.retired_at.is_none()).collect();
+    keys.sort_by_key(|key| match key.public_key.split(' ').next() {
+        Some("ssh-ed25519") => 0,
+        Some("ssh-rsa") => 2,
+        _ => 1,
+    });
+    keys.into_iter()
 }
 
 fn retired(details: &Details) -> impl Iterator<Item = &HostKey> {
@@ -75,7 +83,12 @@ fn one_key(key: &HostKey) -> Markup {
 
 /// Old and new key, when, by whom, and what to type: only where there was another key before.
 pub(super) fn after_rebuild(details: &Details) -> Markup {
-    let Some(old) = retired(details).next() else { return html! {} };
+    // What was retired last, and of these the kind that ssh prefers.
+    let last_at = retired(details).filter_map(|key| key.retired_at).max();
+    let old = retired(details)
+        .filter(|key| key.retired_at == last_at)
+        .min_by_key(|key| !key.public_key.starts_with("ssh-ed25519 "));
+    let Some(old) = old else { return html! {} };
     let last = details
         .actions
         .iter()
@@ -84,7 +97,11 @@ pub(super) fn after_rebuild(details: &Details) -> Markup {
     let same_kind = |key: &&HostKey| key.public_key.split(' ').next() == old.public_key.split(' ').next();
     let new = present(details).find(same_kind).or_else(|| present(details).next());
     let name = known_as(&old.address, old.port);
-    let command = format!("ssh-keygen -R '{name}'");
+    let command = if name.starts_with('[') {
+        format!("ssh-keygen -R '{name}'")
+    } else {
+        format!("ssh-keygen -R {name}")
+    };
     html! {
         section .card.changed {
             h2 { "The host key has changed" }
