@@ -1,5 +1,6 @@
 # make up      build, start a private server, log in to it, leave a prompt
 # make test    install foreign peers where possible, run every test
+# make test-tempest  OpenStack's test suite and schemathesis against the panel's API (ARGS="keypairs" picks tests)
 # make regress OpenSSH's own test scripts, all of them, with these tools (ARGS="--round server connect" picks some)
 # make check   formatting, lints, documents
 # make bench   side by side with the OpenSSH of this machine (WRITE=1 keeps the table)
@@ -12,7 +13,7 @@ PREFIX ?= /usr/local
 TIME ?= 300
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: up build test regress check bench fuzz install links deny clean-up
+.PHONY: up build test test-tempest regress check bench fuzz install links deny clean-up
 
 up:
 	@scripts/up.sh
@@ -23,6 +24,12 @@ build:
 test:
 	@scripts/install-test-peers.sh
 	@scripts/test.sh
+
+# Minutes of outside judges; `make test` runs the clients.
+test-tempest:
+	@scripts/install-test-peers.sh --heavy
+	@scripts/panel-tempest.sh $(ARGS)
+	@$(if $(ARGS),true,scripts/panel-schemathesis.sh)
 
 # The rest of OpenSSH's scripts; `make test` runs those that are short.
 regress: build

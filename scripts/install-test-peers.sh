@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the foreign SSH programs that the tests talk to: Debian packages
 # where apt and the right to use it are there, and paramiko and asyncssh in a
-# Python environment below target/. Quick when all is there already. What
+# Python environment below target/, OpenStack's clients in a second one; with
+# --heavy Tempest and schemathesis in a third. Quick when all is there already. What
 # cannot be had is named at the end; its tests then say that they did not run.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,6 +18,7 @@ needed=(
   dbclient=dropbear-bin
   plink=putty-tools
   nc=netcat-openbsd
+  go=golang-go
   Xvfb=xvfb
   xauth=xauth
   xdpyinfo=x11-utils
@@ -42,6 +44,8 @@ for pair in "${needed[@]}"; do
 done
 if command -v dpkg >/dev/null 2>&1; then
   dpkg -s openssh-tests >/dev/null 2>&1 || packages+=(openssh-tests)
+  dpkg -s golang-github-gophercloud-gophercloud-dev >/dev/null 2>&1 \
+    || packages+=(golang-github-gophercloud-gophercloud-dev)
 fi
 find_python >/dev/null || packages+=(python3-venv)
 # The panel's store on its other database; the program is not in any PATH.
@@ -89,26 +93,32 @@ if [ -d /run ] && [ ! -d /run/sshd ] && find_program sshd && [ "$can_be_root" = 
   "${as_root[@]}" mkdir -p -m 0755 /run/sshd
 fi
 
-venv="$peers/venv"
-if ! cmp -s scripts/test-peers.txt "$venv/installed.txt"; then
-  if python="$(find_python)"; then
-    echo "peers: paramiko and asyncssh into $venv"
+# A Python environment below target/ with the libraries of a list.
+python_peers() {
+  local list="$1" venv="$peers/$2" what="$3" python
+  if ! cmp -s "$list" "$venv/installed.txt" && python="$(find_python)"; then
+    echo "peers: $what into $venv"
     rm -rf "$venv"
-    if "$python" -m venv "$venv" >"$peers/venv.log" 2>&1 \
-      && "$venv/bin/python" -m pip install -q -r scripts/test-peers.txt >>"$peers/venv.log" 2>&1 </dev/null; then
-      cp scripts/test-peers.txt "$venv/installed.txt"
+    if "$python" -m venv "$venv" >"$venv.log" 2>&1 \
+      && "$venv/bin/python" -m pip install -q -r "$list" >>"$venv.log" 2>&1 </dev/null; then
+      cp "$list" "$venv/installed.txt"
     else
-      echo "peers: the Python environment failed (see $peers/venv.log)" >&2
-      tail -n 3 "$peers/venv.log" >&2
+      echo "peers: the Python environment failed (see $venv.log)" >&2
+      tail -n 3 "$venv.log" >&2
     fi
   fi
-fi
+}
+python_peers scripts/test-peers.txt venv "paramiko and asyncssh"
+python_peers scripts/panel-peers.txt panel-venv "OpenStack's clients"
+[ "${1:-}" != --heavy ] || python_peers scripts/panel-heavy-peers.txt panel-heavy-venv "Tempest and schemathesis"
 
 missing=()
 for pair in "${needed[@]}"; do
   find_program "${pair%%=*}" || missing+=("${pair%%=*}")
 done
-[ -e "$venv/installed.txt" ] || missing+=(paramiko asyncssh)
+[ -e "$peers/venv/installed.txt" ] || missing+=(paramiko asyncssh)
+[ -e "$peers/panel-venv/installed.txt" ] || missing+=(openstack libcloud)
+[ -d /usr/share/gocode/src/github.com/gophercloud ] || missing+=(gophercloud)
 if [ "${#missing[@]}" -gt 0 ]; then
   echo "peers: MISSING: ${missing[*]}. Tests against them will say so and not run."
 else

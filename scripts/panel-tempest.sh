@@ -2,13 +2,13 @@
 # Tempest, OpenStack's own test suite, against the panel's API over a cloud in memory.
 # Arguments: regular expressions of tests; with none, those that a cloud of this shape can have.
 # TEMPEST_URL names a panel that runs already; its folder of accounts.yaml and env.json is then
-# TEMPEST_FOLDER. Needs scripts/install-panel-peers.sh to have run.
+# TEMPEST_FOLDER. Needs scripts/install-test-peers.sh --heavy to have run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
 peers="$target/peers"
-tempest="${TEMPEST:-$peers/panel-venv/bin/tempest}"
-[ -x "$tempest" ] || { echo "not run: no tempest here: run scripts/install-panel-peers.sh"; exit 0; }
+tempest="${TEMPEST:-$peers/panel-heavy-venv/bin/tempest}"
+[ -x "$tempest" ] || { echo "not run: no tempest here: run scripts/install-test-peers.sh --heavy"; exit 0; }
 work="$(mktemp -d)"
 panel=
 finish() { [ -z "$panel" ] || kill "$panel" 2>/dev/null || true; rm -rf "$work"; }
@@ -86,13 +86,25 @@ swift = false
 horizon = false
 CONF
 
+run() { # SELECTION [LEFT OUT]
+  ( cd "$work" && "$tempest" run --config-file "$work/tempest.conf" \
+      --workspace-path "$work/workspaces.yaml" --serial --regex "$1" \
+      ${2:+--exclude-regex "$2"} ) 2>&1
+}
+status=0
 if [ "$#" -gt 0 ]; then
-  selection="$(IFS='|'; echo "$*")"
+  run "$(IFS='|'; echo "$*")" || status=$?
 else
-  selection='tempest\.api\.compute\.(keypairs|flavors|limits|servers|test_versions|test_quotas|test_extensions|test_tenant_networks)|tempest\.api\.identity\.v3|tempest\.api\.image\.v2\.test_versions'
+  # Left out is what the cloud has not: images by upload, several networks, security groups to
+  # change, VNC, server groups, access rules, EC2 credentials, user data replaced by a rebuild,
+  # and the list of Nova's extensions, which are not all here.
+  run 'tempest\.api\.compute\.(keypairs|flavors|limits|servers|test_versions|test_quotas|test_extensions|test_tenant_networks)|tempest\.api\.identity\.v3|tempest\.api\.image\.v2\.(test_versions|test_images_negative)' \
+    'test_boot_with_low_ram|multi_nic|test_remove_server_all_security_groups|test_novnc|test_server_group|[aA]ccess_?[rR]ules|test_ec2_credentials|ServerShowV257Test|test_list_extensions|test_delete_protected_image|test_get_delete_deleted_image|test_update_image_reserved_property' \
+    || status=$?
+  # What is refused is refused as Nova does, though nothing here can be paused or shelved.
+  sed -i 's/^\(pause\|suspend\|shelve\|rescue\) = false/\1 = true/' "$work/tempest.conf"
+  run 'test_(pause|resume|shelve|suspend|unpause|unshelve)_non_existent_server|test_(resume|unpause|unshelve)_server_invalid_state' \
+    || status=$?
 fi
-cd "$work"
-"$tempest" run --config-file "$work/tempest.conf" --workspace-path "$work/workspaces.yaml" \
-  --serial --regex "$selection" 2>&1 || status=$?
 [ -z "${TEMPEST_LOG:-}" ] || cp "$work/tempest.log" "$TEMPEST_LOG"
-exit "${status:-0}"
+exit "$status"

@@ -121,6 +121,7 @@ async fn every_route_wants_a_token() {
                     | "/identity/v3"
                     | "/compute/ams"
                     | "/compute/ams/v2.1"
+                    | "/compute/ams/v2"
                     | "/image/ams"
                     | "/image/ams/versions"
                     | "/network/ams"

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# schemathesis against the API that the panel describes in /panel/v1/openapi.json, over a cloud in
+# memory: whatever it sends, no answer is a failure of ours, and every answer is as described.
+# Arguments go to schemathesis. PANEL_URL and PANEL_TOKEN name a panel that runs already.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
+schemathesis="${SCHEMATHESIS:-$target/peers/panel-heavy-venv/bin/schemathesis}"
+[ -x "$schemathesis" ] || { echo "not run: no schemathesis here: run scripts/install-test-peers.sh --heavy"; exit 0; }
+work="$(mktemp -d)"
+panel=
+finish() { [ -z "$panel" ] || kill "$panel" 2>/dev/null || true; rm -rf "$work"; }
+trap finish EXIT
+
+if [ -z "${PANEL_URL:-}" ]; then
+  program="${MEMORY_PANEL:-}"
+  if [ -z "$program" ]; then
+    cargo build -q -p keyway-panel --example memory-panel
+    program="$target/debug/examples/memory-panel"
+  fi
+  "$program" 0 "$work" >"$work/url" 2>"$work/panel.log" &
+  panel=$!
+  for _ in $(seq 100); do [ -s "$work/url" ] && break; sleep 0.1; done
+  value() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$work/env.json" "$1"; }
+  PANEL_URL="$(value url)"
+  PANEL_TOKEN="$(value token)"
+fi
+export PANEL_TOKEN
+cat >"$work/schemathesis.toml" <<'TOML'
+[auth.openapi.token]
+api_key = "${PANEL_TOKEN}"
+[generation]
+# Nova leaves unknown filters out without a word.
+allow-extra-parameters = false
+[parameters]
+"path.region" = "ams"
+TOML
+# A schema cannot say which keys, images and flavors there are: a refusal of what it allows is no
+# fault. The contrary, taking what it does not allow, is one.
+cd "$work"
+"$schemathesis" --config-file "$work/schemathesis.toml" run "$PANEL_URL/panel/v1/openapi.json" \
+  --exclude-checks positive_data_acceptance --phases examples,coverage,fuzzing \
+  --max-examples "${EXAMPLES:-20}" --seed 1 "$@"
