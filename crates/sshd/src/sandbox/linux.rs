@@ -5,6 +5,7 @@ use super::{Error, Landlock, Report, Root, Settings};
 use crate::sys::process;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::process::{Resource, Rlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -23,10 +24,21 @@ pub(super) fn enter(settings: &Settings) -> Result<Report, Error> {
     };
     if rustix::process::geteuid().is_root() {
         let identity = settings.identity.as_ref().ok_or(Error::NoIdentity)?;
+        // Asked while there is a /proc.
+        let alone = process::has_one_id();
         report.root = empty_root().map_err(step("empty root directory"))?;
         limits(settings).map_err(step("resource limits"))?;
-        process::become_identity(identity).map_err(step("change of user"))?;
-        report.uid = Some(identity.uid);
+        if alone {
+            // There is nobody to become, but rights that can be given up.
+            let none = CapabilitySet::empty();
+            let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+            rustix::thread::set_capabilities(None, sets)
+                .map_err(|error| step("giving up rights")(error.into()))?;
+            report.missing.push("no user besides root in this user name space".into());
+        } else {
+            process::become_identity(identity).map_err(step("change of user"))?;
+            report.uid = Some(identity.uid);
+        }
     } else {
         match own_name_space() {
             Ok(()) => report.root = Root::NameSpace,

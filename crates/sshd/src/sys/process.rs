@@ -153,7 +153,23 @@ fn set_res_uid(uid: u32) -> io::Result<()> {
 
 fn set_groups(groups: &[u32]) -> io::Result<()> {
     // SAFETY: the pointer and the length are of one slice of gid_t.
-    check(unsafe { libc::setgroups(groups.len() as _, groups.as_ptr()) })
+    match check(unsafe { libc::setgroups(groups.len() as _, groups.as_ptr()) }) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) && groups_are_fixed() => Ok(()),
+        result => result,
+    }
+}
+
+/// Whether this is a user name space that was made without the right to change supplementary groups, which is the
+/// only kind that an ordinary user can make alone: its processes have those of that user, for good.
+fn groups_are_fixed() -> bool {
+    std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny")
+}
+
+/// Whether this is a user name space in which there is no user id besides one.
+#[cfg(target_os = "linux")]
+pub fn has_one_id() -> bool {
+    let Ok(map) = std::fs::read_to_string("/proc/self/uid_map") else { return false };
+    map.lines().count() == 1 && map.split_whitespace().nth(2) == Some("1")
 }
 
 /// While this lives, the process acts on files as another user. Ends with the value; a process that cannot
