@@ -272,6 +272,13 @@ fn dead_sockets_and_long_paths() {
     assert_eq!((replaced.text().as_str(), replaced.stderr.as_str()), ("there\n", ""));
     assert!(place.control(OpenSsh, "exit", &[]).success());
     place.wait_for(Ours, false);
+    // Somebody listens who does not answer any more.
+    let hung = UnixListener::bind(place.socket()).expect("a socket");
+    let replaced = place.run(Ours, &options, "echo there");
+    assert_eq!(replaced.text(), "there\n", "{replaced}");
+    assert!(place.control(OpenSsh, "exit", &[]).success());
+    drop(hung);
+    place.wait_for(Ours, false);
     let long = format!("{}/{}", place.user.folder.path().display(), "x".repeat(200));
     let control_path = format!("ControlPath={long}");
     let run_long = |options: &[&str], remote: &str| {
@@ -419,5 +426,15 @@ fn as_an_editor_calls() {
     let ended = run(command.arg("bash"), b"echo installed; uname -s; exit 0\n", DEADLINE);
     assert!(ended.success() && ended.text().starts_with("installed"), "{ended}");
     assert!(TcpStream::connect(("127.0.0.1", port)).is_ok(), "the keeper listens");
+    // A tunnel alone waits for the connection to end, and starts nothing on the server.
+    let other = free_port();
+    let tunnel = format!("{other}:127.0.0.1:{}", place.server.port);
+    let sessions = || place.server.process.log().matches("Starting session").count();
+    let before = sessions();
+    let mut alone = place.ssh(Ours, &["-f", "-N", "-L", &tunnel]);
+    alone.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(alone.status().expect("ssh").success());
+    assert_eq!(greeting(other).as_deref(), Some("SSH-2.0-"));
+    assert_eq!(sessions(), before);
     assert!(place.control(Ours, "exit", &[]).success());
 }

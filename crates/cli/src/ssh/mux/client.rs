@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use config::{ClientConfig, Connect, ControlMaster, Direction, Forward};
 
-use super::control::Control;
+use super::control::{Control, GREETING};
 use super::describe;
 use super::message::{Answer, Request};
 use super::socket;
@@ -94,7 +94,7 @@ pub fn attempt(call: &Call<'_>) -> Result<Outcome, String> {
         ControlMaster::Yes | ControlMaster::Ask => return Ok(Outcome::Unshared),
     }
     let path = socket::place(configured);
-    let control = match Control::open(&path) {
+    let control = match Control::open(&path, GREETING) {
         Ok(control) => control,
         Err(source) => return not_connected(call, &path, &source),
     };
@@ -111,8 +111,8 @@ pub fn attempt(call: &Call<'_>) -> Result<Outcome, String> {
 pub fn attempt_own(call: &Call<'_>, place: Option<PathBuf>) -> Result<u8, String> {
     let failed = || "Failed to connect to new control master".to_owned();
     let place = place.ok_or_else(failed)?;
-    let control =
-        Control::open(&place).map_err(|source| format!("{}: {}", failed(), reason(&source)))?;
+    let control = Control::open(&place, GREETING)
+        .map_err(|source| format!("{}: {}", failed(), reason(&source)))?;
     match session::start(call, control)? {
         Outcome::Done(status) => Ok(status),
         _ => Err(failed()),

@@ -17,7 +17,7 @@ use super::socket;
 use crate::messages::{debug, debug2, error};
 
 /// A master that has not greeted by then is as good as dead. None has to think about a greeting.
-const GREETING: Duration = Duration::from_secs(5);
+pub const GREETING: Duration = Duration::from_secs(5);
 /// How soon to try again when its queue is full.
 const QUEUE_PAUSE: Duration = Duration::from_millis(10);
 
@@ -45,8 +45,8 @@ impl Control {
     ///
     /// # Errors
     /// As [`socket::connect`]; `TimedOut`: somebody is there and says nothing.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let deadline = Instant::now() + GREETING;
+    pub fn open(path: &Path, patience: Duration) -> io::Result<Self> {
+        let deadline = Instant::now() + patience;
         let stream = loop {
             match socket::connect(path) {
                 Err(full) if full.kind() == io::ErrorKind::WouldBlock => {

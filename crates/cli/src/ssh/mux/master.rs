@@ -18,6 +18,7 @@ use proto::{ChannelId, Client};
 
 use self::peer::{Asked, Peer, State};
 use self::session::Shared;
+use super::control::Control;
 use super::message::{Answer, INFORMATION};
 use super::socket::{self, Listener};
 use crate::agent::confirm::Question;
@@ -30,8 +31,15 @@ use crate::text::reason;
 const FIRST_TOKEN: usize = 1 << 48;
 /// More clients wait in the system's queue.
 const PEERS: usize = 512;
+/// How long one that is in the way may take to prove that it lives.
+const PROBE: Duration = Duration::from_secs(2);
 /// How often to look whether a question was answered whose program closed its output.
 const QUESTION_POLL: Duration = Duration::from_millis(20);
+
+/// Whether nobody serves a socket: nobody listens, or whoever does has stopped.
+fn is_dead(problem: &io::Error) -> bool {
+    matches!(problem.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::TimedOut)
+}
 
 /// What the connection is to do, because of those who share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,8 +133,8 @@ impl Master {
         let path = socket::place(configured);
         let made = match Listener::new(&path) {
             Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
-                match socket::connect(&path) {
-                    Err(dead) if dead.kind() == io::ErrorKind::ConnectionRefused => {
+                match Control::open(&path, PROBE) {
+                    Err(dead) if is_dead(&dead) => {
                         debug!("Stale control socket {}, replacing it", path.display());
                         Listener::replacing(&path)
                     }

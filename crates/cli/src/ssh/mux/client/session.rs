@@ -28,7 +28,35 @@ pub fn run(call: &Call<'_>, mut control: Control) -> Result<Outcome, String> {
         error!("master forward request failed");
         return Ok(Outcome::Unshared);
     }
+    if call.plan.purpose == Purpose::Nothing {
+        return stay(call, control);
+    }
     start(call, control)
+}
+
+/// Has nothing to do but its forwards, which last as long as the connection does.
+fn stay(call: &Call<'_>, mut control: Control) -> Result<Outcome, String> {
+    if *call.config.fork_after_authentication {
+        to_background()?;
+    }
+    let mut signals = catch(&[Signal::Hangup, Signal::Interrupt, Signal::Terminate])?;
+    // Whatever it is ends the wait: a master says nothing to who asks for nothing.
+    let _ = control.hear(Some(&mut signals));
+    Ok(Outcome::Done(255))
+}
+
+fn to_background() -> Result<(), String> {
+    if sys::fork().map_err(|source| reason(&source))? == sys::Fork::Parent {
+        sys::leave_at_once(0);
+    }
+    sys::leave_terminal();
+    Ok(())
+}
+
+fn catch(wanted: &[Signal]) -> Result<Signals, String> {
+    let wanted: Vec<Signal> =
+        wanted.iter().copied().filter(|signal| !signal.is_ignored()).collect();
+    Signals::new(&wanted).map_err(|source| format!("signals: {}", reason(&source)))
 }
 
 /// The same, whose forwards are there already.
@@ -82,10 +110,7 @@ pub fn start(call: &Call<'_>, mut control: Control) -> Result<Outcome, String> {
     debug!("master session id: {session}");
     let in_background = *call.config.fork_after_authentication && !is_stdio;
     if in_background {
-        if sys::fork().map_err(|source| reason(&source))? == sys::Fork::Parent {
-            sys::leave_at_once(0);
-        }
-        sys::leave_terminal();
+        to_background()?;
     }
     let has_terminal = call.plan.terminal && !is_stdio;
     let status = wait(&mut control, process, session, has_terminal && !in_background)?;
@@ -132,12 +157,8 @@ fn wait(
     session: u32,
     raw: bool,
 ) -> Result<Option<u32>, String> {
-    let wanted: Vec<Signal> =
-        [Signal::Hangup, Signal::Interrupt, Signal::Terminate, Signal::WindowChange]
-            .into_iter()
-            .filter(|signal| !signal.is_ignored())
-            .collect();
-    let mut signals = Signals::new(&wanted).map_err(|source| format!("signals: {source}"))?;
+    let mut signals =
+        catch(&[Signal::Hangup, Signal::Interrupt, Signal::Terminate, Signal::WindowChange])?;
     let mut terminal = if raw { RawTerminal::new().ok() } else { None };
     if let Some(terminal) = &mut terminal {
         terminal.enter();
