@@ -1,4 +1,6 @@
-# make up      build, start a private server, log in to it, leave a prompt
+# make up      build, start the panel, make a server with a key, log in, leave a prompt
+# make down    stop what make up started; make clean-cloud deletes it
+# make up-ssh  the same without a panel: a private sshd, and the host key question
 # make test    install foreign peers where possible, run every test
 # make test-tempest  OpenStack's test suite and schemathesis against the panel's API (ARGS="keypairs" picks tests)
 # make regress OpenSSH's own test scripts, all of them, with these tools (ARGS="--round server connect" picks some)
@@ -13,10 +15,19 @@ PREFIX ?= /usr/local
 TIME ?= 300
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: up build test test-tempest regress check bench fuzz install links deny clean-up
+.PHONY: up down clean-cloud up-ssh build test test-tempest regress check bench fuzz install links deny clean-up
 
 up:
 	@scripts/up.sh
+
+down:
+	@scripts/up.sh down
+
+clean-cloud:
+	@scripts/up.sh clean
+
+up-ssh:
+	@scripts/up-ssh.sh
 
 build:
 	$(CARGO) build --release -p keyway-cli

@@ -262,7 +262,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     let said = |error: lexopt::Error| error.to_string();
     while let Some(argument) = parser.next().map_err(said)? {
         match argument {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(HELP.to_owned())),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(format!("{HELP}\n{}", crate::orders::HELP))),
             Arg::Short('V') | Arg::Long("version") => {
                 return Ok(Command::Print(format!("keyway-panel {}\n", env!("CARGO_PKG_VERSION"))));
             }

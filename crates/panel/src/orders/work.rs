@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cloud::model::{KeyType, NewKeyPair, NewServer, Region, Server, Status};
+use cloud::model::{
+    KeyType, NewKeyPair, NewServer, Region, Server, ServerRequest, Status,
+};
 use cloud::{Caller, Role, ServerQuery};
 use keys::FingerprintHash;
 use tokio::sync::mpsc::Sender;
@@ -43,6 +45,8 @@ pub(super) async fn carry_out(
         ["server", "list"] => order.servers().await,
         ["server", "show", name] => order.show(name).await,
         ["server", "create", name] => order.create(name).await,
+        ["server", "start", name] => order.start(name).await,
+        ["server", "stop", name] => order.stop(name).await,
         ["server", "delete", name] => order.delete(name).await,
         _ => Err(format!("there is no order {:?}; see keyway-panel --help", words.join(" "))),
     }
@@ -244,6 +248,36 @@ impl Order<'_> {
         self.note("server.create", &format!("{name} in {region}")).await?;
         let server = self.until_reachable(server).await?;
         self.show_whole(&server).await
+    }
+
+    async fn start(&self, name: &str) -> Result<(), String> {
+        let server = self.one(name).await?;
+        let started =
+            self.state.cloud.request(&self.caller, &server.region, server.id, ServerRequest::Start);
+        let server = started.await.map_err(text)?;
+        self.note("server.start", &format!("{name} in {}", server.region)).await?;
+        let server = self.until_reachable(server).await?;
+        self.show_whole(&server).await
+    }
+
+    async fn stop(&self, name: &str) -> Result<(), String> {
+        let mut server = self.one(name).await?;
+        if server.status == Status::Shutoff {
+            return Ok(());
+        }
+        let (cloud, region) = (&self.state.cloud, server.region.clone());
+        let stopped = cloud.request(&self.caller, &region, server.id, ServerRequest::Stop);
+        stopped.await.map_err(text)?;
+        self.note("server.stop", &format!("{name} in {region}")).await?;
+        let end = Instant::now() + PATIENCE;
+        while server.status != Status::Shutoff {
+            if server.status == Status::Error || Instant::now() > end {
+                return Err(format!("server {name} does not stop"));
+            }
+            tokio::time::sleep(GLANCE).await;
+            server = cloud.server(&self.caller, &region, server.id).await.map_err(text)?;
+        }
+        Ok(())
     }
 
     /// Until it runs and its host keys are known, so that the panel can vouch for it.
