@@ -7,6 +7,7 @@ mod add;
 mod agent;
 mod completions;
 mod copy_id;
+mod doctor;
 mod explain;
 mod files;
 mod getopt;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Some("links") => tools::links(rest),
         Some("agent") => agent::service(rest),
         Some(explain::WORD) => explain::client(rest),
+        Some(doctor::WORD) => doctor::client(rest),
         Some(hardware::helper::WORD) => hardware::helper::main(rest),
         Some("-V" | "--version" | "version") => {
             println!("{VERSION}");
