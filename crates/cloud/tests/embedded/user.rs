@@ -16,6 +16,8 @@ fn an_ordinary_user_has_servers_too() {
     let ours =
         f.ssh_with(Command::new(testkit::program::keyway()).arg("ssh"), &server, "echo hello");
     assert_eq!(String::from_utf8_lossy(&ours.stdout), "hello\n", "{ours:?}");
+    let terminal = f.ssh_with(Command::new("/usr/bin/ssh").arg("-tt"), &server, "tty");
+    assert_eq!(String::from_utf8_lossy(&terminal.stdout), "/dev/pts/1\r\n", "{terminal:?}");
     let few = "ls -d /proc/[0-9]* | wc -l | awk '{print ($1 < 30) ? \"few\" : \"many\"}'";
     assert_eq!(f.inside(&server, few), "few");
     assert_eq!(
