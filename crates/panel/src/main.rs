@@ -1,6 +1,7 @@
 //! The program `keyway-panel`.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::net::TcpListener as StdListener;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -136,7 +137,10 @@ fn log_lines(settings: &Settings) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("KEYWAY_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,request=warn"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     if settings.log_json { lines.json().init() } else { lines.compact().init() }
 }
 
@@ -180,10 +184,9 @@ async fn first_account(store: &Store) -> Result<(), String> {
     }
     let project = match accounts.project_by_name(FIRST_PROJECT).await.map_err(failed)? {
         Some(project) => project,
-        None => accounts
-            .create_project(FIRST_PROJECT, "The first project")
-            .await
-            .map_err(failed)?,
+        None => {
+            accounts.create_project(FIRST_PROJECT, "The first project").await.map_err(failed)?
+        }
     };
     let password = generate_password().map_err(failed)?;
     let user = accounts

@@ -163,8 +163,7 @@ impl Given {
     }
 
     fn settle(self) -> Result<Settings, String> {
-        let listen =
-            self.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+        let listen = self.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
         let state = match self.state {
             Some(folder) => folder,
             None => default_state()?,
@@ -204,11 +203,7 @@ impl Given {
             https,
             log_json: self.log_json.unwrap_or_default(),
             keyway: self.keyway,
-            regions: self
-                .region
-                .into_iter()
-                .map(RegionGiven::settle)
-                .collect::<Result<_, _>>()?,
+            regions: self.region.into_iter().map(RegionGiven::settle).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -332,8 +327,8 @@ fn read(file: &Path) -> Result<Given, String> {
         .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     toml::from_str(&text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start).min(text.len());
-        let before = text.as_bytes().get(..at).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let before = text.get(..at).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
         format!("{}:{line}: {}", file.display(), error.message())
     })
 }

@@ -131,8 +131,7 @@ impl Order<'_> {
 
     async fn keys(&self) -> Result<(), String> {
         for region in self.regions().await? {
-            let keys =
-                self.state.cloud.key_pairs(&self.caller, &region.id).await.map_err(text)?;
+            let keys = self.state.cloud.key_pairs(&self.caller, &region.id).await.map_err(text)?;
             for key in keys {
                 self.say(format!("{} {} {}", region.id, key.name, key.fingerprint_sha256)).await;
             }
@@ -147,11 +146,8 @@ impl Order<'_> {
             self.say(repair.clone()).await;
         }
         let region = self.region().await?;
-        let new = NewKeyPair {
-            name: name.clone(),
-            kind: KeyType::Ssh,
-            public_key: examined.line(),
-        };
+        let new =
+            NewKeyPair { name: name.clone(), kind: KeyType::Ssh, public_key: examined.line() };
         let made = self.state.cloud.add_key_pair(&self.caller, &region.id, new);
         let made = made.await.map_err(text)?;
         self.note("key.add", &format!("{name} in {}", region.id)).await?;
@@ -189,8 +185,10 @@ impl Order<'_> {
             0 => Err(format!("there is no server called {name}")),
             1 => Ok(all.remove(0)),
             _ => {
-                let ids: Vec<String> =
-                    all.iter().map(|server| format!("{} in {}", server.id, server.region)).collect();
+                let ids: Vec<String> = all
+                    .iter()
+                    .map(|server| format!("{} in {}", server.id, server.region))
+                    .collect();
                 Err(format!("several servers are called {name}: {}", ids.join(", ")))
             }
         }

@@ -125,7 +125,10 @@ async fn ssh_config(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> 
         let Some((address, port)) = reached_at(server) else { continue };
         let mut name = alias(&server.name);
         if name.is_empty() || seen.contains(&name) {
-            name = format!("{name}-{}", server.id.simple().to_string().chars().take(8).collect::<String>());
+            name = format!(
+                "{name}-{}",
+                server.id.simple().to_string().chars().take(8).collect::<String>()
+            );
         }
         let _ = write!(text, "\nHost {name}\n    HostName {address}\n    User root\n");
         if port != 22 {

@@ -37,15 +37,20 @@ impl Server {
         let programs = programs()?;
         let folder = tempfile::Builder::new().prefix("keyway-pg").tempdir_in("/tmp").unwrap();
         if rustix::process::geteuid().is_root() {
-            let done =
-                Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();
+            let done = Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();
             if !done.success() {
                 return None;
             }
         }
         let data = folder.path().join("data");
         let made = command(&programs.join("initdb"))
-            .args(["--auth=trust", "--username=keyway", "--no-sync", "--locale=C", "--encoding=UTF8"])
+            .args([
+                "--auth=trust",
+                "--username=keyway",
+                "--no-sync",
+                "--locale=C",
+                "--encoding=UTF8",
+            ])
             .arg("-D")
             .arg(&data)
             .current_dir(folder.path())
