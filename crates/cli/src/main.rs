@@ -14,6 +14,7 @@ mod getopt;
 mod hardware;
 mod key_files;
 mod keygen;
+mod keyscan;
 mod keysign;
 mod manual;
 mod messages;
