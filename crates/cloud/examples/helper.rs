@@ -1,6 +1,8 @@
 //! What `keyway-panel` is to the embedded cloud, for the tests: shim and first process, and an
 //! owner that can be killed.
 
+#![expect(clippy::expect_used, reason = "for tests, which it should end")]
+
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -251,7 +251,7 @@ pub(super) fn execute(
         libc::close_range(
             keep.unsigned_abs() + 1,
             u32::MAX,
-            libc::CLOSE_RANGE_CLOEXEC as libc::c_int,
+            libc::CLOSE_RANGE_CLOEXEC.cast_signed(),
         );
         libc::execve(*program, arguments.as_ptr(), environment.as_ptr());
     }

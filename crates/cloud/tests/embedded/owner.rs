@@ -66,7 +66,7 @@ fn servers_outlive_the_panel() {
     let keys = f.host_keys(server.id);
     assert!(keys.len() >= 2);
     let since = f.inside(&server, "cut -d' ' -f22 /proc/1/stat; echo after > /dev/console");
-    assert!(f.console_log(server.id).contains("after"));
+    patiently(|| f.console_log(server.id).contains("after").then_some(()));
     assert_eq!(f.ask(server.id, ServerRequest::Reboot { hard: false }).status, Status::Active);
     assert_ne!(f.inside(&server, "cut -d' ' -f22 /proc/1/stat"), since);
     assert_eq!(f.host_keys(server.id)[..2], keys[..2]);
