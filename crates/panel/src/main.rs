@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use cloud::embedded::{Embedded, Settings as CloudSettings};
 use cloud::{Cloud, ConsoleKind};
+use keys::FingerprintHash;
 use panel::State;
 use panel::accounts::{Accounts, NewUser, Role, generate_password};
 use panel::audit::Entry;
@@ -97,18 +98,24 @@ async fn run(settings: Settings) -> Result<(), String> {
     let acceptor = tls.map(|tls| TlsAcceptor::from(tls.config));
     let (stop, stopping) = watch::channel(false);
     let state = State::new(cloud, store.clone(), settings, stopping.clone());
+    let key = state.voucher.key(&store).await.map_err(|error| error.to_string())?;
+    let fingerprint = key.public().fingerprint(FingerprintHash::Sha256);
+    println!(
+        "Its word on host keys: keyway enroll --fingerprint {fingerprint} {}",
+        state.settings.public_url
+    );
     let consoles = tokio::spawn(panel::console::serve_local(Arc::clone(&state)));
     let orders = tokio::spawn(panel::orders::serve(Arc::clone(&state)));
     tokio::spawn(wait_for_signal(stop));
     panel::serve::run(listener, acceptor, panel::web::router(state), stopping).await;
-    match consoles.await {
-        Ok(Err(error)) => tracing::warn!(%error, "consoles on the terminal did not work"),
-        _ => tracing::info!("stopped"),
+    if let Ok(Err(error)) = consoles.await {
+        tracing::warn!(%error, "consoles on the terminal did not work");
     }
     if let Ok(Err(error)) = orders.await {
         tracing::warn!(%error, "orders from the terminal did not work");
     }
     store.close().await;
+    tracing::info!("stopped");
     Ok(())
 }
 
