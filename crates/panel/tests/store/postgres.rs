@@ -88,7 +88,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // SIGQUIT: at once, without waiting for connections to end.
-        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
         }
         let _ = self.child.wait();
