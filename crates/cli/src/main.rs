@@ -112,6 +112,9 @@ fn sshd_main(words: &[OsString]) -> ExitCode {
     if explain::is_asked(words) {
         return explain::server(words.get(1..).unwrap_or_default());
     }
+    if doctor::is_server_asked(words) {
+        return doctor::server(words.get(1..).unwrap_or_default());
+    }
     let args = std::iter::once(OsString::from("sshd")).chain(words.iter().cloned()).collect();
     // Statuses of processes are small; anything else is a failure.
     ExitCode::from(u8::try_from(sshd::main(args)).unwrap_or(255))

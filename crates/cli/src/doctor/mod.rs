@@ -5,7 +5,9 @@
 
 mod client;
 mod hint;
+mod listeners;
 mod login;
+mod server;
 mod show;
 
 use std::ffi::OsString;
@@ -28,6 +30,22 @@ Goes the way of a login step by step and says what stops it, how that was
 seen, and which commands mend it. No command runs there, no password is asked
 for, and no file is changed. Ends with 0 when nothing is wrong, else with 1.
 
+  --json          for programs
+  --report FILE   also writes what was found to FILE, without names and addresses
+";
+
+/// The same for the server.
+const SERVER_USAGE: &str = "\
+usage: sshd doctor [--json] [--report FILE] [--user NAME [--key FILE] [--addr ADDRESS]]
+                   [-f config_file] [-o option]
+
+Looks at this machine's SSH server: its configuration, ports, keys and
+firewall, and with --user at that account, its authorized_keys and every
+folder above them. Ends with 0 when nothing is wrong, else with 1.
+
+  --user NAME     whose login
+  --key FILE      which public key should let that user in
+  --addr ADDRESS  from where, for rules about addresses
   --json          for programs
   --report FILE   also writes what was found to FILE, without names and addresses
 ";
@@ -60,6 +78,16 @@ pub fn is_asked(words: &[OsString]) -> bool {
 /// `ssh doctor`, with the words behind.
 pub fn client(words: &[OsString]) -> ExitCode {
     run(words, CLIENT_USAGE, client::examine)
+}
+
+/// Whether `sshd` is asked for it. Nothing need follow: a server has no destination.
+pub fn is_server_asked(words: &[OsString]) -> bool {
+    words.first().is_some_and(|word| word == WORD)
+}
+
+/// `sshd doctor`, with the words behind.
+pub fn server(words: &[OsString]) -> ExitCode {
+    run(words, SERVER_USAGE, server::examine)
 }
 
 /// Examines. The error is the whole message about a wrong call.
