@@ -20,7 +20,7 @@ status=${PIPESTATUS[0]}
 scripts_status=0
 if [ "$#" = 0 ]; then
   echo "OpenSSH's own test scripts, with these tools:"
-  scripts/regress.py --selection --jobs "${JOBS:-2}" --program "${CARGO_TARGET_DIR:-target}/debug/keyway" 2>&1 | tee "$peers/regress.log"
+  scripts/regress.py --selection --jobs "${JOBS:-4}" --program "${CARGO_TARGET_DIR:-target}/debug/keyway" 2>&1 | tee "$peers/regress.log"
   scripts_status=${PIPESTATUS[0]}
   grep '^not run: ' "$peers/regress.log" >>"$log"
 fi

@@ -7,12 +7,14 @@ mod add;
 mod agent;
 mod completions;
 mod copy_id;
+mod doctor;
 mod explain;
 mod files;
 mod getopt;
 mod hardware;
 mod key_files;
 mod keygen;
+mod keyscan;
 mod keysign;
 mod manual;
 mod messages;
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Some("links") => tools::links(rest),
         Some("agent") => agent::service(rest),
         Some(explain::WORD) => explain::client(rest),
+        Some(doctor::WORD) => doctor::client(rest),
         Some(hardware::helper::WORD) => hardware::helper::main(rest),
         Some("-V" | "--version" | "version") => {
             println!("{VERSION}");
@@ -108,6 +111,9 @@ fn run_tool(tool: &tools::Tool, words: &[OsString]) -> ExitCode {
 fn sshd_main(words: &[OsString]) -> ExitCode {
     if explain::is_asked(words) {
         return explain::server(words.get(1..).unwrap_or_default());
+    }
+    if doctor::is_server_asked(words) {
+        return doctor::server(words.get(1..).unwrap_or_default());
     }
     let args = std::iter::once(OsString::from("sshd")).chain(words.iter().cloned()).collect();
     // Statuses of processes are small; anything else is a failure.

@@ -29,6 +29,11 @@ pub static TOOLS: &[Tool] = &[
     Tool { name: "ssh-copy-id", summary: "put keys on a machine", main: crate::copy_id::main },
     Tool { name: "ssh-keygen", summary: "make and look at keys", main: crate::keygen::main },
     Tool {
+        name: "ssh-keyscan",
+        summary: "collect the public keys of hosts",
+        main: crate::keyscan::main,
+    },
+    Tool {
         name: "ssh-keysign",
         summary: "vouch for a user of this host, for ssh",
         main: crate::keysign::main,

@@ -14,6 +14,7 @@ pub mod firewall;
 pub mod limits;
 pub mod mask;
 pub mod probe;
+pub mod server;
 mod sys;
 pub mod visit;
 

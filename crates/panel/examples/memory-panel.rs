@@ -46,6 +46,14 @@ async fn main() {
     panel.user("demo", "demo", Role::Member).await;
     panel.user("boss", "admin", Role::Admin).await;
     let (user, project) = panel.user("demo", "demo", Role::Member).await;
+    let caller = panel::state::caller(&user, &project.id, Role::Member, "req-first");
+    let first = cloud::model::NewServer {
+        name: "first".to_owned(),
+        image_id: IMAGE,
+        flavor_id: "small".to_owned(),
+        ..cloud::model::NewServer::default()
+    };
+    let server = panel.state.cloud.create_server(&caller, REGIONS[0], first).await.unwrap();
     let environment = serde_json::json!({
         "url": panel.url(""),
         "auth_url": panel.url("/identity/v3"),
@@ -55,6 +63,7 @@ async fn main() {
         "image": IMAGE, "image_alt": IMAGE_ALT,
         "flavor": "small", "flavor_alt": "medium",
         "network": "public",
+        "server": server.id,
     });
     std::fs::write(folder.join("accounts.yaml"), accounts).unwrap();
     std::fs::write(folder.join("env.json"), environment.to_string()).unwrap();

@@ -126,7 +126,9 @@ fn role_of_number(number: i64) -> Result<Role, Error> {
         1 => Ok(Role::Reader),
         2 => Ok(Role::Member),
         3 => Ok(Role::Admin),
-        other => Err(store::Error::Damaged { table: "roles", reason: format!("role {other}") }.into()),
+        other => {
+            Err(store::Error::Damaged { table: "roles", reason: format!("role {other}") }.into())
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub mod settings;
 pub mod state;
 pub mod store;
 pub mod tls;
-pub mod web;
 pub mod vouch;
+pub mod web;
 
 pub use state::State;

@@ -1,6 +1,7 @@
 //! The program `keyway-panel`.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::net::TcpListener as StdListener;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use cloud::embedded::{Embedded, Settings as CloudSettings};
 use cloud::{Cloud, ConsoleKind};
+use keys::FingerprintHash;
 use panel::State;
 use panel::accounts::{Accounts, NewUser, Role, generate_password};
 use panel::audit::Entry;
@@ -96,18 +98,24 @@ async fn run(settings: Settings) -> Result<(), String> {
     let acceptor = tls.map(|tls| TlsAcceptor::from(tls.config));
     let (stop, stopping) = watch::channel(false);
     let state = State::new(cloud, store.clone(), settings, stopping.clone());
+    let key = state.voucher.key(&store).await.map_err(|error| error.to_string())?;
+    let fingerprint = key.public().fingerprint(FingerprintHash::Sha256);
+    println!(
+        "Its word on host keys: keyway enroll --fingerprint {fingerprint} {}",
+        state.settings.public_url
+    );
     let consoles = tokio::spawn(panel::console::serve_local(Arc::clone(&state)));
     let orders = tokio::spawn(panel::orders::serve(Arc::clone(&state)));
     tokio::spawn(wait_for_signal(stop));
     panel::serve::run(listener, acceptor, panel::web::router(state), stopping).await;
-    match consoles.await {
-        Ok(Err(error)) => tracing::warn!(%error, "consoles on the terminal did not work"),
-        _ => tracing::info!("stopped"),
+    if let Ok(Err(error)) = consoles.await {
+        tracing::warn!(%error, "consoles on the terminal did not work");
     }
     if let Ok(Err(error)) = orders.await {
         tracing::warn!(%error, "orders from the terminal did not work");
     }
     store.close().await;
+    tracing::info!("stopped");
     Ok(())
 }
 
@@ -136,7 +144,10 @@ fn log_lines(settings: &Settings) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("KEYWAY_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,request=warn"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     if settings.log_json { lines.json().init() } else { lines.compact().init() }
 }
 
@@ -180,10 +191,9 @@ async fn first_account(store: &Store) -> Result<(), String> {
     }
     let project = match accounts.project_by_name(FIRST_PROJECT).await.map_err(failed)? {
         Some(project) => project,
-        None => accounts
-            .create_project(FIRST_PROJECT, "The first project")
-            .await
-            .map_err(failed)?,
+        None => {
+            accounts.create_project(FIRST_PROJECT, "The first project").await.map_err(failed)?
+        }
     };
     let password = generate_password().map_err(failed)?;
     let user = accounts

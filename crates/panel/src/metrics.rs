@@ -25,8 +25,7 @@ impl Metrics {
     /// Counts one request.
     pub fn count(&self, route: &str, method: &str, status: u16, took: Duration) {
         let Ok(mut requests) = self.requests.lock() else { return };
-        let times =
-            requests.entry((route.to_owned(), method.to_owned(), status)).or_default();
+        let times = requests.entry((route.to_owned(), method.to_owned(), status)).or_default();
         times.count += 1;
         times.seconds += took.as_secs_f64();
         for (bound, bucket) in BUCKETS.iter().zip(&mut times.buckets) {

@@ -27,6 +27,7 @@ pub const HELP: &str = "\
 Orders to the panel that runs with the same --state:
   fingerprint                  of the key that it vouches for host keys with
   key list | add NAME FILE | delete NAME           [--region R]
+  image list | import NAME FILE-OR-FOLDER          [--sha256 HEX]
   server list | show NAME | delete NAME            [--region R]
   server start NAME | stop NAME                    [--region R]
   server create NAME --key KEY [--key KEY...]      [--region R --image I --flavor F]

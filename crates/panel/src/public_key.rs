@@ -172,9 +172,8 @@ fn is_private(text: &str) -> bool {
 
 /// Takes away what copying adds: quotes and backticks around it, invisible characters.
 fn clean(text: &str, repairs: &mut Vec<String>) -> String {
-    let invisible = |c: char| {
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{2060}' | '\u{00ad}')
-    };
+    let invisible =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{2060}' | '\u{00ad}');
     let mut cleaned: String = text.chars().filter(|c| !invisible(*c)).collect();
     if cleaned.len() != text.len() {
         repairs.push("Removed invisible characters.".to_owned());
@@ -258,9 +257,7 @@ fn join(text: &str) -> Option<(PublicKey, String)> {
 }
 
 fn has_options(line: &str) -> bool {
-    ["ssh-", "ecdsa-", "sk-"]
-        .iter()
-        .any(|kind| line.find(kind).is_some_and(|at| at > 0))
+    ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| line.find(kind).is_some_and(|at| at > 0))
         && line.contains(" AAAA")
 }
 

@@ -163,8 +163,7 @@ impl Given {
     }
 
     fn settle(self) -> Result<Settings, String> {
-        let listen =
-            self.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+        let listen = self.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
         let state = match self.state {
             Some(folder) => folder,
             None => default_state()?,
@@ -204,11 +203,7 @@ impl Given {
             https,
             log_json: self.log_json.unwrap_or_default(),
             keyway: self.keyway,
-            regions: self
-                .region
-                .into_iter()
-                .map(RegionGiven::settle)
-                .collect::<Result<_, _>>()?,
+            regions: self.region.into_iter().map(RegionGiven::settle).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -262,7 +257,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     let said = |error: lexopt::Error| error.to_string();
     while let Some(argument) = parser.next().map_err(said)? {
         match argument {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(format!("{HELP}\n{}", crate::orders::HELP))),
+            Arg::Short('h') | Arg::Long("help") => {
+                return Ok(Command::Print(format!("{HELP}\n{}", crate::orders::HELP)));
+            }
             Arg::Short('V') | Arg::Long("version") => {
                 return Ok(Command::Print(format!("keyway-panel {}\n", env!("CARGO_PKG_VERSION"))));
             }
@@ -284,7 +281,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             Arg::Long("keyway") => flags.keyway = Some(path(&mut parser)?),
             Arg::Long("log-json") => flags.log_json = Some(true),
             Arg::Long("system") => system = true,
-            Arg::Long(name @ ("region" | "key" | "image" | "flavor")) => {
+            Arg::Long(name @ ("region" | "key" | "image" | "flavor" | "sha256")) => {
                 let flag = format!("--{name}=");
                 words.push(flag + &text(&mut parser)?);
             }
@@ -299,7 +296,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     let settings = given.settle()?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["fingerprint" | "key" | "server", ..] => {
+        ["fingerprint" | "key" | "image" | "server", ..] => {
             Ok(Command::Order(settings, words.into_iter().map(str::to_owned).collect()))
         }
         [] | ["run"] => Ok(Command::Run(settings)),
@@ -332,8 +329,8 @@ fn read(file: &Path) -> Result<Given, String> {
         .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     toml::from_str(&text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start).min(text.len());
-        let before = text.as_bytes().get(..at).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let before = text.get(..at).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
         format!("{}:{line}: {}", file.display(), error.message())
     })
 }

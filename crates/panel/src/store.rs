@@ -35,8 +35,10 @@ pub enum Error {
         reason: String,
     },
     /// The database was made by a newer program.
-    #[error("the database has version {found}, and this program knows only up to {known}; \
-             use the newer program")]
+    #[error(
+        "the database has version {found}, and this program knows only up to {known}; \
+             use the newer program"
+    )]
     TooNew {
         /// What the database says.
         found: i64,

@@ -49,7 +49,9 @@ pub fn load(settings: &Settings) -> Result<Https, String> {
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .map_err(|error| wrong(&cert, &format!("it does not go with {}: {error}", key.display())))?;
+        .map_err(|error| {
+            wrong(&cert, &format!("it does not go with {}: {error}", key.display()))
+        })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Https { config: Arc::new(config), fingerprint, file: cert, fresh })
 }

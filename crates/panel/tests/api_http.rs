@@ -114,7 +114,7 @@ async fn every_route_wants_a_token() {
     let forger = Client { panel: &panel, token: Some("x".repeat(43)), version: None };
     // What anybody may read before having a token, and the one that gives it.
     let open = |path: &str| {
-        !path.contains("*")
+        !path.contains('*')
             && matches!(
                 path.replace("{region}", "ams").trim_end_matches('/'),
                 "/identity"

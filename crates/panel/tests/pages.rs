@@ -1,5 +1,11 @@
 //! The pages, as a browser without JavaScript sees them.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::format_push_string,
+    clippy::decimal_bitwise_operands,
+    reason = "a test may fail loudly and say things simply"
+)]
 
 #[path = "pages/account.rs"]
 mod account;

@@ -151,7 +151,11 @@ fn open_path(path: &PathBuf) -> io::Result<OwnedFd> {
 fn set_owner(terminal: &OwnedFd, uid: u32, gid: u32, mode: Mode) -> io::Result<()> {
     let status = rustix::fs::fstat(terminal)?;
     if status.st_uid != uid || status.st_gid != gid {
-        rustix::fs::fchown(terminal, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        match rustix::fs::fchown(terminal, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
+            // A user name space that has this user alone, and no group for terminals.
+            Err(rustix::io::Errno::INVAL) if status.st_uid == uid => {}
+            result => result?,
+        }
     }
     if Mode::from_raw_mode(status.st_mode) != mode {
         rustix::fs::fchmod(terminal, mode)?;

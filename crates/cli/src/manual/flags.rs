@@ -303,15 +303,24 @@ pub static SFTP_SERVER: &[Flag] = &[
 
 /// `ssh-keyscan`
 pub static KEYSCAN: &[Flag] = &[
-    value('t', "types", "Which types of keys to ask for, with commas between them."),
+    value(
+        't',
+        "types",
+        "Which types of keys to ask for, with commas between them: rsa, ecdsa, ed25519, ecdsa-sk and ed25519-sk. All by default.",
+    ),
     value('p', "port", "Connects to this port."),
     switch('H', "Hashes the names."),
-    value('f', "file", "Reads hosts from this file, - for standard input."),
+    value(
+        'f',
+        "file",
+        "Reads hosts from this file, - for standard input: names or addresses with commas between them, then the names to print. An address may have a prefix length, as 10.0.0.0/24.",
+    ),
     value('T', "seconds", "How long to wait for a host."),
     switch('c', "Asks for certificates."),
     switch('D', "Prints DNS records."),
     value('O', "option", "hashalg=name: the hash of DNS records."),
     switch('q', "Says nothing about hosts in comments."),
+    switch('V', "Prints the version."),
     switch('v', "Tells what happens."),
     switch('4', "Uses IPv4 only."),
     switch('6', "Uses IPv6 only."),

@@ -9,19 +9,19 @@ pub mod args;
 mod authentication;
 mod background;
 mod client;
-mod connection;
+pub mod connection;
 mod destination;
 mod ending;
 mod escapes;
 mod forwards;
-mod host_keys;
+pub mod host_keys;
 pub mod identities;
 mod memory;
 mod mux;
 pub mod paths;
-mod plan;
+pub mod plan;
 mod purpose;
-mod query;
+pub mod query;
 mod session;
 pub mod settings;
 mod x11;
@@ -61,6 +61,9 @@ pub fn main(words: &[OsString]) -> ExitCode {
     messages::init();
     if crate::explain::is_asked(words) {
         return crate::explain::client(words.get(1..).unwrap_or_default());
+    }
+    if crate::doctor::is_asked(words) {
+        return crate::doctor::client(words.get(1..).unwrap_or_default());
     }
     let arguments = match args::parse(words) {
         Ok(Request::Run(arguments)) => arguments,
@@ -175,7 +178,9 @@ fn connect(
     let is_proxied = shared.is_some();
     let reached = match shared {
         Some(stream) => Reached::over(stream),
-        None => connection::reach(arguments, &config, plan.terminal)?,
+        None => connection::reach(arguments, &config, plan.terminal).inspect_err(|_| {
+            crate::doctor::after_failure(&config.original_host, *config.batch_mode);
+        })?,
     };
     let Reached { transport, address, mut proxy, socket } = reached;
     if let Some(address) = address {

@@ -8,6 +8,7 @@ mod explain;
 mod forwards;
 mod host_keys;
 mod keygen;
+mod keyscan;
 mod login;
 mod manual;
 mod mux;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustix::thread::CapabilitySet;
 use serde_json::{Value, json};
 
 use super::protocol::{Isolation, PROGRAMS, Plan};
@@ -26,9 +27,16 @@ const CAPABILITIES: [&str; 15] = [
     "CAP_SYS_CHROOT",
 ];
 
+/// What a server's first process has in its environment.
+pub(super) const ENVIRONMENT: [&str; 3] = [
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "TERM=linux",
+    "container=keyway",
+];
+
 /// Given up by the first process once it has set the system-call filter, for which the kernel
 /// wants it where programs such as `su` are still to gain rights.
-pub(super) const FOR_INIT: &str = "CAP_SYS_ADMIN";
+const FOR_INIT: &str = "CAP_SYS_ADMIN";
 
 /// Processes and threads of one server.
 const PIDS_MAX: u32 = 4096;
@@ -36,7 +44,7 @@ const PIDS_MAX: u32 = 4096;
 const CPU_PERIOD: u64 = 100_000;
 
 /// Files of the kernel that tell of the machine or work on all of it.
-const MASKED: [&str; 13] = [
+pub(super) const MASKED: [&str; 13] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -51,24 +59,13 @@ const MASKED: [&str; 13] = [
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
-const READ_ONLY: [&str; 5] =
+pub(super) const READ_ONLY: [&str; 5] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// The description of the server that `plan` is about, whose root file system is at `root`.
 pub(super) fn config(plan: &Plan, root: &Path) -> Value {
     let mut capabilities = CAPABILITIES.to_vec();
     capabilities.push(FOR_INIT);
-    let mut arguments = vec![
-        format!("{PROGRAMS}/init"),
-        "init".to_owned(),
-        "--address".to_owned(),
-        plan.address.to_string(),
-        "--port".to_owned(),
-        plan.port.to_string(),
-    ];
-    if plan.cloud_init {
-        arguments.push("--cloud-init".to_owned());
-    }
     json!({
         "ociVersion": "1.0.2",
         "hostname": plan.hostname,
@@ -77,12 +74,8 @@ pub(super) fn config(plan: &Plan, root: &Path) -> Value {
             "terminal": true,
             "user": { "uid": 0, "gid": 0 },
             "cwd": "/",
-            "args": arguments,
-            "env": [
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                "TERM=linux",
-                "container=keyway",
-            ],
+            "args": arguments(plan),
+            "env": ENVIRONMENT,
             "capabilities": {
                 "bounding": capabilities,
                 "effective": capabilities,
@@ -97,14 +90,45 @@ pub(super) fn config(plan: &Plan, root: &Path) -> Value {
     })
 }
 
+/// How the first process is called.
+pub(super) fn arguments(plan: &Plan) -> Vec<String> {
+    let mut arguments = vec![
+        format!("{PROGRAMS}/init"),
+        "init".to_owned(),
+        "--address".to_owned(),
+        plan.address.to_string(),
+        "--port".to_owned(),
+        plan.port.to_string(),
+    ];
+    if plan.cloud_init {
+        arguments.push("--cloud-init".to_owned());
+    }
+    arguments
+}
+
+/// The same rights as the kernel has them.
+pub(super) fn rights() -> CapabilitySet {
+    CapabilitySet::AUDIT_WRITE
+        | CapabilitySet::CHOWN
+        | CapabilitySet::DAC_OVERRIDE
+        | CapabilitySet::FOWNER
+        | CapabilitySet::FSETID
+        | CapabilitySet::KILL
+        | CapabilitySet::MKNOD
+        | CapabilitySet::NET_BIND_SERVICE
+        | CapabilitySet::NET_RAW
+        | CapabilitySet::SETFCAP
+        | CapabilitySet::SETGID
+        | CapabilitySet::SETPCAP
+        | CapabilitySet::SETUID
+        | CapabilitySet::SYS_BOOT
+        | CapabilitySet::SYS_CHROOT
+        | CapabilitySet::SYS_ADMIN
+}
+
 fn mounts(plan: &Plan) -> Value {
-    // A group of the image's, unless there is only one id to have.
-    let terminals = match plan.isolation {
-        Isolation::User { subordinate: None } => {
-            json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"])
-        }
-        _ => json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-    };
+    let terminals =
+        json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]);
     let mut mounts = vec![
         mount("/proc", "proc", json!(["nosuid", "noexec", "nodev"])),
         mount("/dev", "tmpfs", json!(["nosuid", "noexec", "strictatime", "mode=755", "size=64k"])),

@@ -7,3 +7,11 @@ mod strip;
 pub(super) mod this_system;
 
 pub use import::ImportImage;
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

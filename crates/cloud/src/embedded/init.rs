@@ -10,6 +10,7 @@ mod host_keys;
 mod processes;
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs::Permissions;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -262,10 +263,10 @@ impl Init {
             if !self.ready && text.lines().any(|line| line == "READY=1") {
                 self.ready = true;
                 self.tell(&FromInit::Ready);
-                if self.options.cloud_init {
-                    if let Err(error) = self.start(Process::FirstBoot) {
-                        println!("init: cloud-init: {error}\r");
-                    }
+                if self.options.cloud_init
+                    && let Err(error) = self.start(Process::FirstBoot)
+                {
+                    println!("init: cloud-init: {error}\r");
                 }
             }
         }
@@ -338,11 +339,11 @@ const FIRST_BOOT: &str = "cloud-init init --local && cloud-init init && \
 fn write_sshd_configuration(options: &Options) -> io::Result<()> {
     let mut text = String::from("Include /etc/ssh/sshd_config.d/*.conf\n");
     if options.address.is_loopback() {
-        text.push_str(&format!("ListenAddress {}\n", options.address));
+        let _ = writeln!(text, "ListenAddress {}", options.address);
     }
-    text.push_str(&format!("Port {}\n", options.port));
+    let _ = writeln!(text, "Port {}", options.port);
     for path in host_keys::paths() {
-        text.push_str(&format!("HostKey {path}\n"));
+        let _ = writeln!(text, "HostKey {path}");
     }
     text.push_str(
         "PermitRootLogin prohibit-password\nPasswordAuthentication no\n\

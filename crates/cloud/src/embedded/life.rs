@@ -304,10 +304,14 @@ impl Embedded {
         if self.machine.ordinary_user {
             return;
         }
-        if let Ok(Some(row)) = self.records.server(id).await {
-            if let Ok(interface) = self.interface(&row) {
-                let _ = blocking(move || Ok(link::disconnect(&interface))).await;
-            }
+        if let Ok(Some(row)) = self.records.server(id).await
+            && let Ok(interface) = self.interface(&row)
+        {
+            let _ = blocking(move || {
+                link::disconnect(&interface);
+                Ok(())
+            })
+            .await;
         }
         let name = format!("keyway-{:04x}/{id}", self.instance);
         let _ = blocking(move || {
@@ -490,15 +494,17 @@ pub(super) fn mac_of(address: Ipv4Addr) -> [u8; 6] {
 
 /// What a name is made into for a host to call itself.
 fn hostname(name: &str) -> String {
-    let mut host: String = name
+    let host: String = name
         .chars()
         .map(
             |letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' },
         )
         .take(63)
         .collect();
-    host = host.trim_matches('-').to_owned();
-    if host.is_empty() { "server".into() } else { host }
+    match host.trim_matches('-') {
+        "" => "server".into(),
+        host => host.into(),
+    }
 }
 
 /// What the shim left: a sentence for a person.
@@ -536,10 +542,10 @@ fn kill_holder(folder: &ServerFolder) {
         let pid = Pid::from_raw(i32::try_from(number).ok()?)?;
         Some((number, rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?))
     };
-    if let Some((number, process)) = held() {
-        if client::holder(folder) == Some(number) {
-            let _ = rustix::process::pidfd_send_signal(process, Signal::KILL);
-        }
+    if let Some((number, process)) = held()
+        && client::holder(folder) == Some(number)
+    {
+        let _ = rustix::process::pidfd_send_signal(process, Signal::KILL);
     }
 }
 

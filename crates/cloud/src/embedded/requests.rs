@@ -271,6 +271,10 @@ impl Embedded {
         Ok(row.server)
     }
 
+    #[expect(
+        clippy::option_option,
+        reason = "as the request has it: no change, or none from now on"
+    )]
     async fn describe(
         self: Arc<Self>,
         mut row: ServerRow,

@@ -25,7 +25,8 @@ pub struct Settings {
     pub uid_base: u32,
     /// The port of servers' sshd where an ordinary user runs the cloud; as root it is 22.
     pub user_ssh_port: u16,
-    /// Behave as for an ordinary user, even as root.
+    /// Behave as for an ordinary user, even as root: for tests, as root inside is then root outside,
+    /// if without its rights.
     pub as_ordinary_user: bool,
 }
 

@@ -2,6 +2,7 @@
 //! whoever asks. It outlives the panel, and the server does not outlive it.
 
 mod connection;
+mod plain;
 mod runtime;
 mod serve;
 mod system;

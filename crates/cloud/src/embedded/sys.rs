@@ -198,3 +198,62 @@ pub(super) fn set_system_call_filter(program: &[seccompiler::sock_filter]) -> io
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
+
+/// Runs `child` in a new process, which ends when it returns; meant for something that executes a
+/// program. The caller has one thread. What `child` returns is what went wrong in it.
+pub(super) fn fork(child: impl FnOnce() -> io::Result<()>) -> io::Result<rustix::process::Pid> {
+    let (mut ours, theirs) = io::pipe()?;
+    // SAFETY: the process has one thread, so the child may do anything.
+    let pid = check(unsafe { libc::fork() })?;
+    if pid == 0 {
+        drop(ours);
+        let text = child().err().map_or_else(String::new, |error| error.to_string());
+        let _ = io::Write::write_all(&mut { theirs }, text.as_bytes());
+        // SAFETY: ends this process without running what belongs to its parent.
+        unsafe { libc::_exit(1) }
+    }
+    drop(theirs);
+    // Closed without a word when the program is executed.
+    let mut text = String::new();
+    io::Read::read_to_string(&mut ours, &mut text)?;
+    let pid = rustix::process::Pid::from_raw(pid)
+        .filter(|_| text.is_empty())
+        .ok_or_else(|| io::Error::other(text))?;
+    Ok(pid)
+}
+
+/// Makes a descriptor a standard one, which stays over `exec`.
+pub(super) fn put_standard(descriptor: &OwnedFd, number: i32) -> io::Result<()> {
+    // SAFETY: the standard descriptors belong to nobody.
+    check(unsafe { libc::dup2(descriptor.as_raw_fd(), number) }).map(drop)
+}
+
+/// Executes a program, with no descriptors but the standard ones and `keep`. Returns only when it
+/// fails.
+pub(super) fn execute(
+    arguments: &[std::ffi::CString],
+    environment: &[std::ffi::CString],
+    keep: i32,
+) -> io::Error {
+    let pointers = |words: &[std::ffi::CString]| {
+        let mut pointers: Vec<*const libc::c_char> =
+            words.iter().map(|word| word.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        pointers
+    };
+    let (arguments, environment) = (pointers(arguments), pointers(environment));
+    let Some(program) = arguments.first().filter(|program| !program.is_null()) else {
+        return io::ErrorKind::InvalidInput.into();
+    };
+    // SAFETY: marks descriptors close-on-exec, then executes with terminated lists of terminated
+    // strings that live until then.
+    unsafe {
+        libc::close_range(
+            keep.unsigned_abs() + 1,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC.cast_signed(),
+        );
+        libc::execve(*program, arguments.as_ptr(), environment.as_ptr());
+    }
+    io::Error::last_os_error()
+}

@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 pub struct Fixture {
     pub runtime: Runtime,
     pub cloud: Arc<Embedded>,
+    pub records: Arc<MemoryRecords>,
     pub folder: tempfile::TempDir,
     /// Leave the servers alone at the end.
     pub keep: bool,
@@ -35,7 +36,7 @@ pub fn fixture(change: impl FnOnce(&mut Settings)) -> Option<Fixture> {
     let records = Arc::new(MemoryRecords::default());
     let runtime = Runtime::new().expect("runtime");
     let cloud = runtime.block_on(async {
-        let cloud = Embedded::new(settings, records).expect("cloud");
+        let cloud = Embedded::new(settings, records.clone()).expect("cloud");
         cloud.start().await.expect("start");
         let key = NewKeyPair {
             name: "key".into(),
@@ -45,7 +46,7 @@ pub fn fixture(change: impl FnOnce(&mut Settings)) -> Option<Fixture> {
         cloud.add_key_pair(&caller(), REGION, key).await.expect("key pair");
         cloud
     });
-    Some(Fixture { runtime, cloud, folder, keep: false })
+    Some(Fixture { runtime, cloud, records, folder, keep: false })
 }
 
 /// This thread, and all it starts, gets a network with nothing in it.

@@ -88,7 +88,11 @@ const TRIED: &[(&str, &str, &str)] = &[
     ("the clock", "date -s 2001-01-01 >/dev/null 2>&1 && date +%Y || echo no", "no"),
     ("the machine's name", "hostname other 2>/dev/null && echo named || echo no", "no"),
     ("control groups", "ls /sys/fs/cgroup 2>/dev/null | wc -l", "0"),
-    ("tracing the kernel", "find /sys/kernel/debug /sys/kernel/tracing -mindepth 1 2>/dev/null | wc -l", "0"),
+    (
+        "tracing the kernel",
+        "find /sys/kernel/debug /sys/kernel/tracing -mindepth 1 2>/dev/null | wc -l",
+        "0",
+    ),
     (
         "files of ids beyond its own",
         "touch /tmp/f && chown 70000 /tmp/f 2>/dev/null && echo given || echo no",

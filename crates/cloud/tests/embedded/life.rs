@@ -193,7 +193,7 @@ fn others_do_not_see_it() {
     other.project_id = "another".into();
     f.runtime.block_on(async {
         let gone = |result: Result<(), Error>| {
-            assert!(matches!(result, Err(Error::NotFound(_))), "{result:?}")
+            assert!(matches!(result, Err(Error::NotFound(_))), "{result:?}");
         };
         let id = server.id;
         gone(f.cloud.server(&other, REGION, id).await.map(drop));

@@ -60,13 +60,13 @@ fn servers_outlive_the_panel() {
 
     // A session and the console go on without anybody.
     let cloud = Embedded::new(settings, records.clone()).unwrap();
-    let f = Fixture { runtime, cloud, folder, keep: false };
+    let f = Fixture { runtime, cloud, records, folder, keep: false };
     f.runtime.block_on(f.cloud.start()).unwrap();
     assert_eq!(f.server(server.id).status, Status::Active);
     let keys = f.host_keys(server.id);
     assert!(keys.len() >= 2);
     let since = f.inside(&server, "cut -d' ' -f22 /proc/1/stat; echo after > /dev/console");
-    assert!(f.console_log(server.id).contains("after"));
+    patiently(|| f.console_log(server.id).contains("after").then_some(()));
     assert_eq!(f.ask(server.id, ServerRequest::Reboot { hard: false }).status, Status::Active);
     assert_ne!(f.inside(&server, "cut -d' ' -f22 /proc/1/stat"), since);
     assert_eq!(f.host_keys(server.id)[..2], keys[..2]);
@@ -104,7 +104,7 @@ fn servers_come_back_after_the_machine() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let settings = Settings::new(&state, helper(), testkit::program::keyway());
     let cloud = patiently(|| Embedded::new(settings.clone(), records.clone()).ok());
-    let f = Fixture { runtime, cloud, folder, keep: false };
+    let f = Fixture { runtime, cloud, records, folder, keep: false };
     f.runtime.block_on(f.cloud.start()).unwrap();
     let back = f.settled(server.id);
     assert_eq!(back.status, Status::Active, "{back:?}");

@@ -94,12 +94,11 @@ impl Accounts {
         self.check_pace(&keys).await?;
         let (hash, secret, step) = match &user {
             Some(user) => {
-                let row = sqlx::query(
-                    "SELECT password, totp_secret, totp_step FROM users WHERE id = $1",
-                )
-                .bind(&user.id)
-                .fetch_one(self.store.read())
-                .await?;
+                let row =
+                    sqlx::query("SELECT password, totp_secret, totp_step FROM users WHERE id = $1")
+                        .bind(&user.id)
+                        .fetch_one(self.store.read())
+                        .await?;
                 (
                     row.try_get::<String, _>("password")?,
                     row.try_get::<String, _>("totp_secret")?,

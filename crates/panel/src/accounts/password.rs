@@ -47,7 +47,9 @@ pub(super) fn check(password: &str, name: &str) -> Result<(), Error> {
     if characters < PASSWORD_CHARACTERS_MIN {
         return Err(Error::invalid(
             "password",
-            format!("A password has at least {PASSWORD_CHARACTERS_MIN} characters; this has {characters}."),
+            format!(
+                "A password has at least {PASSWORD_CHARACTERS_MIN} characters; this has {characters}."
+            ),
         ));
     }
     if password.len() > PASSWORD_BYTES_MAX {

@@ -193,9 +193,7 @@ impl Accounts {
         .bind(user_id)
         .fetch_all(self.store.read())
         .await?;
-        rows.iter()
-            .map(|row| Ok((project(row)?, role_of_number(row.try_get("role")?)?)))
-            .collect()
+        rows.iter().map(|row| Ok((project(row)?, role_of_number(row.try_get("role")?)?))).collect()
     }
 
     /// Who has a role in a project, by name.

@@ -79,13 +79,11 @@ impl Accounts {
         .bind(micros(end))
         .execute(self.store.write())
         .await?;
-        match self.validate_token(&secret).await? {
-            Some(token) => Ok((secret, token)),
-            None => {
-                self.revoke_token(&secret).await?;
-                Err(Error::NotFound("The user has no role in that project.".to_owned()))
-            }
+        if let Some(token) = self.validate_token(&secret).await? {
+            return Ok((secret, token));
         }
+        self.revoke_token(&secret).await?;
+        Err(Error::NotFound("The user has no role in that project.".to_owned()))
     }
 
     /// What a token stands for, or nothing when it is not good: unknown, ended, revoked, its user

@@ -60,7 +60,12 @@ impl Accounts {
     ///
     /// # Errors
     /// [`LoginError::WrongCode`], or when the store fails.
-    pub async fn enable_totp(&self, user: &User, secret: &str, code: &str) -> Result<(), LoginError> {
+    pub async fn enable_totp(
+        &self,
+        user: &User,
+        secret: &str,
+        code: &str,
+    ) -> Result<(), LoginError> {
         let step = matching_step(secret, code.trim(), now().unix_timestamp())
             .ok_or(LoginError::WrongCode)?;
         sqlx::query("UPDATE users SET totp_secret = $1, totp_step = $2 WHERE id = $3")

@@ -54,7 +54,8 @@ pub struct UserChange {
     pub default_project: Option<Option<String>>,
 }
 
-const COLUMNS: &str = "id, name, email, enabled, default_project, totp_secret, created_at, password_at";
+const COLUMNS: &str =
+    "id, name, email, enabled, default_project, totp_secret, created_at, password_at";
 
 impl Accounts {
     /// All users by name, or those with this part in name or address.
@@ -186,12 +187,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Invalid`] when it is too weak, [`Error::NotFound`].
-    pub async fn set_password(
-        &self,
-        id: &str,
-        new: &str,
-        keep: Option<&str>,
-    ) -> Result<(), Error> {
+    pub async fn set_password(&self, id: &str, new: &str, keep: Option<&str>) -> Result<(), Error> {
         let user = self.need_user(id).await?;
         password::check(new, &user.name)?;
         let hash = self.hash(new).await?;
@@ -227,9 +223,7 @@ impl Accounts {
     }
 
     pub(super) async fn need_user(&self, id: &str) -> Result<User, Error> {
-        self.user(id)
-            .await?
-            .ok_or_else(|| Error::NotFound("There is no such user.".to_owned()))
+        self.user(id).await?.ok_or_else(|| Error::NotFound("There is no such user.".to_owned()))
     }
 
     /// Refuses what would leave nobody to administer the panel.

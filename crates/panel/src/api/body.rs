@@ -133,6 +133,7 @@ impl<'a> Object<'a> {
     }
 
     /// Text, or `null` to take it away; `None` when it is not said at all.
+    #[expect(clippy::option_option, reason = "not said, taken away, and said are three things")]
     pub(super) fn text_or_null(
         self,
         name: &'static str,

@@ -61,7 +61,7 @@ impl Fault {
     }
 
     /// A field of ours that cannot be found is the request's fault, not the address's.
-    pub(super) fn as_bad_request(mut self) -> Self {
+    pub(super) fn into_bad_request(mut self) -> Self {
         if self.status == StatusCode::NOT_FOUND {
             self.status = StatusCode::BAD_REQUEST;
         }

@@ -35,10 +35,17 @@ impl Microversion {
         let mut wanted = None;
         for value in headers.get_all("openstack-api-version") {
             let text = value.to_str().map_err(|_| malformed("?"))?;
-            for part in text.split(',') {
+            // A header without a word asks for nothing.
+            let parts = text.split(',').filter(|_| !text.trim().is_empty());
+            for part in parts {
                 let mut words = part.split_whitespace();
-                if words.next().is_some_and(|word| word.eq_ignore_ascii_case("compute")) {
-                    wanted = Some(words.next().unwrap_or_default().to_owned());
+                let (Some(service), Some(version), None) =
+                    (words.next(), words.next(), words.next())
+                else {
+                    return Err(malformed(part));
+                };
+                if service.eq_ignore_ascii_case("compute") {
+                    wanted = Some(version.to_owned());
                 }
             }
         }
@@ -116,6 +123,7 @@ mod tests {
     #[test]
     fn nothing_asked_is_the_oldest() {
         assert_eq!(of(&[]), Ok(Microversion::MIN));
+        assert_eq!(of(&[("openstack-api-version", " ")]), Ok(Microversion::MIN));
         assert_eq!(of(&[("openstack-api-version", "volume 3.10")]), Ok(Microversion::MIN));
     }
 
@@ -141,6 +149,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
+        for text in ["compute", "{}", "compute 2.1,", "compute 2.1 2.2"] {
+            assert_eq!(of(&[("openstack-api-version", text)]), Err(400), "{text}");
+        }
         for text in ["", "2", "2.", ".1", "2.01", "02.1", "a.b", "2.1.1", "-2.1", "2.+1"] {
             assert_eq!(of(&[("x-openstack-nova-api-version", text)]), Err(400), "{text}");
         }

@@ -2,7 +2,7 @@
 //! where an old microversion asks for that.
 
 use cloud::model::KeyType;
-use keys::{KeyKind, PrivateKey, PublicKey};
+use keys::{KeyKind, PrivateKey};
 use zeroize::Zeroizing;
 
 use super::fault::{Fault, Outcome};
@@ -42,10 +42,8 @@ fn check_ssh(text: &str) -> Outcome<String> {
     if text.chars().any(char::is_control) {
         return Err(bad("it has control characters."));
     }
-    let (key, _) = PublicKey::from_line(text).map_err(|error| bad(&error.to_string()))?;
-    if key.certificate().is_some() {
-        return Err(bad("this is a certificate; store the plain public key."));
-    }
+    // The same rules as in the pages, but nothing is mended: a program gets back what it sent.
+    crate::public_key::examine(text).map_err(|refusal| bad(&refusal.message()))?;
     Ok(text.to_owned())
 }
 

@@ -235,10 +235,10 @@ pub async fn attach(folder: &Path, kind: ConsoleKind, name: &str) -> Result<(), 
                 }
             },
             _ = resized.recv() => {
-                if let Some(frame) = size_frame() {
-                    if send(&mut write, &frame).await.is_err() {
-                        break;
-                    }
+                if let Some(frame) = size_frame()
+                    && send(&mut write, &frame).await.is_err()
+                {
+                    break;
                 }
             }
         }

@@ -84,13 +84,8 @@ pub(super) async fn ticket(
     let (kind, server_id) = which(&kind, &id)?;
     let caller = viewer.changer()?;
     let server = state.cloud.server(&caller, &region, server_id).await?;
-    let ticket = Ticket {
-        user_id: caller.user_id,
-        project_id: caller.project_id,
-        region,
-        server_id,
-        kind,
-    };
+    let ticket =
+        Ticket { user_id: caller.user_id, project_id: caller.project_id, region, server_id, kind };
     let secret = state.store.issue_ticket(&ticket).await?;
     viewer.audit(&state, "server.console", &server.name, kind_name(kind)).await?;
     Ok(secret.into_response())

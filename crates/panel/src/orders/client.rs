@@ -37,6 +37,12 @@ pub fn give(folder: &Path, words: &[String]) -> Result<(), String> {
 /// A file is read here, with the rights of whoever gives the order.
 fn with_files(words: &[String]) -> Result<Vec<String>, String> {
     let mut words = words.to_vec();
+    let is_import = words.starts_with(&["image".to_owned(), "import".to_owned()]);
+    if is_import && let Some(source) = words.get_mut(3) {
+        // The panel may have been started in another folder.
+        let whole = std::fs::canonicalize(&*source).map_err(|e| format!("{source}: {e}"))?;
+        *source = whole.into_os_string().into_string().map_err(|_| "the name is not UTF-8")?;
+    }
     let names: Vec<&str> = words.iter().map(String::as_str).take(2).collect();
     if names == ["key", "add"]
         && let Some(file) = words.get_mut(3)

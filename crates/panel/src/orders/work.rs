@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use cloud::model::{
-    KeyType, NewKeyPair, NewServer, Region, Server, ServerRequest, Status,
-};
+use cloud::embedded::ImportImage;
+use cloud::model::{KeyType, NewKeyPair, NewServer, Region, Server, ServerRequest, Status};
 use cloud::{Caller, Role, ServerQuery};
 use keys::FingerprintHash;
 use tokio::sync::mpsc::Sender;
@@ -26,6 +25,7 @@ struct Flags<'a> {
     image: Option<&'a str>,
     flavor: Option<&'a str>,
     keys: Vec<&'a str>,
+    sha256: Option<&'a str>,
 }
 
 /// Does one order; `said` takes what is to be printed.
@@ -42,6 +42,8 @@ pub(super) async fn carry_out(
         ["key", "list"] => order.keys().await,
         ["key", "add", name, text] => order.add_key(name, text).await,
         ["key", "delete", name] => order.delete_key(name).await,
+        ["image", "list"] => order.images().await,
+        ["image", "import", name, source] => order.import(name, source).await,
         ["server", "list"] => order.servers().await,
         ["server", "show", name] => order.show(name).await,
         ["server", "create", name] => order.create(name).await,
@@ -60,6 +62,7 @@ fn sort(words: &[String]) -> Result<(Flags<'_>, Vec<&str>), String> {
             Some(("region", value)) => flags.region = Some(value),
             Some(("image", value)) => flags.image = Some(value),
             Some(("flavor", value)) => flags.flavor = Some(value),
+            Some(("sha256", value)) => flags.sha256 = Some(value),
             Some(("key", value)) => flags.keys.push(value),
             Some((other, _)) => return Err(format!("--{other} is no flag of orders")),
             None => rest.push(word.as_str()),
@@ -135,8 +138,7 @@ impl Order<'_> {
 
     async fn keys(&self) -> Result<(), String> {
         for region in self.regions().await? {
-            let keys =
-                self.state.cloud.key_pairs(&self.caller, &region.id).await.map_err(text)?;
+            let keys = self.state.cloud.key_pairs(&self.caller, &region.id).await.map_err(text)?;
             for key in keys {
                 self.say(format!("{} {} {}", region.id, key.name, key.fingerprint_sha256)).await;
             }
@@ -151,11 +153,8 @@ impl Order<'_> {
             self.say(repair.clone()).await;
         }
         let region = self.region().await?;
-        let new = NewKeyPair {
-            name: name.clone(),
-            kind: KeyType::Ssh,
-            public_key: examined.line(),
-        };
+        let new =
+            NewKeyPair { name: name.clone(), kind: KeyType::Ssh, public_key: examined.line() };
         let made = self.state.cloud.add_key_pair(&self.caller, &region.id, new);
         let made = made.await.map_err(text)?;
         self.note("key.add", &format!("{name} in {}", region.id)).await?;
@@ -167,6 +166,31 @@ impl Order<'_> {
         let region = self.region().await?;
         self.state.cloud.delete_key_pair(&self.caller, &region.id, name).await.map_err(text)?;
         self.note("key.delete", &format!("{name} in {}", region.id)).await
+    }
+
+    async fn images(&self) -> Result<(), String> {
+        let region = self.region().await?.id;
+        for image in self.state.cloud.images(&self.caller, &region).await.map_err(text)? {
+            self.say(format!("{} {:?} {}", image.name, image.status, image.id)).await;
+        }
+        Ok(())
+    }
+
+    /// Takes a root file system in, for servers of this machine's own cloud.
+    async fn import(&self, name: &str, source: &str) -> Result<(), String> {
+        if self.state.cloud.name() != "embedded" {
+            return Err("images of this cloud are imported with its own tools".to_owned());
+        }
+        let import = ImportImage {
+            state: self.state.settings.state.join("cloud"),
+            name: name.to_owned(),
+            source: source.into(),
+            sha256: self.flags.sha256.map(str::to_owned),
+        };
+        let image = import.run(&self.state.store).await.map_err(text)?;
+        self.note("image.import", name).await?;
+        self.say(format!("{} {} {} bytes", image.name, image.id, image.size)).await;
+        Ok(())
     }
 
     async fn servers(&self) -> Result<(), String> {
@@ -193,8 +217,10 @@ impl Order<'_> {
             0 => Err(format!("there is no server called {name}")),
             1 => Ok(all.remove(0)),
             _ => {
-                let ids: Vec<String> =
-                    all.iter().map(|server| format!("{} in {}", server.id, server.region)).collect();
+                let ids: Vec<String> = all
+                    .iter()
+                    .map(|server| format!("{} in {}", server.id, server.region))
+                    .collect();
                 Err(format!("several servers are called {name}: {}", ids.join(", ")))
             }
         }

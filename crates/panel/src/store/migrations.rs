@@ -27,7 +27,7 @@ pub(super) async fn run(store: &Store) -> Result<(), Error> {
             .fetch_optional(&mut *tx)
             .await?;
     let version = version.unwrap_or(0);
-    let known = STEPS.len() as i64;
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     if version > known {
         return Err(Error::TooNew { found: version, known });
     }

@@ -27,7 +27,8 @@ fn failed(error: sqlx::Error) -> CloudError {
 }
 
 fn to_text<T: serde::Serialize>(table: &'static str, value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| Error::Damaged { table, reason: error.to_string() })
+    serde_json::to_string(value)
+        .map_err(|error| Error::Damaged { table, reason: error.to_string() })
 }
 
 fn from_text<T: serde::de::DeserializeOwned>(table: &'static str, text: &str) -> Result<T, Error> {
@@ -79,15 +80,14 @@ impl Records for Store {
     }
 
     async fn delete_key_pair(&self, region: &str, user_id: &str, name: &str) -> CloudResult<bool> {
-        let done = sqlx::query(
-            "DELETE FROM key_pairs WHERE region = $1 AND user_id = $2 AND name = $3",
-        )
-        .bind(region)
-        .bind(user_id)
-        .bind(name)
-        .execute(self.write())
-        .await
-        .map_err(failed)?;
+        let done =
+            sqlx::query("DELETE FROM key_pairs WHERE region = $1 AND user_id = $2 AND name = $3")
+                .bind(region)
+                .bind(user_id)
+                .bind(name)
+                .execute(self.write())
+                .await
+                .map_err(failed)?;
         Ok(done.rows_affected() > 0)
     }
 

@@ -246,8 +246,12 @@ async fn second_factor(viewer: Viewer) -> PageResult {
 
 fn enrolment(viewer: &Viewer, enrolment: &Enrolment, error: Option<&str>) -> Response {
     let picture = BASE64.encode(enrolment.picture.as_bytes());
-    let spaced: Vec<String> =
-        enrolment.secret.as_bytes().chunks(4).map(|four| String::from_utf8_lossy(four).into_owned()).collect();
+    let spaced: Vec<String> = enrolment
+        .secret
+        .as_bytes()
+        .chunks(4)
+        .map(|four| String::from_utf8_lossy(four).into_owned())
+        .collect();
     let body = html! {
         div .narrow.card {
             h1 { "Turn the second factor on" }
@@ -301,10 +305,8 @@ async fn disable_second_factor(
     posted: Posted,
 ) -> PageResult {
     let Posted { viewer, fields } = &posted;
-    let checked = state
-        .accounts
-        .confirm_password(&viewer.user, fields.raw("confirm"), &viewer.address)
-        .await;
+    let checked =
+        state.accounts.confirm_password(&viewer.user, fields.raw("confirm"), &viewer.address).await;
     match checked {
         Ok(()) => {
             state.accounts.disable_totp(&viewer.user.id).await?;
@@ -340,7 +342,8 @@ async fn end_sessions(AxumState(state): AxumState<Arc<State>>, posted: Posted) -
 async fn add_credential(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
     let Posted { viewer, fields } = &posted;
     let caller = viewer.caller()?;
-    let days: Option<i64> = fields.get("days").parse().ok().filter(|days| (1..=3650).contains(days));
+    let days: Option<i64> =
+        fields.get("days").parse().ok().filter(|days| (1..=3650).contains(days));
     let made = state
         .accounts
         .create_credential(NewCredential {

@@ -8,6 +8,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use cloud::model::{Region, Server};
 use cloud::{Caller, ServerQuery};
+use keys::FingerprintHash;
 use maud::html;
 
 use super::error::PageResult;
@@ -24,9 +25,22 @@ pub(super) fn routes(routes: &mut Routes) {
     routes.get("/downloads/known_hosts", known_hosts);
 }
 
-async fn show(viewer: Viewer) -> PageResult {
+async fn show(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
+    let key = state.voucher.key(&state.store).await?;
+    let fingerprint = key.public().fingerprint(FingerprintHash::Sha256);
+    let enroll = format!("keyway enroll --fingerprint {fingerprint} {}", state.settings.public_url);
     let body = html! {
         h1 { "Downloads" }
+        section #enroll .card {
+            h2 { "Trust this panel for its servers" }
+            p { "With Keyway's ssh no file is needed. This panel signs what it knows of its servers' \
+                 host keys; enrolled once, your ssh asks nothing at the first login, raises no alarm \
+                 after a rebuild, and stops where a server's key is not the one that is vouched for." }
+            p .command { (copyable(&enroll)) }
+            p .hint { "The fingerprint is that of the panel's own key. The panel also prints it on \
+                 its terminal as it starts, and " code { "keyway-panel fingerprint" } " shows it there \
+                 again: compare them if you do not trust the way to this page." }
+        }
         section .card {
             h2 { "ssh_config" }
             p { "A Host block for each server, so that " code { "ssh NAME" } " is enough. Save it as \
@@ -125,7 +139,10 @@ async fn ssh_config(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> 
         let Some((address, port)) = reached_at(server) else { continue };
         let mut name = alias(&server.name);
         if name.is_empty() || seen.contains(&name) {
-            name = format!("{name}-{}", server.id.simple().to_string().chars().take(8).collect::<String>());
+            name = format!(
+                "{name}-{}",
+                server.id.simple().to_string().chars().take(8).collect::<String>()
+            );
         }
         let _ = write!(text, "\nHost {name}\n    HostName {address}\n    User root\n");
         if port != 22 {

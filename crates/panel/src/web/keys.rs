@@ -168,8 +168,7 @@ pub(super) async fn copy_keys(
             continue;
         };
         let there = state.cloud.key_pairs(&caller, to).await?;
-        if let Some(same) =
-            there.iter().find(|other| other.fingerprint_md5 == key.fingerprint_md5)
+        if let Some(same) = there.iter().find(|other| other.fingerprint_md5 == key.fingerprint_md5)
         {
             refused.push(format!("{name} is in {to} already, by the name {}.", same.name));
             continue;

@@ -78,8 +78,9 @@ fn form(state: &State, status: StatusCode, form: &Form<'_>) -> PageResult {
     };
     let mut response = (status, bare("Log in", &body)).into_response();
     let secure = if state.settings.https { "; Secure" } else { "" };
-    let cookie =
-        format!("{FORM_COOKIE}={token}; Path=/login; HttpOnly; SameSite=Strict; Max-Age=3600{secure}");
+    let cookie = format!(
+        "{FORM_COOKIE}={token}; Path=/login; HttpOnly; SameSite=Strict; Max-Age=3600{secure}"
+    );
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
@@ -116,9 +117,8 @@ async fn log_in(
     let (name, next) = (fields.get("name"), fields.get("next"));
     let token = cookie(&origin.headers, FORM_COOKIE).unwrap_or_default();
     if token.is_empty() || digest(&token) != digest(fields.raw("token")) {
-        let error = Some(
-            "The form was too old, or your browser takes no cookies. Try again.".to_owned(),
-        );
+        let error =
+            Some("The form was too old, or your browser takes no cookies. Try again.".to_owned());
         return form(&state, StatusCode::FORBIDDEN, &Form { name, next, error, ..Form::default() });
     }
     let code = fields.get("code");

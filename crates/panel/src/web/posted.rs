@@ -113,7 +113,10 @@ async fn read_fields(request: Request, state: &Arc<State>) -> Result<Fields, Pag
         .is_some_and(|kind| kind.starts_with("multipart/form-data"));
     if !is_multipart {
         let RawForm(bytes) = RawForm::from_request(request, state).await.map_err(|error| {
-            PageError::Status(error.into_response_status(), "The form could not be read.".to_owned())
+            PageError::Status(
+                error.into_response_status(),
+                "The form could not be read.".to_owned(),
+            )
         })?;
         return Fields::parse(&bytes);
     }
@@ -121,9 +124,12 @@ async fn read_fields(request: Request, state: &Arc<State>) -> Result<Fields, Pag
         .await
         .map_err(|_| PageError::bad("The form could not be read."))?;
     let mut fields = Fields::default();
-    while let Some(part) =
-        parts.next_field().await.map_err(|error| PageError::Status(error.status(), "The form could not be read; it may be too large.".to_owned()))?
-    {
+    while let Some(part) = parts.next_field().await.map_err(|error| {
+        PageError::Status(
+            error.status(),
+            "The form could not be read; it may be too large.".to_owned(),
+        )
+    })? {
         if fields.pairs.len() >= FIELDS_MAX {
             return Err(PageError::bad("The form has too many fields."));
         }

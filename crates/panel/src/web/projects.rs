@@ -79,7 +79,8 @@ async fn add(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageRes
             Ok(go(&format!("/projects/{}", project.id), "The project is there."))
         }
         Err(Error::Invalid { message, .. } | Error::Conflict(message)) => {
-            projects_page(&state, viewer, name, Some(&message), StatusCode::UNPROCESSABLE_ENTITY).await
+            projects_page(&state, viewer, name, Some(&message), StatusCode::UNPROCESSABLE_ENTITY)
+                .await
         }
         Err(error) => Err(error.into()),
     }
@@ -149,13 +150,27 @@ async fn change(
     let enabled = fields.has("enabled");
     let own = viewer.project.as_ref().is_some_and(|(project, _)| project.id == id);
     if own && !enabled {
-        return Err(PageError::bad("You are working in this project; switch to another one first."));
+        return Err(PageError::bad(
+            "You are working in this project; switch to another one first.",
+        ));
     }
     let project = state
         .accounts
-        .update_project(&id, Some(fields.get("name")), Some(fields.get("description")), Some(enabled))
+        .update_project(
+            &id,
+            Some(fields.get("name")),
+            Some(fields.get("description")),
+            Some(enabled),
+        )
         .await?;
-    viewer.audit(&state, "project.change", &project.name, if enabled { "enabled" } else { "disabled" }).await?;
+    viewer
+        .audit(
+            &state,
+            "project.change",
+            &project.name,
+            if enabled { "enabled" } else { "disabled" },
+        )
+        .await?;
     Ok(go(&format!("/projects/{id}"), "Saved."))
 }
 

@@ -28,7 +28,11 @@ pub struct Routes {
 
 impl Routes {
     /// Shows something to whoever is logged in.
-    pub(crate) fn get<H: Handler<T, Arc<State>>, T: 'static>(&mut self, path: &'static str, handler: H) {
+    pub(crate) fn get<H: Handler<T, Arc<State>>, T: 'static>(
+        &mut self,
+        path: &'static str,
+        handler: H,
+    ) {
         self.add(Route { method: "GET", path, public: false }, get(handler));
     }
 

@@ -79,19 +79,17 @@ pub(super) async fn headers(
         );
     }
     // Pages are of one person and one moment; assets say otherwise themselves.
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let shown = headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    if had_flash && shown && method == Method::GET {
-        if let Ok(value) = HeaderValue::from_str(&format!(
-            "{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax",
-            super::viewer::FLASH
-        )) {
-            headers.append(header::SET_COOKIE, value);
-        }
+    let gone = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax", super::viewer::FLASH);
+    if had_flash
+        && shown
+        && method == Method::GET
+        && let Ok(value) = HeaderValue::from_str(&gone)
+    {
+        headers.append(header::SET_COOKIE, value);
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.entry("x-request-id").or_insert(value);
@@ -117,10 +115,9 @@ pub(super) async fn same_origin(
 /// Whether the browser says that a page of this panel sent the request.
 pub(crate) fn is_same_origin(state: &State, headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(site) = text(HeaderName::from_static("sec-fetch-site")) {
-        if !matches!(site, "same-origin" | "none") {
-            return false;
-        }
+    let site = text(HeaderName::from_static("sec-fetch-site"));
+    if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return false;
     }
     match text(header::ORIGIN) {
         None => true,

@@ -37,7 +37,11 @@ pub(super) fn reached_at(server: &Server) -> Option<(String, u16)> {
 /// What to type to log in.
 pub(super) fn ssh_command(server: &Server) -> Option<String> {
     reached_at(server).map(|(address, port)| {
-        if port == 22 { format!("ssh root@{address}") } else { format!("ssh -p {port} root@{address}") }
+        if port == 22 {
+            format!("ssh root@{address}")
+        } else {
+            format!("ssh -p {port} root@{address}")
+        }
     })
 }
 

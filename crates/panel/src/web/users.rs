@@ -48,7 +48,8 @@ async fn users_page(
     let search = listing.q.trim();
     let users = state.accounts.users((!search.is_empty()).then_some(search)).await?;
     let projects = state.accounts.projects().await?;
-    let wrong = |field: &str| error.as_ref().filter(|(at, _)| *at == field).map(|(_, text)| text.as_str());
+    let wrong =
+        |field: &str| error.as_ref().filter(|(at, _)| *at == field).map(|(_, text)| text.as_str());
     let body = html! {
         h1 { "Users" }
         (listing.search("/users", "Name or e-mail", &[]))
@@ -135,8 +136,15 @@ async fn add(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageRes
             };
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             let listing = Listing::default();
-            return users_page(&state, viewer, &listing, (name, email), Some((field, message)), status)
-                .await;
+            return users_page(
+                &state,
+                viewer,
+                &listing,
+                (name, email),
+                Some((field, message)),
+                status,
+            )
+            .await;
         }
     };
     viewer.audit(&state, "user.add", &user.name, &user.id).await?;
@@ -258,7 +266,12 @@ async fn change(
         default_project: None,
     };
     let changed = state.accounts.update_user(&id, change).await?;
-    let detail = format!("{} {} {}", changed.name, changed.email, if changed.enabled { "enabled" } else { "disabled" });
+    let detail = format!(
+        "{} {} {}",
+        changed.name,
+        changed.email,
+        if changed.enabled { "enabled" } else { "disabled" }
+    );
     viewer.audit(&state, "user.change", &user.name, &detail).await?;
     Ok(go(&format!("/users/{id}"), "Saved."))
 }

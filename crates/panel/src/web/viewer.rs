@@ -78,7 +78,11 @@ impl Viewer {
     /// # Errors
     /// For everybody but administrators, who are told that there is no such page.
     pub fn need_admin(&self) -> Result<(), PageError> {
-        if self.admin { Ok(()) } else { Err(PageError::not_found("There is no page at this address.")) }
+        if self.admin {
+            Ok(())
+        } else {
+            Err(PageError::not_found("There is no page at this address."))
+        }
     }
 
     /// Writes into the audit log what this person did.

@@ -56,7 +56,8 @@ async fn passwords_and_sessions() {
     assert_eq!(there.log_in("ada", "another good one").await.path, "/servers");
     here.post("/account/sessions", &[("others", "yes")]).await.says("have ended");
     assert!(there.get("/servers").await.path.starts_with("/login"));
-    let page = here.post("/account/credentials", &[("credential_name", "ci"), ("days", "30")]).await;
+    let page =
+        here.post("/account/credentials", &[("credential_name", "ci"), ("days", "30")]).await;
     page.says("The secret is shown this once");
     here.get("/account").await.says("ci").hides("shown this once");
     let form = [("credential_name", "ci"), ("days", "")];
@@ -122,7 +123,8 @@ async fn users_and_projects() {
     let page = admin.post("/users", &form).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     page.says("not an e-mail address");
-    let form = [("name", "bob"), ("email", "bob@example.org"), ("project", &id), ("role", "member")];
+    let form =
+        [("name", "bob"), ("email", "bob@example.org"), ("project", &id), ("role", "member")];
     let page = admin.post("/users", &form).await;
     page.says("Password of bob").says("shown this once");
     let password = page.text.split("data-copy=\"").nth(1).unwrap().split('"').next().unwrap();

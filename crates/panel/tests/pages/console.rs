@@ -42,7 +42,8 @@ impl Socket {
     /// The next binary message, or the close frame's reason.
     async fn next(&mut self) -> Result<Vec<u8>, String> {
         loop {
-            let (first, length) = (self.0.read_u8().await.unwrap(), self.0.read_u8().await.unwrap());
+            let (first, length) =
+                (self.0.read_u8().await.unwrap(), self.0.read_u8().await.unwrap());
             let length = match length {
                 126 => usize::from(self.0.read_u16().await.unwrap()),
                 127 => usize::try_from(self.0.read_u64().await.unwrap()).unwrap(),

@@ -12,9 +12,7 @@ use cloud::model::{
     Address, Flavor, HostKey, HostKeySource, Image, ImageStatus, KeyPair, Network, NewKeyPair,
     NewServer, Power, Region, Server, ServerAction, ServerEvent, ServerRequest, Status,
 };
-use cloud::{
-    Caller, Capabilities, Cloud, Console, ConsoleKind, Error, Result, Role, ServerQuery,
-};
+use cloud::{Caller, Capabilities, Cloud, Console, ConsoleKind, Error, Result, Role, ServerQuery};
 use keys::{FingerprintHash, KeyKind, PrivateKey, PublicKey};
 use panel::store::{Store, now};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -114,7 +112,12 @@ impl Cloud for Fake {
         Records::key_pairs(&self.store, region, &caller.user_id).await
     }
 
-    async fn add_key_pair(&self, caller: &Caller, region: &str, key: NewKeyPair) -> Result<KeyPair> {
+    async fn add_key_pair(
+        &self,
+        caller: &Caller,
+        region: &str,
+        key: NewKeyPair,
+    ) -> Result<KeyPair> {
         let (public, _) = PublicKey::from_line(&key.public_key)
             .map_err(|error| Error::invalid("public_key", error.to_string()))?;
         self.store

@@ -49,7 +49,8 @@ async fn every_route_without_credentials() {
 async fn every_form_without_its_token_or_from_elsewhere() {
     let panel = Panel::new().await;
     let mut browser = panel.logged_in("ada", "main", Role::Admin).await;
-    for route in panel::web::table().iter().filter(|route| route.method == "POST" && !route.public) {
+    for route in panel::web::table().iter().filter(|route| route.method == "POST" && !route.public)
+    {
         let path = concrete(route.path);
         let page = browser.post_raw(&path, &[("csrf", "wrong")]).await;
         assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}");

@@ -15,7 +15,11 @@ async fn a_key_in_one_region_and_its_copy() {
     browser.get("/keys").await.says("No keys yet").says("ssh-keygen -t ed25519");
     let form = [("name", "laptop"), ("public_key", LINES[0]), ("region", "ams")];
     let page = browser.post("/keys/new", &form).await;
-    page.says("Stored laptop in ams.").says("SHA256:").says("MD5:").says("ED25519 256").says("never");
+    page.says("Stored laptop in ams.")
+        .says("SHA256:")
+        .says("MD5:")
+        .says("ED25519 256")
+        .says("never");
     // Said once only.
     browser.get("/keys").await.hides("Stored laptop");
     browser.get("/keys?region=iad").await.says("No key matches");
@@ -27,7 +31,10 @@ async fn a_key_in_one_region_and_its_copy() {
     browser.get("/keys?q=nothing").await.says("No key matches");
     let page = browser.get("/keys/delete?region=iad&name=laptop").await;
     page.says("No server was made with it");
-    browser.post("/keys/delete", &[("region", "iad"), ("name", "laptop")]).await.says("Deleted laptop");
+    browser
+        .post("/keys/delete", &[("region", "iad"), ("name", "laptop")])
+        .await
+        .says("Deleted laptop");
     browser.get("/audit").await.says("key.add").says("key.copy").says("key.delete");
 }
 
@@ -37,7 +44,8 @@ async fn repairs_are_said() {
     let mut browser = panel.logged_in("ada", "main", Role::Member).await;
     let (a, b) = LINES[0].split_at(40);
     let wrapped = format!("{a}\r\n{b}");
-    let form = [("name", ""), ("public_key", wrapped.as_str()), ("region", "ams"), ("region", "iad")];
+    let form =
+        [("name", ""), ("public_key", wrapped.as_str()), ("region", "ams"), ("region", "iad")];
     let page = browser.post("/keys/new", &form).await;
     page.says("Joined 2 wrapped lines").says("Stored one@home in ams and iad.");
 }
@@ -105,7 +113,9 @@ async fn a_file_is_taken_too() {
     let mut browser = panel.logged_in("ada", "main", Role::Member).await;
     let csrf = browser.get("/keys/new").await.hidden("csrf");
     let mut body = String::new();
-    for (name, value) in [("csrf", csrf.as_str()), ("name", ""), ("region", "ams"), ("public_key", "")] {
+    for (name, value) in
+        [("csrf", csrf.as_str()), ("name", ""), ("region", "ams"), ("public_key", "")]
+    {
         body.push_str(&format!(
             "--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
         ));

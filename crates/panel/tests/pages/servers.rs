@@ -62,7 +62,8 @@ async fn from_nothing_to_a_server() {
 async fn only_keys_of_the_chosen_region() {
     let panel = Panel::new().await;
     let mut browser = with_key(&panel, "ada", "main").await;
-    let form = [("do", "region"), ("region", "iad"), ("name", "kept-name"), ("description", "kept too")];
+    let form =
+        [("do", "region"), ("region", "iad"), ("name", "kept-name"), ("description", "kept too")];
     let page = browser.post("/servers/new", &form).await;
     page.says("No key is stored in iad yet").says("1 more key is").says("value=\"ams/laptop\"");
     page.says("kept-name").says("kept too").hides("name=\"key\" value=\"laptop\"");
@@ -79,7 +80,9 @@ async fn only_keys_of_the_chosen_region() {
         ("public_key", LINES[1]),
     ];
     let page = browser.post("/servers/new", &form).await;
-    page.says("Stored second in iad").says("value=\"second\" checked").says("value=\"laptop\" checked");
+    page.says("Stored second in iad")
+        .says("value=\"second\" checked")
+        .says("value=\"laptop\" checked");
     let image = IMAGE.to_string();
     let form = [
         ("name", "both"),
@@ -98,8 +101,13 @@ async fn refusals_beside_the_field() {
     let panel = Panel::new().await;
     let mut browser = with_key(&panel, "ada", "main").await;
     let image = IMAGE.to_string();
-    let good =
-        [("name", "web"), ("region", "ams"), ("image", image.as_str()), ("flavor", "1"), ("key", "laptop")];
+    let good = [
+        ("name", "web"),
+        ("region", "ams"),
+        ("image", image.as_str()),
+        ("flavor", "1"),
+        ("key", "laptop"),
+    ];
     for (field, value, says) in [
         ("name", "", "Give the server a name"),
         ("image", "nonsense", "Choose an image"),

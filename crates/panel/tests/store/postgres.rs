@@ -37,15 +37,20 @@ impl Server {
         let programs = programs()?;
         let folder = tempfile::Builder::new().prefix("keyway-pg").tempdir_in("/tmp").unwrap();
         if rustix::process::geteuid().is_root() {
-            let done =
-                Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();
+            let done = Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();
             if !done.success() {
                 return None;
             }
         }
         let data = folder.path().join("data");
         let made = command(&programs.join("initdb"))
-            .args(["--auth=trust", "--username=keyway", "--no-sync", "--locale=C", "--encoding=UTF8"])
+            .args([
+                "--auth=trust",
+                "--username=keyway",
+                "--no-sync",
+                "--locale=C",
+                "--encoding=UTF8",
+            ])
             .arg("-D")
             .arg(&data)
             .current_dir(folder.path())
@@ -83,7 +88,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // SIGQUIT: at once, without waiting for connections to end.
-        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
         }
         let _ = self.child.wait();

@@ -10,6 +10,12 @@ impl Authentication {
         for line in self.account() {
             info!("ssh: {line}");
         }
+        crate::doctor::after_denial(
+            &self.config.original_host,
+            *self.config.batch_mode,
+            &self.identities.list,
+            &self.offered_methods,
+        );
         let (user, host) = (&self.user, self.shown_host());
         say(
             Level::Fatal,

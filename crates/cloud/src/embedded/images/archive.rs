@@ -70,7 +70,7 @@ impl Unpacker {
             };
             let parent = self.parent(&path)?;
             if layer && name.starts_with(WHITEOUT) {
-                self.white_out(&parent, &path, &name)?;
+                Self::white_out(&parent, &path, &name)?;
                 continue;
             }
             let mode = entry.header().mode()? & 0o7777;
@@ -78,7 +78,7 @@ impl Unpacker {
             let name = std::ffi::OsStr::from_bytes(&name);
             match kind {
                 EntryType::Directory => {
-                    self.folder(&parent, name)?;
+                    Self::folder(&parent, name)?;
                     folders.insert(path.clone(), mode);
                     self.own(&parent, name, owner)?;
                 }
@@ -86,7 +86,7 @@ impl Unpacker {
                     let size = entry.size();
                     self.left =
                         self.left.checked_sub(size).ok_or_else(|| refused("it is too large"))?;
-                    self.clear(&parent, name)?;
+                    Self::clear(&parent, name)?;
                     let flags = OFlags::WRONLY
                         | OFlags::CREATE
                         | OFlags::EXCL
@@ -111,7 +111,7 @@ impl Unpacker {
                     // own root; nothing here ever follows it.
                     let target =
                         entry.link_name()?.ok_or_else(|| refused("a link has no target"))?;
-                    self.clear(&parent, name)?;
+                    Self::clear(&parent, name)?;
                     rustix::fs::symlinkat(target.as_ref(), &parent, name)?;
                     self.own(&parent, name, owner)?;
                 }
@@ -122,7 +122,7 @@ impl Unpacker {
                     let from = self.parent(&target)?;
                     let target_name =
                         target.file_name().ok_or_else(|| refused("a link points to the root"))?;
-                    self.clear(&parent, name)?;
+                    Self::clear(&parent, name)?;
                     rustix::fs::linkat(&from, target_name, &parent, name, AtFlags::empty())
                         .map_err(|error| {
                             refused(&format!("a hard link ({}): {error}", path.display()))
@@ -167,7 +167,7 @@ impl Unpacker {
         Ok(folder)
     }
 
-    fn folder(&self, parent: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<()> {
+    fn folder(parent: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<()> {
         match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
             Err(rustix::io::Errno::EXIST) => {}
             other => return Ok(other?),
@@ -178,12 +178,12 @@ impl Unpacker {
         }
         // A merged /bin is a link that a later layer's folder means to go through, which Docker
         // does not do either.
-        self.clear(parent, name)?;
+        Self::clear(parent, name)?;
         Ok(rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))?)
     }
 
     /// Makes room for an entry: a later one replaces an earlier one.
-    fn clear(&self, parent: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<()> {
+    fn clear(parent: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<()> {
         match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => remove_folder(parent, name),
@@ -204,20 +204,20 @@ impl Unpacker {
         Ok(())
     }
 
-    fn white_out(&self, parent: &OwnedFd, path: &Path, name: &[u8]) -> io::Result<()> {
+    fn white_out(parent: &OwnedFd, path: &Path, name: &[u8]) -> io::Result<()> {
         if name == OPAQUE {
             for entry in rustix::fs::Dir::read_from(parent)? {
                 let entry = entry?;
                 let name = entry.file_name().to_bytes();
                 if name != b"." && name != b".." {
-                    self.clear(parent, std::ffi::OsStr::from_bytes(name))?;
+                    Self::clear(parent, std::ffi::OsStr::from_bytes(name))?;
                 }
             }
             return Ok(());
         }
         match name.get(WHITEOUT.len()..) {
             Some(gone) if !gone.is_empty() && gone != b"." && gone != b".." => {
-                self.clear(parent, std::ffi::OsStr::from_bytes(gone))
+                Self::clear(parent, std::ffi::OsStr::from_bytes(gone))
             }
             _ => Err(refused(&format!("{} is no whiteout", path.display()))),
         }

@@ -98,12 +98,12 @@ impl ImportImage {
             String::new()
         } else {
             let found = layers::sha256(&mut File::open(&self.source)?)?;
-            if let Some(wanted) = &self.sha256 {
-                if !wanted.eq_ignore_ascii_case(&found) {
-                    return Err(super::archive::refused(&format!(
-                        "its SHA-256 is {found}, not {wanted}"
-                    )));
-                }
+            if let Some(wanted) = &self.sha256
+                && !wanted.eq_ignore_ascii_case(&found)
+            {
+                return Err(super::archive::refused(&format!(
+                    "its SHA-256 is {found}, not {wanted}"
+                )));
             }
             layers::unpack(&self.source, &scratch, &mut unpacker)?;
             let _ = fs::remove_dir_all(&scratch);

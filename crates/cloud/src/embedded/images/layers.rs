@@ -216,7 +216,7 @@ pub(super) fn sha256(file: &mut impl Read) -> io::Result<String> {
         }
         hasher.update(buffer.get(..length).unwrap_or_default());
     }
-    Ok(hasher.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(super::hexadecimal(hasher.finish().as_ref()))
 }
 
 /// What the first octets say that it is compressed with.

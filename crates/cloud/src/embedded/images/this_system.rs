@@ -3,6 +3,7 @@
 //! `/usr` is the machine's own, put into each server read only; everything besides is built here
 //! from a list of what is allowed in, so that nothing of the machine's data can slip through.
 
+use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -185,14 +186,14 @@ fn accounts(root: &Path) -> io::Result<()> {
     let mut shadow = String::new();
     for (name, uid, gid, home, shell) in ACCOUNTS {
         let shell = if shell.is_empty() { bash } else { shell };
-        passwd.push_str(&format!("{name}:x:{uid}:{gid}:{name}:{home}:{shell}\n"));
-        shadow.push_str(&format!("{name}:*:19700:0:99999:7:::\n"));
+        let _ = writeln!(passwd, "{name}:x:{uid}:{gid}:{name}:{home}:{shell}");
+        let _ = writeln!(shadow, "{name}:*:19700:0:99999:7:::");
     }
     let mut group = String::new();
     let mut gshadow = String::new();
     for (name, gid) in GROUPS {
-        group.push_str(&format!("{name}:x:{gid}:\n"));
-        gshadow.push_str(&format!("{name}:*::\n"));
+        let _ = writeln!(group, "{name}:x:{gid}:");
+        let _ = writeln!(gshadow, "{name}:*::");
     }
     file(root, "etc/passwd", &passwd, 0o644)?;
     file(root, "etc/group", &group, 0o644)?;
@@ -223,10 +224,11 @@ fn links(root: &Path) -> io::Result<()> {
     }
     // Which of several programs a name stands for: names of files in /usr, which are seen anyway.
     for entry in fs::read_dir("/etc/alternatives").into_iter().flatten().flatten() {
-        if let Ok(target) = fs::read_link(entry.path()) {
-            if target.starts_with("/usr") && !target.starts_with("/usr/local") {
-                symlink(target, root.join("etc/alternatives").join(entry.file_name()))?;
-            }
+        if let Ok(target) = fs::read_link(entry.path())
+            && target.starts_with("/usr")
+            && !target.starts_with("/usr/local")
+        {
+            symlink(target, root.join("etc/alternatives").join(entry.file_name()))?;
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The server's host keys: made at its first boot, shown on its console at every boot.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -84,12 +85,13 @@ pub(super) fn announce(host: &str) {
     let mut text = String::from("\r\n-----BEGIN SSH HOST KEY FINGERPRINTS-----\r\n");
     for line in &lines {
         if let Ok((key, comment)) = PublicKey::from_line(line.trim()) {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "{} {} {comment} ({})\r\n",
                 key.bits(),
                 key.fingerprint(FingerprintHash::Sha256),
                 key.type_label()
-            ));
+            );
         }
     }
     text.push_str(
@@ -100,6 +102,6 @@ pub(super) fn announce(host: &str) {
         text.push_str("\r\n");
     }
     text.push_str("-----END SSH HOST KEY KEYS-----\r\n");
-    text.push_str(&format!("\r\n{host} is up\r\n"));
+    let _ = write!(text, "\r\n{host} is up\r\n");
     let _ = io::stdout().write_all(text.as_bytes());
 }

@@ -15,7 +15,7 @@ use rustix::net::{
 };
 use rustix::process::{Pid, PidfdFlags};
 
-use super::{at, make_folder, system};
+use super::{at, make_folder, plain, system};
 use crate::embedded::layout::{ServerFolder, short_path};
 use crate::embedded::protocol::{CONTROL_DESCRIPTOR, Isolation, Plan};
 use crate::embedded::{bundle, link, sys};
@@ -39,6 +39,8 @@ pub(super) struct Started {
 enum Runtime {
     Library(Box<libcontainer::container::Container>),
     Runc,
+    /// There is nothing to tidy up: namespaces go with their processes.
+    None,
 }
 
 /// Makes the namespaces and starts the first process in them.
@@ -70,15 +72,18 @@ pub(super) fn start(folder: &ServerFolder, plan: &Plan) -> io::Result<Started> {
         .map_err(at("make the console's socket"))?;
 
     sys::place(theirs, CONTROL_DESCRIPTOR)?;
-    let started = by_library(folder, plan, &console_path, &consoles).or_else(|error| {
-        let runc = find_runc();
-        eprintln!("libcontainer: {error}; runc: {}", if runc { "tried" } else { "not installed" });
-        if runc && uid_base.is_some() {
-            by_runc(folder, plan, &console_path, &consoles)
-        } else {
-            Err(error)
-        }
-    });
+    let started = if uid_base.is_none() {
+        plain::start(plan, &root).map(|(pid, console)| (pid, console, Runtime::None))
+    } else {
+        by_library(folder, plan, &console_path, &consoles).or_else(|error| {
+            let runc = find_runc();
+            eprintln!(
+                "libcontainer: {error}; runc: {}",
+                if runc { "tried" } else { "not installed" }
+            );
+            if runc { by_runc(folder, plan, &console_path, &consoles) } else { Err(error) }
+        })
+    };
     sys::close(CONTROL_DESCRIPTOR);
     let _ = std::fs::remove_file(&console_path);
     let (pid, console, mut runtime) = started?;
@@ -202,12 +207,14 @@ impl Runtime {
     fn begin(&mut self, folder: &ServerFolder, plan: &Plan) -> io::Result<()> {
         match self {
             Self::Library(container) => container.start().map_err(explain),
+            Self::None => Ok(()),
             Self::Runc => runc(folder, &["start".as_ref(), plan.id.to_string().as_ref()]),
         }
     }
 
     fn remove(&mut self, folder: &ServerFolder, plan: &Plan) {
         let removed = match self {
+            Self::None => Ok(()),
             Self::Library(container) => container.delete(true).map_err(explain),
             Self::Runc => {
                 runc(folder, &["delete".as_ref(), "--force".as_ref(), plan.id.to_string().as_ref()])

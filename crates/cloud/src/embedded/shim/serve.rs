@@ -152,10 +152,10 @@ impl Shim<'_> {
     }
 
     fn console(&mut self) {
-        if !self.typed.is_empty() {
-            if let Ok(written) = rustix::io::write(&self.started.console, &self.typed) {
-                self.typed.drain(..written);
-            }
+        if !self.typed.is_empty()
+            && let Ok(written) = rustix::io::write(&self.started.console, &self.typed)
+        {
+            self.typed.drain(..written);
         }
         let mut buffer = [0; CHUNK];
         match rustix::io::read(&self.started.console, &mut buffer) {
@@ -282,27 +282,28 @@ impl Shim<'_> {
             let mut buffer = [0; CHUNK];
             match rustix::io::read(&self.started.console, &mut buffer) {
                 Ok(length) if length > 0 => {
-                    self.log.write(buffer.get(..length).unwrap_or_default())
+                    self.log.write(buffer.get(..length).unwrap_or_default());
                 }
                 _ => break,
             }
         }
         let status = rustix::process::waitpid(Some(self.started.pid), WaitOptions::empty())?;
         let status = status.map(|(_, status)| status);
-        let signal = status.and_then(|status| status.terminating_signal());
-        let (why, detail) = match (status.and_then(|status| status.exit_status()), signal) {
-            (Some(0), _) => (Why::Stopped, None),
-            (Some(EXIT_REBOOT), _) => (Why::Reboot, None),
-            // reboot(2): how the kernel ends a process-id namespace.
-            (_, Some(libc::SIGHUP)) => (Why::Reboot, None),
-            (_, Some(libc::SIGINT)) => (Why::Stopped, None),
-            (_, Some(_)) if self.kill_asked => (Why::Killed, None),
-            (Some(code), _) => (Why::Killed, Some(format!("its first process failed ({code})"))),
-            (_, Some(signal)) => {
-                (Why::Killed, Some(format!("its first process was ended by signal {signal}")))
-            }
-            (None, None) => (Why::Killed, None),
-        };
+        let signal = status.and_then(rustix::process::WaitStatus::terminating_signal);
+        let (why, detail) =
+            match (status.and_then(rustix::process::WaitStatus::exit_status), signal) {
+                // The signals are how the kernel ends a process-id namespace on reboot(2).
+                (Some(0), _) | (_, Some(libc::SIGINT)) => (Why::Stopped, None),
+                (Some(EXIT_REBOOT), _) | (_, Some(libc::SIGHUP)) => (Why::Reboot, None),
+                (_, Some(_)) if self.kill_asked => (Why::Killed, None),
+                (Some(code), _) => {
+                    (Why::Killed, Some(format!("its first process failed ({code})")))
+                }
+                (_, Some(signal)) => {
+                    (Why::Killed, Some(format!("its first process was ended by signal {signal}")))
+                }
+                (None, None) => (Why::Killed, Some("nobody knows how".into())),
+            };
         let exit = Exit { run: self.plan.run, why, detail };
         self.tell(&Event::Exited(exit.clone()));
         for connection in &mut self.connections {

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags,
 };
 use rustix::thread::UnshareFlags;
 
 use super::{at, make_folder};
 use crate::embedded::layout::ServerFolder;
-use crate::embedded::protocol::Plan;
+use crate::embedded::protocol::{Isolation, Plan};
 use crate::embedded::sys;
 
 pub(super) use crate::embedded::IDS_PER_SERVER as IDS;
@@ -37,6 +38,9 @@ pub(super) fn assemble(
     }
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(at("make mounts private"))?;
+    if matches!(plan.isolation, Isolation::Full { cgroup: None, .. }) {
+        without_control_groups().map_err(at("do without control groups"))?;
+    }
     // The server's root must come here by itself, and may not pass the state folder.
     let place = meeting_place(&[folder.path(), &plan.image, &plan.program, &plan.keyway])?;
     tmpfs(place, 0, "755", "64k").map_err(at("mount a place for the root"))?;
@@ -86,6 +90,14 @@ pub(super) fn assemble(
         bind(program, &target)?;
     }
     Ok(root)
+}
+
+/// Container runtimes insist on control groups, even where none are to be had: in this mount
+/// namespace there is a hierarchy without any controller, and they are content.
+fn without_control_groups() -> io::Result<()> {
+    let place = Path::new("/sys/fs/cgroup");
+    while rustix::mount::unmount(place, UnmountFlags::DETACH).is_ok() {}
+    Ok(tmpfs(place, 0, "755", "64k")?)
 }
 
 /// A folder that every system has, and that nothing is needed from: it is covered in this mount

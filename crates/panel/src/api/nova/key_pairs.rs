@@ -54,6 +54,7 @@ fn owner<'a>(api: &'a Api, user_id: Option<&str>) -> Outcome<Cow<'a, Caller>> {
 
 pub(super) async fn list(api: Api, query: Query) -> Outcome {
     let caller = owner(&api, query.get("user_id"))?;
+    query.number("limit")?;
     let mut all = api.cloud().key_pairs(&caller, &api.region).await?;
     all.sort_by(|a, b| a.name.cmp(&b.name));
     let (page, next) =

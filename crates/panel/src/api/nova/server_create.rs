@@ -423,7 +423,7 @@ async fn make(
                     // The first error is the one to tell.
                     let _ = api.cloud().delete_server(&api.caller, &api.region, server.id).await;
                 }
-                return Err(Fault::from(error).as_bad_request());
+                return Err(Fault::from(error).into_bad_request());
             }
         }
     }

@@ -147,14 +147,11 @@ async fn free_slot(
     .fetch_one(&mut **tx)
     .await
     .map_err(failed)?;
-    lowest
-        .and_then(|slot| u32::try_from(slot).ok())
-        .filter(|slot| *slot < slots)
-        .ok_or_else(|| {
-            CloudError::Exhausted(format!(
-                "All {slots} addresses of this region are in use. Delete a server first."
-            ))
-        })
+    lowest.and_then(|slot| u32::try_from(slot).ok()).filter(|slot| *slot < slots).ok_or_else(|| {
+        CloudError::Exhausted(format!(
+            "All {slots} addresses of this region are in use. Delete a server first."
+        ))
+    })
 }
 
 /// What a search looks in: name, addresses, identifier, tags.

@@ -10,6 +10,8 @@
 
   const terminal = new Terminal({
     cursorBlink: true,
+    // Less cuts underscores off in some fonts.
+    lineHeight: 1.2,
     scrollback: 10000,
     fontSize: window.innerWidth < 600 ? 12 : 14,
     fontFamily: "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace",

@@ -114,7 +114,8 @@ pub(super) async fn confirm(
     let action = find(&name)?;
     let caller = viewer.changer()?;
     let server = state.cloud.server(&caller, &region, id(&id_text)?).await?;
-    let images = if name == "rebuild" { state.cloud.images(&caller, &region).await? } else { Vec::new() };
+    let images =
+        if name == "rebuild" { state.cloud.images(&caller, &region).await? } else { Vec::new() };
     Ok(question(&viewer, action, &server, &images, None))
 }
 

@@ -7,8 +7,8 @@ use cloud::model::KeyType;
 use keys::{FingerprintHash, PublicKey, authorized_keys};
 use maud::{Markup, html};
 
-use super::show::{Details, id};
 use super::address_of;
+use super::show::{Details, id};
 use crate::State;
 use crate::public_key::examine;
 use crate::web::error::{PageError, PageResult};
@@ -56,7 +56,9 @@ pub(super) fn section(viewer: &Viewer, details: &Details) -> Markup {
         }
     };
     let (lines, unreadable) = lines(text);
-    let on = |line: &str| PublicKey::from_line(line).is_ok_and(|(key, _)| lines.iter().any(|l| l.key == key));
+    let on = |line: &str| {
+        PublicKey::from_line(line).is_ok_and(|(key, _)| lines.iter().any(|l| l.key == key))
+    };
     let addable: Vec<_> = details
         .stored
         .iter()
@@ -166,7 +168,8 @@ pub(super) async fn change(
     let (line, repairs) = if fields.has("stored") {
         let stored = state.cloud.key_pairs(&caller, &region).await?;
         let key = stored.into_iter().find(|key| key.name == fields.get("stored"));
-        let key = key.ok_or_else(|| PageError::not_found("There is no such key in this region."))?;
+        let key =
+            key.ok_or_else(|| PageError::not_found("There is no such key in this region."))?;
         (key.public_key, Vec::new())
     } else {
         match examine(fields.raw("public_key")) {

@@ -3,6 +3,7 @@
 //! One form with several buttons: another region, copied keys and an added key all send the whole
 //! form, so that nothing typed is lost and no script is needed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::State as AxumState;
@@ -22,6 +23,8 @@ use crate::web::viewer::Viewer;
 /// More than cloud-init's user data may have.
 const USER_DATA_BYTES_MAX: usize = 64 * 1024;
 const NAME_CHARACTERS_MAX: usize = 255;
+/// Keys that are shown to be ticked; of more than these, others are named.
+const KEYS_SHOWN: usize = 200;
 
 /// What was typed.
 #[derive(Default)]
@@ -54,9 +57,17 @@ struct Said {
 
 impl Said {
     fn wrong(&self) -> bool {
-        [&self.name, &self.image, &self.flavor, &self.keys, &self.description, &self.user_data, &self.form]
-            .iter()
-            .any(|error| error.is_some())
+        [
+            &self.name,
+            &self.image,
+            &self.flavor,
+            &self.keys,
+            &self.description,
+            &self.user_data,
+            &self.form,
+        ]
+        .iter()
+        .any(|error| error.is_some())
             || self.new_key.any()
     }
 }
@@ -83,11 +94,12 @@ impl Choice {
         images.retain(|image| image.status == ImageStatus::Active);
         let flavors = state.cloud.flavors(caller, region).await?;
         let keys = state.cloud.key_pairs(caller, region).await?;
+        let mut seen: HashSet<String> =
+            keys.iter().map(|key| key.fingerprint_md5.clone()).collect();
         let mut elsewhere: Vec<KeyPair> = Vec::new();
         for other in regions.iter().filter(|other| other.id != *region) {
             for key in state.cloud.key_pairs(caller, &other.id).await? {
-                let same = |known: &KeyPair| known.fingerprint_md5 == key.fingerprint_md5;
-                if !keys.iter().any(same) && !elsewhere.iter().any(same) {
+                if seen.insert(key.fingerprint_md5.clone()) {
                     elsewhere.push(key);
                 }
             }
@@ -179,7 +191,9 @@ async fn make(state: &State, viewer: &Viewer, caller: &Caller, mut typed: Typed)
     if !choice.flavors.iter().any(|flavor| flavor.id == typed.flavor) {
         said.flavor = Some("Choose a size.".to_owned());
     }
-    if let Some(name) = typed.keys.iter().find(|name| !choice.keys.iter().any(|key| key.name == **name)) {
+    if let Some(name) =
+        typed.keys.iter().find(|name| !choice.keys.iter().any(|key| key.name == **name))
+    {
         said.keys = Some(format!("There is no key {name} in {}.", typed.region));
     } else if typed.keys.is_empty() && !typed.no_key {
         said.keys = Some(
@@ -196,10 +210,8 @@ async fn make(state: &State, viewer: &Viewer, caller: &Caller, mut typed: Typed)
             "This key is not stored yet: press \"Add this key\" first, or empty the field."
                 .to_owned(),
         );
-        said.new_key.private =
-            crate::public_key::examine(&typed.public_key).is_err_and(|refusal| {
-                refusal == crate::public_key::Refusal::PrivateKey
-            });
+        said.new_key.private = crate::public_key::examine(&typed.public_key)
+            .is_err_and(|refusal| refusal == crate::public_key::Refusal::PrivateKey);
         if said.new_key.private {
             said.new_key.public_key = Some(crate::public_key::Refusal::PrivateKey.message());
         }
@@ -224,9 +236,14 @@ async fn make(state: &State, viewer: &Viewer, caller: &Caller, mut typed: Typed)
             Ok(server) => {
                 let detail = format!("{} with keys: {}", server.id, typed.keys.join(", "));
                 viewer.audit(state, "server.create", &server.name, &detail).await?;
-                return Ok(go(&super::address_of(&server), &format!("{} is being made.", server.name)));
+                return Ok(go(
+                    &super::address_of(&server),
+                    &format!("{} is being made.", server.name),
+                ));
             }
-            Err(cloud::Error::Invalid { field: Some("name"), message }) => said.name = Some(message),
+            Err(cloud::Error::Invalid { field: Some("name"), message }) => {
+                said.name = Some(message);
+            }
             Err(
                 error @ (cloud::Error::Invalid { .. }
                 | cloud::Error::Conflict(_)
@@ -352,17 +369,26 @@ fn flavor_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
 }
 
 fn memory(mib: u32) -> String {
-    if mib >= 1024 && mib.is_multiple_of(1024) { format!("{} GiB", mib / 1024) } else { format!("{mib} MiB") }
+    if mib >= 1024 && mib.is_multiple_of(1024) {
+        format!("{} GiB", mib / 1024)
+    } else {
+        format!("{mib} MiB")
+    }
 }
 
 fn key_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
     let kind = if choice.several { "checkbox" } else { "radio" };
+    let usable = || choice.keys.iter().filter(|key| key.kind == cloud::model::KeyType::Ssh);
+    // Chosen ones are always among them.
+    let (chosen, others): (Vec<_>, Vec<_>) =
+        usable().partition(|key| typed.keys.contains(&key.name));
+    let more = chosen.len() + others.len() > KEYS_SHOWN;
     html! {
         fieldset #ssh-key .field.bad[said.keys.is_some()] {
             legend { "SSH Key" }
             p .hint { "Keys stored in " (typed.region) ". Whoever holds one can log in as root." }
             div .boxes.column {
-                @for key in choice.keys.iter().filter(|key| key.kind == cloud::model::KeyType::Ssh) {
+                @for key in chosen.into_iter().chain(others).take(KEYS_SHOWN) {
                     label .box {
                         input type=(kind) name="key" value=(key.name) checked[typed.keys.contains(&key.name)];
                         span {
@@ -377,6 +403,12 @@ fn key_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
                     }
                 }
                 @if choice.keys.is_empty() { p { "No key is stored in " (typed.region) " yet." } }
+                @if more {
+                    div .field {
+                        label for="other-key" { "Another key, by its name" }
+                        input #other-key type="text" name="key" autocomplete="off";
+                    }
+                }
                 label .box {
                     input type="checkbox" name="no_key" value="yes" checked[typed.no_key];
                     span { "No key: nobody can log in by SSH, only by the console" }

@@ -89,12 +89,10 @@ pub(super) fn after_rebuild(details: &Details) -> Markup {
         .filter(|key| key.retired_at == last_at)
         .min_by_key(|key| !key.public_key.starts_with("ssh-ed25519 "));
     let Some(old) = old else { return html! {} };
-    let last = details
-        .actions
-        .iter()
-        .find(|action| action.action == "rebuild");
+    let last = details.actions.iter().find(|action| action.action == "rebuild");
     let who = last.and_then(|action| details.names.get(&action.user_id));
-    let same_kind = |key: &&HostKey| key.public_key.split(' ').next() == old.public_key.split(' ').next();
+    let same_kind =
+        |key: &&HostKey| key.public_key.split(' ').next() == old.public_key.split(' ').next();
     let new = present(details).find(same_kind).or_else(|| present(details).next());
     let name = known_as(&old.address, old.port);
     let command = if name.starts_with('[') {
@@ -157,7 +155,9 @@ fn judge<'a>(details: &'a Details, printed: &str) -> Vec<Match<'a>> {
         } else if word.len() == 47 && word.split(':').count() == 16 {
             // MD5 as it was printed before OpenSSH 6.8.
             format!("MD5:{word}")
-        } else if word.len() == 43 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b)) {
+        } else if word.len() == 43
+            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
+        {
             format!("SHA256:{word}")
         } else {
             continue;

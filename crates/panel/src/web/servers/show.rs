@@ -54,7 +54,8 @@ async fn details(state: &State, caller: &Caller, region: &str, id: Uuid) -> Page
     let mut names = BTreeMap::new();
     for user in actions.iter().map(|action| &action.user_id).chain([&server.user_id]) {
         if !names.contains_key(user) {
-            let name = state.accounts.user(user).await?.map_or_else(|| user.clone(), |user| user.name);
+            let name =
+                state.accounts.user(user).await?.map_or_else(|| user.clone(), |user| user.name);
             names.insert(user.clone(), name);
         }
     }
@@ -141,9 +142,13 @@ fn summary(viewer: &Viewer, state: &State, details: &Details) -> Markup {
 
 fn action_buttons(server: &Server) -> Markup {
     let offered: &[(&str, &str)] = match server.status {
-        Status::Active => &[("reboot", "Reboot"), ("stop", "Stop"), ("rebuild", "Rebuild"), ("delete", "Delete")],
+        Status::Active => {
+            &[("reboot", "Reboot"), ("stop", "Stop"), ("rebuild", "Rebuild"), ("delete", "Delete")]
+        }
         Status::Shutoff => &[("start", "Start"), ("rebuild", "Rebuild"), ("delete", "Delete")],
-        Status::Error => &[("hard-reboot", "Reboot by force"), ("rebuild", "Rebuild"), ("delete", "Delete")],
+        Status::Error => {
+            &[("hard-reboot", "Reboot by force"), ("rebuild", "Rebuild"), ("delete", "Delete")]
+        }
         _ => &[("delete", "Delete")],
     };
     html! {

@@ -1,0 +1,507 @@
+//! A login for the sake of looking: the methods, every key, and what the server says to each. It
+//! signs only for a host that is known, asks the user nothing and runs nothing.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use config::{ClientConfig, Connect, Forward, Listen};
+use doctor::visit::{Ending, Fate, ForwardRefused, Moment, Stage};
+use keys::PublicKey;
+use net::{Application, Driver, End, Link, Transport};
+use proto::{
+    AuthAttempt, ChannelId, ChannelOpen, Client, Connection, Error, Event, GlobalRequest,
+    Misbehaved, OpenFailure,
+};
+
+use crate::ssh::identities::{self, Identities};
+
+/// Lines and remarks of a server that are kept.
+const LINES_MAX: usize = 32;
+
+/// What to do about the host's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Log in.
+    Known,
+    /// Ask about keys, sign nothing.
+    Unknown,
+    /// Go no further.
+    Bad,
+}
+
+/// One connection's worth of looking.
+pub struct Examiner<'a> {
+    pub config: &'a ClientConfig,
+    pub identities: &'a mut Identities,
+    /// What became of each identity so far.
+    pub fates: &'a mut Vec<Option<Fate>>,
+    pub judge: &'a dyn Fn(&PublicKey) -> Trust,
+    /// How long nothing may happen.
+    pub patience: Duration,
+    /// Ends once keys are in use.
+    pub only_exchange: bool,
+    pub seen: Seen,
+    started: Instant,
+    progress: Instant,
+    moment: Instant,
+    trusted: bool,
+    current: Option<usize>,
+    signed: bool,
+    offers: usize,
+    asked: Vec<Asked>,
+    stopped: bool,
+}
+
+/// What was seen.
+#[derive(Default)]
+pub struct Seen {
+    pub stage: Stage,
+    pub ending: Ending,
+    pub before_ident: Vec<String>,
+    pub remarks: Vec<String>,
+    pub ident: Option<String>,
+    pub moments: Vec<Moment>,
+    pub lasted: Duration,
+    pub host_key: Option<PublicKey>,
+    pub methods: Vec<String>,
+    pub wants_more: Vec<String>,
+    pub by_nothing: bool,
+    pub offers_until_goodbye: Option<usize>,
+    pub session_refused: Option<String>,
+    pub forwards_refused: Vec<ForwardRefused>,
+}
+
+/// A question after the login.
+enum Asked {
+    Session(ChannelId),
+    Channel(ChannelId, String),
+    Forward(String),
+}
+
+impl<'a> Examiner<'a> {
+    pub fn new(
+        config: &'a ClientConfig,
+        identities: &'a mut Identities,
+        fates: &'a mut Vec<Option<Fate>>,
+        judge: &'a dyn Fn(&PublicKey) -> Trust,
+        patience: Duration,
+    ) -> Self {
+        let now = Instant::now();
+        fates.resize(identities.list.len(), None);
+        Examiner {
+            config,
+            identities,
+            fates,
+            judge,
+            patience,
+            only_exchange: false,
+            seen: Seen::default(),
+            started: now,
+            progress: now,
+            moment: now,
+            trusted: false,
+            current: None,
+            signed: false,
+            offers: 0,
+            asked: Vec::new(),
+            stopped: false,
+        }
+    }
+
+    /// Runs over a transport to its end.
+    pub fn run(mut self, engine: proto::Config, transport: Transport) -> Seen {
+        self.seen.stage = Stage::Connected;
+        let driver = Connection::<Client>::new(engine, self.started)
+            .map_err(|problem| problem.to_string())
+            .and_then(|engine| {
+                Driver::new(engine, transport).map_err(|source| crate::text::reason(&source))
+            });
+        let mut driver = match driver {
+            Ok(driver) => driver,
+            Err(problem) => {
+                self.seen.ending = Ending::Failed(problem);
+                return self.seen;
+            }
+        };
+        let end = driver.run(&mut self);
+        let link = driver.link();
+        self.note_ident(link);
+        self.seen.lasted = self.started.elapsed();
+        if !self.stopped {
+            let broken =
+                link.transport_error().map(|source| (source.kind(), crate::text::reason(source)));
+            self.seen.ending = ending(end, broken);
+        }
+        if let Ending::Goodbye { text, .. } = &self.seen.ending
+            && text.to_ascii_lowercase().contains("too many authentication failures")
+        {
+            self.seen.offers_until_goodbye = Some(self.offers);
+            // The one that was too many was not judged.
+            if let Some(index) = self.current {
+                self.set_fate(index, None);
+            }
+        }
+        self.seen
+    }
+
+    fn stop(&mut self, link: &mut Link<Client>, ending: Ending) {
+        self.stopped = true;
+        self.seen.ending = ending;
+        link.abort();
+    }
+
+    fn note_ident(&mut self, link: &Link<Client>) {
+        if self.seen.ident.is_none()
+            && let Some(ident) = link.connection().remote_ident()
+        {
+            self.seen.ident = Some(ident.to_owned());
+            self.reach(Stage::Ident);
+            self.tick("ident");
+        }
+    }
+
+    fn reach(&mut self, stage: Stage) {
+        self.seen.stage = self.seen.stage.max(stage);
+    }
+
+    /// A part is over.
+    fn tick(&mut self, what: &str) {
+        let took = self.moment.elapsed();
+        self.moment = Instant::now();
+        self.seen.moments.push(Moment { what: what.to_owned(), took });
+    }
+
+    fn set_fate(&mut self, index: usize, fate: Option<Fate>) {
+        if let Some(slot) = self.fates.get_mut(index) {
+            *slot = fate;
+        }
+    }
+
+    fn authenticate(&mut self, link: &mut Link<Client>, attempt: AuthAttempt) {
+        let user = self.config.user.value.clone();
+        if let Err(problem) = link.connection_mut().authenticate(&user, attempt) {
+            self.stop(link, Ending::Failed(problem.to_string()));
+        }
+    }
+
+    fn denied(&mut self, link: &mut Link<Client>, methods: Vec<String>, partial: bool) {
+        let was = self.current.take();
+        match was {
+            None => self.tick("first answer"),
+            Some(index) => {
+                self.tick("answer about a key");
+                let fate = match (partial, self.signed, self.fate(index)) {
+                    (true, ..) => Fate::Worked,
+                    (false, true, Some(Fate::CannotSign(why))) => Fate::CannotSign(why),
+                    (false, true, _) => Fate::SignatureRefused,
+                    (false, false, _) => Fate::Refused,
+                };
+                self.set_fate(index, Some(fate));
+            }
+        }
+        self.signed = false;
+        if partial {
+            self.seen.wants_more.clone_from(&methods);
+            self.seen.methods = methods;
+            self.stop(link, Ending::Done);
+            return;
+        }
+        if !methods.is_empty() {
+            self.seen.methods = methods;
+        }
+        self.next_key(link);
+    }
+
+    fn fate(&self, index: usize) -> Option<Fate> {
+        self.fates.get(index).cloned().flatten()
+    }
+
+    /// Offers the next key, or ends.
+    fn next_key(&mut self, link: &mut Link<Client>) {
+        let takes_keys = self.seen.methods.iter().any(|method| method == "publickey");
+        let enabled = *self.config.pubkey_authentication != config::PubkeyAuthentication::No;
+        if takes_keys && enabled {
+            for index in 0..self.identities.list.len() {
+                if self.fate(index).is_some() {
+                    continue;
+                }
+                match self.algorithm(link, index) {
+                    Ok((algorithm, key)) => {
+                        self.current = Some(index);
+                        self.offers += 1;
+                        self.authenticate(link, AuthAttempt::PublicKeyQuery { algorithm, key });
+                        return;
+                    }
+                    Err(why) => self.set_fate(index, Some(Fate::Skipped(why))),
+                }
+            }
+        }
+        self.stop(link, Ending::Done);
+    }
+
+    /// The key, and how to sign with it.
+    fn algorithm(
+        &mut self,
+        link: &Link<Client>,
+        index: usize,
+    ) -> Result<(String, PublicKey), String> {
+        let identity = self.identities.list.get(index).ok_or("it is gone")?;
+        if let identities::Fate::Skipped(why) = &identity.fate {
+            return Err(why.clone());
+        }
+        let key = match &identity.public {
+            Some(key) => key.clone(),
+            None => match self.identities.load(index) {
+                Some(key) => key,
+                None => {
+                    let fate =
+                        self.identities.list.get(index).map(|identity| identity.fate.clone());
+                    return Err(match fate {
+                        Some(identities::Fate::Skipped(why)) => why,
+                        _ => "its public half is not known".to_owned(),
+                    });
+                }
+            },
+        };
+        let server = link.connection().server_sig_algs();
+        let ours = key.signature_algorithms();
+        let accepted = &self.config.pubkey_accepted_algorithms;
+        let found =
+            ours.iter().filter(|name| accepted.iter().any(|one| one == **name)).find(|name| {
+                let plain = keys::algorithms::lookup(name).map_or("", |row| row.signature_name);
+                server.is_none_or(|list| list.split(',').any(|one| one == **name || one == plain))
+            });
+        match found {
+            Some(name) => Ok(((*name).to_owned(), key)),
+            None => Err("no mutual signature algorithm".to_owned()),
+        }
+    }
+
+    fn would_do(&mut self, link: &mut Link<Client>, algorithm: String) {
+        let Some(index) = self.current else { return };
+        self.tick("answer about a key");
+        self.set_fate(index, Some(Fate::WouldDo));
+        let key = self.identities.list.get(index).and_then(|identity| identity.public.clone());
+        let Some(key) = key.filter(|key| self.trusted && !key.key_type().is_security_key()) else {
+            self.stop(link, Ending::Done);
+            return;
+        };
+        self.signed = true;
+        self.authenticate(link, AuthAttempt::PublicKey { algorithm, key });
+    }
+
+    fn sign(&mut self, link: &mut Link<Client>, ask: proto::SignAsk) {
+        let Some(index) = self.current else { return };
+        let signature = self.identities.sign(index, ask.algorithm(), ask.data());
+        if signature.is_none() {
+            let why = match self.identities.list.get(index).map(|one| one.fate.clone()) {
+                Some(identities::Fate::Skipped(why)) => why,
+                _ => "it could not sign".to_owned(),
+            };
+            self.set_fate(index, Some(Fate::CannotSign(why)));
+            self.stop(link, Ending::Done);
+            return;
+        }
+        // Refused only when the connection ended meanwhile, which is seen by itself.
+        let _ = link.connection_mut().answer_sign(ask, signature);
+    }
+
+    /// In. A session is opened to see whether there would be one, and each forward is asked for;
+    /// nothing is run.
+    fn authenticated(&mut self, link: &mut Link<Client>) {
+        self.reach(Stage::In);
+        match self.current {
+            Some(index) => self.set_fate(index, Some(Fate::Worked)),
+            None => self.seen.by_nothing = true,
+        }
+        self.tick("login");
+        if let Ok(channel) = link.connection_mut().open_channel(ChannelOpen::Session) {
+            self.asked.push(Asked::Session(channel));
+        }
+        let config = self.config;
+        for forward in &config.local_forwards {
+            self.ask_local(link, &forward.value);
+        }
+        for forward in &config.remote_forwards {
+            self.ask_remote(link, &forward.value);
+        }
+        if self.asked.is_empty() {
+            self.stop(link, Ending::Done);
+        }
+    }
+
+    fn ask_local(&mut self, link: &mut Link<Client>, forward: &Forward) {
+        let Connect::Tcp { host, port } = &forward.connect else { return };
+        let open = ChannelOpen::DirectTcpip {
+            host: host.clone(),
+            port: u32::from(*port),
+            originator_address: "127.0.0.1".to_owned(),
+            originator_port: 0,
+        };
+        if let Ok(channel) = link.connection_mut().open_channel(open) {
+            self.asked.push(Asked::Channel(channel, config::show_forward(forward)));
+        }
+    }
+
+    fn ask_remote(&mut self, link: &mut Link<Client>, forward: &Forward) {
+        let Listen::Tcp { address, port } = &forward.listen else { return };
+        let request = GlobalRequest::TcpipForward {
+            address: address.clone().unwrap_or_else(|| "localhost".to_owned()),
+            port: u32::from(*port),
+        };
+        if link.global_request(request, true).is_ok() {
+            self.asked.push(Asked::Forward(config::show_forward(forward)));
+        }
+    }
+
+    fn answered_channel(
+        &mut self,
+        link: &mut Link<Client>,
+        channel: ChannelId,
+        refused: Option<(OpenFailure, String)>,
+    ) {
+        let at = self.asked.iter().position(|asked| match asked {
+            Asked::Session(one) | Asked::Channel(one, _) => *one == channel,
+            Asked::Forward(_) => false,
+        });
+        let Some(at) = at else { return };
+        match (self.asked.remove(at), refused) {
+            (Asked::Session(_), Some((_, words))) => self.seen.session_refused = Some(words),
+            (Asked::Channel(_, forward), Some((reason, words))) => {
+                let forbidden = reason == OpenFailure::AdministrativelyProhibited;
+                self.seen.forwards_refused.push(ForwardRefused { forward, forbidden, words });
+            }
+            _ => {}
+        }
+        self.done_asking(link);
+    }
+
+    fn done_asking(&mut self, link: &mut Link<Client>) {
+        if self.asked.is_empty() {
+            self.tick("session");
+            self.stop(link, Ending::Done);
+        }
+    }
+}
+
+impl Application<Client> for Examiner<'_> {
+    fn event(&mut self, link: &mut Link<Client>, event: Event<'static>) {
+        self.progress = Instant::now();
+        match event {
+            Event::Notice(text) => {
+                let early = self.seen.stage < Stage::Negotiated;
+                let list = if early { &mut self.seen.before_ident } else { &mut self.seen.remarks };
+                if list.len() < LINES_MAX {
+                    list.push(text.trim_end().to_owned());
+                }
+            }
+            Event::Negotiated => {
+                self.note_ident(link);
+                self.reach(Stage::Negotiated);
+                self.tick("proposals");
+            }
+            Event::CheckHostKey(ask) => {
+                self.seen.host_key = Some(ask.key().clone());
+                let trust = (self.judge)(ask.key());
+                self.trusted = trust == Trust::Known;
+                if trust == Trust::Bad {
+                    self.reach(Stage::Keyed);
+                    self.stop(link, Ending::Distrusted);
+                    return;
+                }
+                // Refused only when the connection ended meanwhile.
+                let _ = link.connection_mut().answer_host_key(ask, true);
+            }
+            Event::NewKeys { first: true } => {
+                self.reach(Stage::Keyed);
+                self.tick("key exchange");
+                if self.only_exchange {
+                    self.stop(link, Ending::Done);
+                }
+            }
+            Event::Ready if !self.stopped => {
+                let connection = link.connection();
+                if self.trusted
+                    && let (Some(key), Some(id)) = (connection.host_key(), connection.session_id())
+                {
+                    self.identities.bind(key, id, connection.host_key_signature());
+                }
+                self.authenticate(link, AuthAttempt::None);
+            }
+            Event::AuthFailed { methods, partial_success } if !self.stopped => {
+                self.denied(link, methods, partial_success);
+            }
+            Event::PublicKeyOk { algorithm, .. } if !self.stopped => self.would_do(link, algorithm),
+            Event::SignAuth(ask) => self.sign(link, ask),
+            Event::Authenticated => self.authenticated(link),
+            Event::ChannelOpened { channel } => self.answered_channel(link, channel, None),
+            Event::ChannelRefused { channel, reason, description } => {
+                self.answered_channel(link, channel, Some((reason, description)));
+            }
+            Event::GlobalAnswered { success, .. } => {
+                let at = self.asked.iter().position(|asked| matches!(asked, Asked::Forward(_)));
+                let asked = at.map(|at| self.asked.remove(at));
+                if let (Some(Asked::Forward(forward)), false) = (asked, success) {
+                    let words = String::new();
+                    // A server gives no reason for this one.
+                    self.seen.forwards_refused.push(ForwardRefused {
+                        forward,
+                        forbidden: true,
+                        words,
+                    });
+                }
+                self.done_asking(link);
+            }
+            Event::GlobalRequested { want_reply: true, .. } => {
+                // Any answer will do.
+                let _ = link.connection_mut().reply_global(false, &[]);
+            }
+            _ => {}
+        }
+    }
+
+    fn turn(&mut self, link: &mut Link<Client>) {
+        self.note_ident(link);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        (!self.stopped).then(|| self.progress + self.patience)
+    }
+
+    fn timeout(&mut self, link: &mut Link<Client>) {
+        if self.progress.elapsed() >= self.patience {
+            let waited = self.progress.elapsed();
+            self.note_ident(link);
+            self.stop(link, Ending::Silent(waited));
+        }
+    }
+}
+
+/// What the end of a run means.
+fn ending(end: End, broken: Option<(io::ErrorKind, String)>) -> Ending {
+    let why = match end {
+        End::Finished => return Ending::Done,
+        End::TimedOut => return Ending::Silent(Duration::ZERO),
+        End::Io(source) => return Ending::Failed(crate::text::reason(&source)),
+        End::Ended(why) => why,
+    };
+    match why {
+        Error::Disconnected { reason, description } => {
+            Ending::Goodbye { code: reason.code(), text: description }
+        }
+        Error::ConnectionLost { .. } => match broken {
+            None | Some((io::ErrorKind::BrokenPipe, _)) => Ending::Closed,
+            Some((io::ErrorKind::ConnectionReset, _)) => Ending::Reset,
+            Some((_, text)) => Ending::Failed(text),
+        },
+        Error::Incompatible(_) => Ending::Incompatible,
+        Error::Misbehaved(
+            rule @ (Misbehaved::BadIdent(_)
+            | Misbehaved::IdentNoise
+            | Misbehaved::ProtocolVersion(_)),
+        ) => Ending::NotSsh(rule.to_string()),
+        Error::HostKeyRefused => Ending::Distrusted,
+        Error::Misbehaved(rule) => Ending::Broken(rule.to_string()),
+        other => Ending::Failed(other.to_string()),
+    }
+}
