@@ -12,8 +12,12 @@ mkdir -p "$peers"
 fuzzed=0
 TIME=5 scripts/fuzz.sh --if-installed || fuzzed=1
 
+# The panel's own cloud is made of Linux's namespaces.
+crates=(--workspace)
+[ "$(uname -s)" = Linux ] || crates+=(--exclude keyway-cloud --exclude keyway-panel)
+
 log="$peers/test.log"
-"$cargo" test --workspace --no-fail-fast "$@" 2>&1 | tee "$log"
+"$cargo" test "${crates[@]}" --no-fail-fast "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 
 # OpenSSH's own scripts with the program that the tests have just built.

@@ -155,7 +155,7 @@ else
     *" active "*) echo "  server $name runs already" ;;
     *)
       show "keyway-panel server start $name"
-      order server start "$name" || fail "the server was not started"
+      order server start "$name" | indent || fail "the server was not started"
       ;;
   esac
 fi

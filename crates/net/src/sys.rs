@@ -7,6 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
+#[cfg(not(target_vendor = "apple"))]
+use libc::__errno_location as errno_location;
+#[cfg(target_vendor = "apple")]
+use libc::__error as errno_location;
+
 /// Where the handler writes the numbers of signals.
 static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
 
@@ -18,7 +23,7 @@ extern "C" fn note_signal(number: libc::c_int) {
     // is never closed once it is stored. errno is put back, as the
     // interrupted code may be about to read it.
     unsafe {
-        let errno = libc::__errno_location();
+        let errno = errno_location();
         let saved = *errno;
         // A full pipe holds a byte to wake the reader already.
         let _ = libc::write(fd, byte.as_ptr().cast(), 1);
