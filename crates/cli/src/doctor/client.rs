@@ -54,7 +54,7 @@ pub fn examine(words: &[OsString]) -> Result<Outcome, String> {
     config.batch_mode.value = true;
     let config = Rc::new(config);
     let tour = Tour::new(&arguments, &config, &user, batch_mode)?;
-    Ok(tour.go())
+    Ok(tour.go(words))
 }
 
 fn bad_configuration(typed: &str, problem: &str) -> Outcome {
@@ -142,13 +142,14 @@ impl<'a> Tour<'a> {
         })
     }
 
-    fn go(mut self) -> Outcome {
+    fn go(mut self, words: &[OsString]) -> Outcome {
         if self.visit.target.proxy.is_some() {
             self.over_proxy();
         } else {
             self.directly();
         }
         self.collect_keys();
+        self.collect_missing(words);
         let findings = checks::judge(&self.visit);
         Outcome {
             title: format!(
@@ -468,6 +469,39 @@ impl<'a> Tour<'a> {
                     _ => None,
                 },
                 fate,
+            });
+        }
+    }
+
+    /// Files behind `-i` that are not there, which ssh leaves out.
+    fn collect_missing(&mut self, words: &[OsString]) {
+        let own = paths::own_account().map(|own| own.home);
+        let mut words = words.iter().filter_map(|word| word.to_str());
+        while let Some(word) = words.next() {
+            let name = match word.strip_prefix("-i") {
+                Some("") => words.next().unwrap_or_default(),
+                Some(name) => name,
+                None => continue,
+            };
+            let path = match (name.strip_prefix("~/"), &own) {
+                (Some(rest), Some(home)) => home.join(rest),
+                _ => PathBuf::from(name),
+            };
+            if name.is_empty()
+                || path.exists()
+                || self.visit.login.keys.iter().any(|key| key.name == name)
+            {
+                continue;
+            }
+            self.visit.login.keys.push(Key {
+                name: name.to_owned(),
+                label: None,
+                source: "the command line".to_owned(),
+                named: true,
+                in_agent: false,
+                fate: Fate::Skipped("there is no such file".to_owned()),
+                certificate_problem: None,
+                file: Some(key_file::look(&path)),
             });
         }
     }

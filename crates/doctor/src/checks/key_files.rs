@@ -76,7 +76,7 @@ fn judge(visit: &Visit, key: &Key) -> Option<Finding> {
         )
         .seen(format!("its mode is {mode:04o}"))
         .mend(format!("chmod 600 {word}")),
-        State::Public if !taken => Finding::new(
+        State::Public => Finding::new(
             "key-file-public",
             Sure::Certain,
             format!("{shown} is a public key; the private one is needed."),

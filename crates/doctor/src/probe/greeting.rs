@@ -27,7 +27,9 @@ pub enum Answer {
     Silent,
     /// It takes connections and closes them.
     Closes,
-    /// It does not take connections.
+    /// The machine says that nobody listens there.
+    Refuses,
+    /// It does not answer.
     Nothing,
 }
 
@@ -36,10 +38,11 @@ impl fmt::Display for Answer {
         match self {
             Answer::Ssh(ident) => write!(f, "SSH ({ident})"),
             Answer::Http(line) => write!(f, "a web server ({line})"),
-            Answer::Tls => f.write_str("a TLS service, such as HTTPS"),
+            Answer::Tls => f.write_str("a TLS service (HTTPS, for one)"),
             Answer::Other { service, line } => write!(f, "{service} ({line})"),
             Answer::Silent => f.write_str("something that says nothing"),
             Answer::Closes => f.write_str("something that closes every connection"),
+            Answer::Refuses => f.write_str("it refuses connections, so the machine is there"),
             Answer::Nothing => f.write_str("nothing"),
         }
     }
@@ -103,8 +106,10 @@ fn first_line(bytes: &[u8]) -> String {
 
 /// Connects, listens, and when nothing comes, asks as a web browser would.
 pub fn ask(address: SocketAddr, patience: Duration) -> Answer {
-    let Ok(mut stream) = TcpStream::connect_timeout(&address, limits::CONNECT.min(patience)) else {
-        return Answer::Nothing;
+    let mut stream = match TcpStream::connect_timeout(&address, limits::CONNECT.min(patience)) {
+        Ok(stream) => stream,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Answer::Refuses,
+        Err(_) => return Answer::Nothing,
     };
     match hear(&mut stream, patience) {
         Heard::Bytes(bytes) => return classify(&bytes).unwrap_or(Answer::Silent),
