@@ -23,6 +23,7 @@ needed=(
   xauth=xauth
   xdpyinfo=x11-utils
   ip=iproute2
+  nft=nftables
   zsh=zsh
   fish=fish
   mandoc=mandoc
