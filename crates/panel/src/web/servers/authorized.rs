@@ -114,16 +114,24 @@ pub(super) fn section(viewer: &Viewer, details: &Details) -> Markup {
                             }
                         }
                     }
-                    details .inner {
-                        summary { "Add another public key" }
-                        div .field {
-                            label for="public_key" { "Public key" }
-                            textarea #public_key name="public_key" rows="3" spellcheck="false" data-drop {}
-                        }
+                    // Without a stored key to choose, the field is all there is to add.
+                    @if addable.is_empty() { (pasted_field("Add another public key")) }
+                    @else {
+                        details .inner { summary { "Or one that is not stored" } (pasted_field("Public key")) }
                     }
                     button .quiet type="submit" { "Add to the server" }
                 }
             }
+        }
+    }
+}
+
+fn pasted_field(label: &str) -> Markup {
+    html! {
+        div .field {
+            label for="public_key" { (label) }
+            textarea #public_key name="public_key" rows="3" spellcheck="false" data-drop
+                placeholder="ssh-ed25519 AAAAC3Nz… you@computer" {}
         }
     }
 }
