@@ -7,6 +7,7 @@ that was made with our ssh and with Debian's, and leaves pictures in target/brow
 """
 
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -146,7 +147,7 @@ class Browser:
     """A page, and what a person does with it."""
 
     def __init__(self, chromium, options, tag, width, script):
-        self.tag, self.script, self.pictures = tag, script, options.pictures
+        self.tag, self.width, self.script, self.pictures = tag, width, script, options.pictures
         self.patience = options.patience
         self.context = chromium.new_context(viewport={"width": width, "height": 800}, java_script_enabled=script,
                                             locale="en-GB", timezone_id="Europe/Berlin")
@@ -328,6 +329,8 @@ def rebuild(browser, server):
                  "no new host key")
     active(browser)
     browser.sees("The host key has changed", before, "by admin")
+    # The keys on it come into view by themselves, too.
+    browser.wait(lambda: "@browser" in browser.page.locator("#keys").inner_text(), "no keys on the server")
     browser.picture("rebuilt")
     return before, fingerprint(browser)
 
@@ -356,6 +359,30 @@ def console(browser, wanted):
     told = FINGERPRINT.search(shown()).group(0)
     check(told == wanted, f"the shell says {told}, the page {wanted}")
     browser.picture("console")
+    # Much at once arrives whole: more than the terminal's own buffers hold.
+    pasted = "".join(f"line {number} of what was pasted: \u00e4\u20ac'\"$\\\n" for number in range(2000))
+    page.keyboard.type("clear; echo ready; cat > /tmp/pasted; sha256sum /tmp/pasted\n")
+    browser.wait(lambda: shown().strip() == "ready", "the shell does not take a command")
+    page.evaluate("""text => {
+        const data = new DataTransfer();
+        data.setData("text/plain", text);
+        document.querySelector(".xterm-helper-textarea").dispatchEvent(
+            new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+    }""", pasted)
+    browser.wait(lambda: "line 1999 " in shown(), "what was pasted does not arrive")
+    page.keyboard.press("Control+d")
+    digest = hashlib.sha256(pasted.encode()).hexdigest()
+    browser.wait(lambda: "/tmp/pasted" in shown() and re.search(r"[0-9a-f]{64}", shown()), "no digest")
+    check(digest in shown(), f"what was pasted is not what arrived: {shown()}")
+    # The terminal is as large as the page says, also after that changed.
+    for width in (700, browser.width):
+        page.set_viewport_size({"width": width, "height": 800})
+        time.sleep(0.5)
+        page.keyboard.type("clear; echo columns=$(tput cols)=\n")
+        browser.wait(lambda: re.search(r"columns=\d+=", shown()), "no size")
+        columns = int(re.search(r"columns=(\d+)=", shown()).group(1))
+        room = page.locator("#terminal .xterm-screen").bounding_box()["width"]
+        check(6 < room / columns < 10, f"{columns} columns in {room} pixels")
     page.go_back()
 
 

@@ -7,8 +7,8 @@ use cloud::model::KeyType;
 use keys::{FingerprintHash, PublicKey, authorized_keys};
 use maud::{Markup, html};
 
-use super::address_of;
 use super::show::{Details, id};
+use super::{address_of, status_words};
 use crate::State;
 use crate::public_key::examine;
 use crate::web::error::{PageError, PageResult};
@@ -50,8 +50,10 @@ pub(super) fn section(viewer: &Viewer, details: &Details) -> Markup {
     let text = match &details.authorized {
         Ok(text) => text,
         Err(reason) => {
+            let being_made = status_words(&details.server).0 == "busy";
+            let reason: &str = if being_made { "Read when it has booted." } else { reason };
             return html! {
-                section .card { h2 { "Keys on the server" } p .muted { (reason) } }
+                section #keys .card data-live { h2 { "Keys on the server" } p .muted { (reason) } }
             };
         }
     };
@@ -66,7 +68,7 @@ pub(super) fn section(viewer: &Viewer, details: &Details) -> Markup {
         .collect();
     let action = format!("{}/keys", address_of(&details.server));
     html! {
-        section #keys .card {
+        section #keys .card data-live {
             h2 { "Keys on the server" }
             p .hint { "Read from root's authorized_keys just now. Whoever holds one of them can log in." }
             @if lines.is_empty() { p .notice { "No key: nobody can log in by SSH." } }
