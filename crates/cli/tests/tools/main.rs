@@ -14,6 +14,7 @@ mod manual;
 mod mux;
 mod session;
 mod terminal;
+mod trust;
 mod tunnel;
 mod vouch;
 mod x11;

@@ -2,7 +2,7 @@
 
 use config::{StrictHostKeyChecking, YesNoAsk};
 use keys::known_hosts::Entry;
-use keys::{PublicKey, krl};
+use keys::{FingerprintHash, PublicKey, krl};
 
 use super::{Decision, HostKeys, type_label};
 use crate::files;
@@ -48,11 +48,21 @@ impl HostKeys {
         for entry in entries {
             let offending = type_label(&entry.key);
             error!("Offending {offending} key in {}:{}", entry.source, entry.line);
+            error!("  the key known before is {}", entry.key.fingerprint(self.hash()));
+            let fingerprint = entry.key.fingerprint(FingerprintHash::Sha256);
+            if let Some(seen) = self.sightings.of(&fingerprint) {
+                error!("  first seen on {}, last seen on {}", seen.first_date(), seen.last_date());
+            }
         }
         if let Some(entry) = entries.first() {
             error!("  remove with:");
             error!("  ssh-keygen -f \"{}\" -R \"{name}\"", entry.source);
         }
+        error!("If the server is yours, compare the new fingerprint with what the web console of");
+        error!(
+            "your provider shows there: ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub",
+            label.to_ascii_lowercase()
+        );
         if *self.config.strict_host_key_checking != StrictHostKeyChecking::Off {
             error!("Host key for {name} has changed and you have requested strict checking.");
             return Decision::Refuse;

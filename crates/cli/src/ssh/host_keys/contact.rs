@@ -50,7 +50,7 @@ impl HostKeys {
                 }
             }
         }
-        self.remember(key);
+        self.remember(known, key);
         Decision::Accept
     }
 
@@ -120,8 +120,14 @@ impl HostKeys {
     }
 
     /// Writes a key that is trusted from now on.
-    fn remember(&mut self, key: &PublicKey) {
-        let name = self.name.clone();
+    fn remember(&mut self, known: &KnownHosts, key: &PublicKey) {
+        // With CheckHostIP an address that nobody has used yet is written beside the name.
+        let address = self.address_name();
+        let address = address.filter(|name| known.lookup(name).next().is_none());
+        let names: Vec<HostName> =
+            [Some(self.name.clone()), address].into_iter().flatten().collect();
+        let shown: Vec<&str> = names.iter().map(HostName::as_str).collect();
+        let name = shown.join(",");
         let label = type_label(key);
         let Some(file) = self.config.user_known_hosts_files.first() else { return };
         if is_nothing(file) {
@@ -129,7 +135,7 @@ impl HostKeys {
             info!("Warning: Permanently added '{name}' ({label}) to the list of known hosts.");
             return;
         }
-        match self.append(file, std::slice::from_ref(key)) {
+        match self.append_names(file, &names, std::slice::from_ref(key)) {
             Ok(()) => {
                 info!("Warning: Permanently added '{name}' ({label}) to the list of known hosts.");
                 self.is_trusted = true;
