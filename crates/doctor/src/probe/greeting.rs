@@ -27,6 +27,8 @@ pub enum Answer {
     Silent,
     /// It takes connections and closes them.
     Closes,
+    /// It takes connections and resets them.
+    Resets,
     /// The machine says that nobody listens there.
     Refuses,
     /// It does not answer.
@@ -42,6 +44,7 @@ impl fmt::Display for Answer {
             Answer::Other { service, line } => write!(f, "{service} ({line})"),
             Answer::Silent => f.write_str("something that says nothing"),
             Answer::Closes => f.write_str("something that closes every connection"),
+            Answer::Resets => f.write_str("something that resets every connection"),
             Answer::Refuses => f.write_str("it refuses connections, so the machine is there"),
             Answer::Nothing => f.write_str("nothing"),
         }
@@ -88,7 +91,7 @@ pub fn classify(bytes: &[u8]) -> Option<Answer> {
     if matches!(bytes, [_, _, 0, 0, 10, ..]) {
         return Some(Answer::Other { service: "a MySQL server", line: String::new() });
     }
-    (!bytes.is_empty()).then(|| Answer::Other { service: "another service", line })
+    (!bytes.is_empty()).then_some(Answer::Other { service: "another service", line })
 }
 
 /// The ident line in the beginning of what came.
@@ -114,6 +117,7 @@ pub fn ask(address: SocketAddr, patience: Duration) -> Answer {
     match hear(&mut stream, patience) {
         Heard::Bytes(bytes) => return classify(&bytes).unwrap_or(Answer::Silent),
         Heard::End => return Answer::Closes,
+        Heard::Reset => return Answer::Resets,
         Heard::Nothing => {}
     }
     // Whoever waits for the client to begin answers this, each in its way: a web server in HTTP, a
@@ -131,7 +135,7 @@ pub fn ask(address: SocketAddr, patience: Duration) -> Answer {
             Some(answer) => answer,
             None => Answer::Silent,
         },
-        Heard::End | Heard::Nothing => ask_tls(address),
+        Heard::End | Heard::Reset | Heard::Nothing => ask_tls(address),
     }
 }
 
@@ -164,6 +168,7 @@ const CLIENT_HELLO: &[u8] = &[
 enum Heard {
     Bytes(Vec<u8>),
     End,
+    Reset,
     Nothing,
 }
 
@@ -187,6 +192,7 @@ fn hear(stream: &mut TcpStream, patience: Duration) -> Heard {
             {
                 break;
             }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Heard::Reset,
             Err(_) => return Heard::End,
         }
         let is_text_line = bytes.contains(&b'\n') && !bytes.starts_with(b"HTTP/");
