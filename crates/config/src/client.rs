@@ -120,7 +120,7 @@ keywords! {
     tcp_keep_alive: Setting<bool> = One<Flag>, true;
     "Tunnel" Anywhere Built "forward a network interface"
     tunnel: Setting<Tunnel> = One<Pick<Tunnel>>, Tunnel::No;
-    "VerifyHostKeyDNS" Anywhere Later "check host keys with SSHFP records"
+    "VerifyHostKeyDNS" Anywhere Built "check host keys with SSHFP records"
     verify_host_key_dns: Setting<YesNoAsk> = One<Pick<YesNoAsk>>, YesNoAsk::No;
     "VisualHostKey" Anywhere Built "draw the host key's fingerprint"
     visual_host_key: Setting<bool> = One<Flag>, false;

@@ -130,3 +130,52 @@ fn addresses_are_checked_as_by_openssh() {
     }
     assert!(text.contains("differs from the key for the IP address"), "{text}");
 }
+
+/// In a network of its own, with a name service that claims to validate, or does not.
+#[test]
+fn records_are_believed_as_by_openssh() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    for name in ["host", "other", "user"] {
+        keygen_with(&folder.path().join(name), "");
+    }
+    std::fs::write(folder.path().join("records.py"), include_str!("records.py")).expect("write");
+    let script = r#"
+        cd "$1" && chmod 755 . && ip link set lo up && echo 'nameserver 127.0.0.1
+options trust-ad' >resolv && mount --bind resolv /etc/resolv.conf || exit 1
+        echo '127.0.0.1 box.test' >hosts && mount --bind hosts /etc/hosts || exit 1
+        mkdir -p /run/sshd
+        cp user.pub keys && printf '%s\n' 'ListenAddress 127.0.0.1' 'Port 4022' "HostKey $1/host" \
+            "AuthorizedKeysFile $1/keys" 'StrictModes no' "PidFile $1/pid" >config
+        /usr/sbin/sshd -f "$1/config" || exit 1
+        for how in '81a0 host yes' '81a0 other yes' '8180 host yes' '81a0 host ask'; do
+            set -- "$1" "$2" $how
+            /usr/bin/python3 records.py "$3" "$(ssh-keygen -r x -f "$4")" >ready & dns=$!
+            for i in 1 2 3 4 5 6 7 8 9 10; do grep -q ready ready && break; sleep 0.2; done
+            for ssh in /usr/bin/ssh "$2 ssh"; do
+                $ssh -F none -p 4022 -i user -o IdentitiesOnly=yes -o GlobalKnownHostsFile=none \
+                    -o VerifyHostKeyDNS="$5" -o UserKnownHostsFile=absent \
+                    -o StrictHostKeyChecking=yes box.test true >said 2>&1
+                echo "$?" && tr -d '\r' <said | grep -v '^ssh: to accept'
+                echo end
+            done
+            kill $dns; wait $dns; rm -f ready
+        done
+        kill "$(cat pid)"
+    "#;
+    let mut command = Command::new("unshare");
+    command.args(["-mn", "sh", "-c", script, "sh"]).arg(folder.path());
+    command.arg(env!("CARGO_BIN_EXE_keyway"));
+    let finished = run(&mut command, b"", DEADLINE);
+    let text = finished.text();
+    let runs: Vec<&str> = text.split("end\n").filter(|run| !run.is_empty()).collect();
+    if runs.is_empty() {
+        keyway_testkit::not_run("records_are_believed_as_by_openssh", &finished.stderr);
+        return;
+    }
+    assert_eq!(runs.len(), 8, "{finished}");
+    for pair in runs.chunks(2) {
+        assert_eq!(pair[1], pair[0]);
+    }
+    assert_eq!(runs[0], "0\n", "a validated record is enough");
+    assert!(runs[2].contains("Update the SSHFP RR in DNS"), "{}", runs[2]);
+}

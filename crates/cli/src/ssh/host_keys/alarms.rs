@@ -35,15 +35,7 @@ impl HostKeys {
 
     pub(super) fn alarm_changed(&mut self, key: &PublicKey, entries: &[&Entry]) -> Decision {
         let (name, label) = (self.name.to_string(), type_label(key));
-        say_alarm("   WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     ");
-        error!("IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!");
-        error!("Someone could be eavesdropping on you right now (man-in-the-middle attack)!");
-        error!("It is also possible that a host key has just been changed.");
-        error!(
-            "The fingerprint for the {label} key sent by the remote host is\n{}.",
-            key.fingerprint(self.hash())
-        );
-        error!("Please contact your system administrator.");
+        self.say_changed(key);
         error!("Add correct host key in {} to get rid of this message.", self.user_file_shown());
         for entry in entries {
             let offending = type_label(&entry.key);
@@ -68,6 +60,20 @@ impl HostKeys {
             return Decision::Refuse;
         }
         self.distrust()
+    }
+
+    /// The block that everybody knows.
+    pub(super) fn say_changed(&self, key: &PublicKey) {
+        say_alarm("   WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     ");
+        error!("IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!");
+        error!("Someone could be eavesdropping on you right now (man-in-the-middle attack)!");
+        error!("It is also possible that a host key has just been changed.");
+        error!(
+            "The fingerprint for the {} key sent by the remote host is\n{}.",
+            type_label(key),
+            key.fingerprint(self.hash())
+        );
+        error!("Please contact your system administrator.");
     }
 
     pub(super) fn alarm_revoked(&mut self, key: &PublicKey, entry: &Entry) -> Decision {

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use config::StrictHostKeyChecking;
+use config::{StrictHostKeyChecking, YesNoAsk};
 use keys::PublicKey;
 use keys::known_hosts::{Entry, HostName, KnownHosts};
 
+use super::records::Records;
 use super::{Decision, HostKeys, is_nothing, type_label};
 use crate::messages::{debug, error, info};
 use crate::text::reason;
@@ -79,6 +80,15 @@ impl HostKeys {
             let _ = write!(text, "\n{}", key.randomart(self.hash()));
         }
         text.push('\n');
+        match self.records {
+            _ if *self.config.verify_host_key_dns == YesNoAsk::No => {}
+            Records::Match { .. } => {
+                text.push_str("Matching host key fingerprint found in DNS.\n");
+            }
+            Records::None | Records::Mismatch => {
+                text.push_str("No matching host key fingerprint found in DNS.\n");
+            }
+        }
         text.push_str(&Self::other_names(known, key));
         text.push_str("\nAre you sure you want to continue connecting (yes/no/[fingerprint])? ");
         text
