@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "in a test a fixture that fails should end it")]
 
+mod callers;
 mod command_line;
 mod completions;
 mod explain;
