@@ -3,6 +3,7 @@
 # make up-ssh  the same without a panel: a private sshd, and the host key question
 # make test    install foreign peers where possible, run every test
 # make test-tempest  OpenStack's test suite and schemathesis against the panel's API (ARGS="keypairs" picks tests)
+# make test-browser  the panel in Chromium, from the first log-in to a rebuilt server (ARGS="--only narrow"); pictures in target/browser
 # make regress OpenSSH's own test scripts, all of them, with these tools (ARGS="--round server connect" picks some)
 # make check   formatting, lints, documents
 # make bench   side by side with the OpenSSH of this machine (WRITE=1 keeps the table)
@@ -15,7 +16,7 @@ PREFIX ?= /usr/local
 TIME ?= 300
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: up down clean-cloud up-ssh build test test-tempest regress check bench fuzz install links deny clean-up
+.PHONY: up down clean-cloud up-ssh build test test-tempest regress check bench fuzz install links deny clean-up test-browser
 
 up:
 	@scripts/up.sh
@@ -35,6 +36,11 @@ build:
 test:
 	@scripts/install-test-peers.sh
 	@scripts/test.sh
+
+test-browser:
+	@scripts/install-test-peers.sh
+	@$(CARGO) build -p keyway-cli -p keyway-panel
+	@scripts/panel-browser.sh $(ARGS)
 
 # Minutes of outside judges; `make test` runs the clients.
 test-tempest:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the foreign SSH programs that the tests talk to: Debian packages
 # where apt and the right to use it are there, and paramiko and asyncssh in a
-# Python environment below target/, OpenStack's clients in a second one; with
-# --heavy Tempest and schemathesis in a third. Quick when all is there already. What
+# Python environment below target/, OpenStack's clients in a second one, what
+# drives a browser in a third; with --heavy Tempest and schemathesis in a fourth. Quick when all is there already. What
 # cannot be had is named at the end; its tests then say that they did not run.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,11 +23,15 @@ needed=(
   xauth=xauth
   xdpyinfo=x11-utils
   ip=iproute2
+  nft=nftables
+  git=git
+  rsync=rsync
   zsh=zsh
   fish=fish
   mandoc=mandoc
   groff=groff
   softhsm2-util=softhsm2
+  chromium=chromium
 )
 find_program() { PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin" command -v "$1" >/dev/null 2>&1; }
 find_python() {
@@ -110,6 +114,7 @@ python_peers() {
 }
 python_peers scripts/test-peers.txt venv "paramiko and asyncssh"
 python_peers scripts/panel-peers.txt panel-venv "OpenStack's clients"
+python_peers scripts/browser-peers.txt browser-venv "playwright"
 [ "${1:-}" != --heavy ] || python_peers scripts/panel-heavy-peers.txt panel-heavy-venv "Tempest and schemathesis"
 
 missing=()
@@ -118,6 +123,7 @@ for pair in "${needed[@]}"; do
 done
 [ -e "$peers/venv/installed.txt" ] || missing+=(paramiko asyncssh)
 [ -e "$peers/panel-venv/installed.txt" ] || missing+=(openstack libcloud)
+[ -e "$peers/browser-venv/installed.txt" ] || missing+=(playwright)
 [ -d /usr/share/gocode/src/github.com/gophercloud ] || missing+=(gophercloud)
 if [ "${#missing[@]}" -gt 0 ]; then
   echo "peers: MISSING: ${missing[*]}. Tests against them will say so and not run."

@@ -60,7 +60,7 @@ keywords! {
     "CanonicalizeHostname" Anywhere Built "whether to rewrite the host name"
     canonicalize_hostname: Setting<CanonicalizeHostname> =
         One<Pick<CanonicalizeHostname>>, CanonicalizeHostname::No;
-    "CheckHostIP" Anywhere Later "also look the address up in known_hosts"
+    "CheckHostIP" Anywhere Built "also look the address up in known_hosts"
     check_host_ip: Setting<bool> = One<Flag>, false;
     "Compression" Anywhere Built "compress the connection"
     compression: Setting<bool> = One<Flag>, false;
@@ -98,7 +98,7 @@ keywords! {
     password_authentication: Setting<bool> = One<Flag>, true;
     "PermitLocalCommand" Anywhere Built "allow LocalCommand"
     permit_local_command: Setting<bool> = One<Flag>, false;
-    "ProxyUseFdpass" Anywhere Later "ProxyCommand passes a descriptor"
+    "ProxyUseFdpass" Anywhere Built "ProxyCommand passes a descriptor"
     proxy_use_fdpass: Setting<bool> = One<Flag>, false;
     "PubkeyAuthentication" Anywhere Built "log in with keys"
     pubkey_authentication: Setting<PubkeyAuthentication> =
@@ -120,7 +120,7 @@ keywords! {
     tcp_keep_alive: Setting<bool> = One<Flag>, true;
     "Tunnel" Anywhere Built "forward a network interface"
     tunnel: Setting<Tunnel> = One<Pick<Tunnel>>, Tunnel::No;
-    "VerifyHostKeyDNS" Anywhere Later "check host keys with SSHFP records"
+    "VerifyHostKeyDNS" Anywhere Built "check host keys with SSHFP records"
     verify_host_key_dns: Setting<YesNoAsk> = One<Pick<YesNoAsk>>, YesNoAsk::No;
     "VisualHostKey" Anywhere Built "draw the host key's fingerprint"
     visual_host_key: Setting<bool> = One<Flag>, false;
@@ -234,7 +234,7 @@ keywords! {
     channel_timeout: Setting<Vec<ChannelTimeout>> = One<ChannelTimeouts>, Vec::new();
     "PermitRemoteOpen" Anywhere Built "where a remote SOCKS forward may lead"
     permit_remote_open: Setting<Permit> = One<RemoteOpen>, Permit::Any;
-    "AddKeysToAgent" Anywhere Later "put used keys into the agent"
+    "AddKeysToAgent" Anywhere Built "put used keys into the agent"
     add_keys_to_agent: Setting<AddKeysToAgent> = One<AddKeys>, AddKeysToAgent::default();
     "ForwardAgent" Anywhere Built "let the remote host use the agent"
     forward_agent: Setting<ForwardAgent> = One<AgentForward>, ForwardAgent::No;

@@ -3,7 +3,7 @@
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -67,7 +67,7 @@ pub fn connect_with_segments(
         return Err(Errno::TIMEDOUT.into());
     }
     rustix::net::sockopt::socket_error(&socket)??;
-    Ok(TcpStream::from(OwnedFd::from(socket)))
+    Ok(TcpStream::from(socket))
 }
 
 fn set_segment(socket: BorrowedFd<'_>, bytes: u16) -> io::Result<()> {

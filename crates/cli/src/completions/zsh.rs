@@ -54,7 +54,7 @@ pub fn script() -> String {
     for page in pages() {
         let _ = writeln!(text, "        {}) {} ;;", page.name, function(page.name));
     }
-    text.push_str("        explain) _keyway_ssh ;;\n        completions) compadd bash zsh fish ;;\n        *) _files ;;\n    esac\n}\n\n");
+    text.push_str("        explain|doctor) _keyway_ssh ;;\n        completions) compadd bash zsh fish ;;\n        *) _files ;;\n    esac\n}\n\n");
     text.push_str("case $service in\n");
     for page in pages() {
         let _ = writeln!(text, "    {}) {} \"$@\" ;;", page.name, function(page.name));

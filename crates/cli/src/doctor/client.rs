@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -54,7 +55,7 @@ pub fn examine(words: &[OsString]) -> Result<Outcome, String> {
     config.batch_mode.value = true;
     let config = Rc::new(config);
     let tour = Tour::new(&arguments, &config, &user, batch_mode)?;
-    Ok(tour.go())
+    Ok(tour.go(words))
 }
 
 fn bad_configuration(typed: &str, problem: &str) -> Outcome {
@@ -142,13 +143,14 @@ impl<'a> Tour<'a> {
         })
     }
 
-    fn go(mut self) -> Outcome {
+    fn go(mut self, words: &[OsString]) -> Outcome {
         if self.visit.target.proxy.is_some() {
             self.over_proxy();
         } else {
             self.directly();
         }
         self.collect_keys();
+        self.collect_missing(words);
         let findings = checks::judge(&self.visit);
         Outcome {
             title: format!(
@@ -184,14 +186,14 @@ impl<'a> Tour<'a> {
         self.visit.talk.address = Some(address);
         self.visit.talk.moments.push(Moment { what: "connection".to_owned(), took });
         let class = self.visit.target.service_class;
-        let Some(transport) = self.connect(address, class) else {
+        let Some(socket) = self.connect(address, class) else {
             self.visit.talk.stage = Stage::Connected;
             self.visit.talk.ending = Ending::Reset;
             self.look_closer(address);
             return;
         };
-        let watched = transport.1.try_clone().ok();
-        let seen = self.converse(Transport::socket(transport.1), Some(address), false);
+        let watched = socket.try_clone().ok();
+        let seen = self.converse(Transport::socket(socket), Some(address), false);
         self.visit.talk.path = watched.as_ref().and_then(path::state);
         drop(watched);
         self.take(seen);
@@ -201,7 +203,7 @@ impl<'a> Tour<'a> {
             if !full || !untried || self.visit.is_in() || self.found_key() {
                 break;
             }
-            let Some((_, socket)) = self.connect(address, class) else { break };
+            let Some(socket) = self.connect(address, class) else { break };
             let seen = self.converse(Transport::socket(socket), Some(address), false);
             if seen.stage < Stage::Keyed {
                 break;
@@ -249,6 +251,17 @@ impl<'a> Tour<'a> {
                 }
                 answer => {
                     let is_ssh = matches!(answer, greeting::Answer::Ssh(_));
+                    // A close while something of ours is unread becomes a reset; nothing was said
+                    // this time, so this is how it really ends.
+                    match (&self.visit.talk.ending, &answer) {
+                        (Ending::Reset, greeting::Answer::Closes) => {
+                            self.visit.talk.ending = Ending::Closed;
+                        }
+                        (Ending::Closed, greeting::Answer::Resets) => {
+                            self.visit.talk.ending = Ending::Reset;
+                        }
+                        _ => {}
+                    }
                     self.visit.talk.answer = Some(answer);
                     if !is_ssh {
                         self.visit.reach.elsewhere = elsewhere(address);
@@ -259,7 +272,7 @@ impl<'a> Tour<'a> {
         match &self.visit.talk.ending {
             Ending::Incompatible => self.read_proposal(address),
             Ending::Silent(_) if self.visit.talk.stage < Stage::Keyed => {
-                self.try_otherwise(address)
+                self.try_otherwise(address);
             }
             _ => {}
         }
@@ -284,7 +297,7 @@ impl<'a> Tour<'a> {
                 _ => "mac",
             };
             let names = query::answer(question).unwrap_or_default();
-            names.into_iter().map(|name| name.to_string()).collect()
+            names.into_iter().map(str::to_owned).collect()
         };
         let origin = |keyword: &str| {
             place(match keyword {
@@ -302,7 +315,7 @@ impl<'a> Tour<'a> {
     fn try_otherwise(&mut self, address: SocketAddr) {
         let stage = self.visit.talk.stage;
         if self.visit.target.service_class.is_some()
-            && let Some((_, socket)) = self.connect(address, None)
+            && let Some(socket) = self.connect(address, None)
         {
             let seen = self.converse(Transport::socket(socket), Some(address), true);
             let helped = seen.stage > stage;
@@ -387,11 +400,7 @@ impl<'a> Tour<'a> {
         });
     }
 
-    fn connect(
-        &self,
-        address: SocketAddr,
-        class: Option<u8>,
-    ) -> Option<((), std::os::fd::OwnedFd)> {
+    fn connect(&self, address: SocketAddr, class: Option<u8>) -> Option<OwnedFd> {
         let dial = Dial {
             host: address.ip().to_string(),
             timeout: Some(limits::CONNECT),
@@ -403,7 +412,7 @@ impl<'a> Tour<'a> {
             // A socket that takes no class sends without one.
             let _ = set_type_of_service(&socket, class);
         }
-        Some(((), socket))
+        Some(socket)
     }
 
     fn dial(&self) -> Dial {
@@ -468,6 +477,39 @@ impl<'a> Tour<'a> {
                     _ => None,
                 },
                 fate,
+            });
+        }
+    }
+
+    /// Files behind `-i` that are not there, which ssh leaves out.
+    fn collect_missing(&mut self, words: &[OsString]) {
+        let own = paths::own_account().map(|own| own.home);
+        let mut words = words.iter().filter_map(|word| word.to_str());
+        while let Some(word) = words.next() {
+            let name = match word.strip_prefix("-i") {
+                Some("") => words.next().unwrap_or_default(),
+                Some(name) => name,
+                None => continue,
+            };
+            let path = match (name.strip_prefix("~/"), &own) {
+                (Some(rest), Some(home)) => home.join(rest),
+                _ => PathBuf::from(name),
+            };
+            if name.is_empty()
+                || path.exists()
+                || self.visit.login.keys.iter().any(|key| key.name == name)
+            {
+                continue;
+            }
+            self.visit.login.keys.push(Key {
+                name: name.to_owned(),
+                label: None,
+                source: "the command line".to_owned(),
+                named: true,
+                in_agent: false,
+                fate: Fate::Skipped("there is no such file".to_owned()),
+                certificate_problem: None,
+                file: Some(key_file::look(&path)),
             });
         }
     }

@@ -1,6 +1,7 @@
 //! The short form after a login that failed, and the account of a long one.
 
-use doctor::visit::{Agent, Fate, Visit};
+use doctor::probe::key_file::State;
+use doctor::visit::{Agent, Fate, Key, Visit};
 
 use crate::messages::{Level, info, level};
 use crate::ssh::identities::{self, Identity};
@@ -47,6 +48,9 @@ pub fn account(visit: &Visit) -> Vec<String> {
         let fate = match &key.fate {
             Fate::NotReached => "not offered".to_owned(),
             Fate::Refused => "offered, refused".to_owned(),
+            Fate::CannotSign(_) | Fate::WouldDo if is_locked(key) => {
+                "offered, accepted; it needs its passphrase to log in".to_owned()
+            }
             Fate::WouldDo => "offered, accepted (not signed with)".to_owned(),
             Fate::CannotSign(why) => format!("offered, accepted, but not used: {why}"),
             Fate::Worked => "accepted".to_owned(),
@@ -75,6 +79,10 @@ pub fn account(visit: &Visit) -> Vec<String> {
         lines.push("the login works".to_owned());
     }
     lines
+}
+
+fn is_locked(key: &Key) -> bool {
+    key.file.as_ref().is_some_and(|file| file.state == State::Locked)
 }
 
 /// Whether there is anybody to read a hint.

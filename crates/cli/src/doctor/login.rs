@@ -249,20 +249,13 @@ impl<'a> Examiner<'a> {
         if let identities::Fate::Skipped(why) = &identity.fate {
             return Err(why.clone());
         }
-        let key = match &identity.public {
-            Some(key) => key.clone(),
-            None => match self.identities.load(index) {
-                Some(key) => key,
-                None => {
-                    let fate =
-                        self.identities.list.get(index).map(|identity| identity.fate.clone());
-                    return Err(match fate {
-                        Some(identities::Fate::Skipped(why)) => why,
-                        _ => "its public half is not known".to_owned(),
-                    });
-                }
-            },
-        };
+        let known = identity.public.clone();
+        let key = known.or_else(|| self.identities.load(index)).ok_or_else(|| {
+            match self.identities.list.get(index).map(|identity| &identity.fate) {
+                Some(identities::Fate::Skipped(why)) => why.clone(),
+                _ => "its public half is not known".to_owned(),
+            }
+        })?;
         let server = link.connection().server_sig_algs();
         let ours = key.signature_algorithms();
         let accepted = &self.config.pubkey_accepted_algorithms;
@@ -391,8 +384,9 @@ impl Application<Client> for Examiner<'_> {
             Event::Notice(text) => {
                 let early = self.seen.stage < Stage::Negotiated;
                 let list = if early { &mut self.seen.before_ident } else { &mut self.seen.remarks };
-                if list.len() < LINES_MAX {
-                    list.push(text.trim_end().to_owned());
+                let text = text.trim_end().to_owned();
+                if list.len() < LINES_MAX && !list.contains(&text) {
+                    list.push(text);
                 }
             }
             Event::Negotiated => {

@@ -23,6 +23,7 @@ pub fn overview() -> String {
         row(tool.name, tool.summary);
     }
     row("explain HOST", "which line sets what for a host, and why");
+    row("doctor HOST", "why a login fails, and what mends it");
     row("agent enable|disable", "an ssh-agent for every login session");
     row("enroll URL", "trust a control panel for its servers' host keys");
     row("links DIR", "a link in DIR for every tool");

@@ -38,6 +38,7 @@ pub static PAGES: &[Page] = &[
                 "explain",
                 "Says which line of the configuration sets what for a destination, as ssh explain does.",
             ),
+            ("doctor", "Finds out why a login fails, as ssh doctor does."),
             (
                 "agent",
                 "With enable, starts an agent for every login session; with disable, no longer.",
@@ -74,12 +75,20 @@ pub static PAGES: &[Page] = &[
              ~^Z suspends it, ~# lists the forwards, ~? lists the others.",
         ],
         flags: flags::SSH,
-        words: &[(
-            "explain",
-            "Says which line sets each value for a destination, which rules apply and why the others do not, which keys \
-             would be tried, and what known_hosts says; with --json for programs, with --all also the defaults. To log \
-             in to a host of that name with a command, put two dashes before it.",
-        )],
+        words: &[
+            (
+                "explain",
+                "Says which line sets each value for a destination, which rules apply and why the others do not, which \
+                 keys would be tried, and what known_hosts says; with --json for programs, with --all also the defaults. \
+                 To log in to a host of that name with a command, put two dashes before it.",
+            ),
+            (
+                "doctor",
+                "Goes the way to a destination as far as it leads, and says what stops it, how that was seen, how sure it \
+                 is, and which commands mend it. Nothing is asked, run or changed. With --json for programs; --report \
+                 writes a file without names and addresses. The status is 0 when nothing is wrong, and otherwise 1.",
+            ),
+        ],
         files: &[
             ("~/.ssh/config", "The user's configuration."),
             ("/etc/ssh/ssh_config", "The system's."),
@@ -120,11 +129,20 @@ pub static PAGES: &[Page] = &[
             "On SIGHUP it reads its configuration again; one with mistakes changes nothing.",
         ],
         flags: flags::SSHD,
-        words: &[(
-            "explain",
-            "Says which line sets each value for a connection that --user, --addr, --host, --laddr, --lport and --rdomain \
-             describe, and which Match blocks apply; with --json for programs.",
-        )],
+        words: &[
+            (
+                "explain",
+                "Says which line sets each value for a connection that --user, --addr, --host, --laddr, --lport and \
+                 --rdomain describe, and which Match blocks apply; with --json for programs.",
+            ),
+            (
+                "doctor",
+                "Looks at this machine's server: its configuration, ports, host keys and firewall, whether passwords are \
+                 really off, and with --user at that account and its authorized_keys; --key says which line lets a key \
+                 in. With --json for programs; --report writes a file without names and addresses. The status is 0 \
+                 when nothing is wrong, and otherwise 1.",
+            ),
+        ],
         files: &[
             ("/etc/ssh/sshd_config", "The configuration."),
             ("/etc/ssh/ssh_host_ed25519_key", "A key of this host; others are for RSA and ECDSA."),

@@ -61,6 +61,7 @@ pub fn reach(
         None => Some(jump_command(arguments, config)?),
     };
     match command {
+        Some(command) if *config.proxy_use_fdpass => by_descriptor(&command),
         Some(command) => by_proxy(&command),
         None => by_tcp(config, is_interactive),
     }
@@ -112,6 +113,14 @@ fn by_proxy(command: &str) -> Result<Reached, String> {
         .map_err(|source| format!("{command}: {}", reason(&source)))?;
     let (transport, proxy) = (started.transport, Some(started.child));
     Ok(Reached { transport, address: None, proxy, socket: None })
+}
+
+/// The command connects, passes the connection back and ends.
+fn by_descriptor(command: &str) -> Result<Reached, String> {
+    debug!("Executing proxy dialer command: {command}");
+    let socket = proxy::proxy_use_fdpass(command)
+        .map_err(|source| format!("{command}: {}", reason(&source)))?;
+    Ok(Reached { transport: Transport::socket(socket), address: None, proxy: None, socket: None })
 }
 
 /// This program again, as a proxy through the last host of the list; the hosts before it are that

@@ -23,7 +23,13 @@ pub fn report(login: &mut Login, end: End, transport_error: Option<&io::Error>) 
         End::Finished => {}
         End::TimedOut => timed_out(login),
         End::Io(source) => fatal!("ssh: {}", reason(&source)),
-        End::Ended(why) => explain(login, &why, transport_error),
+        End::Ended(why) => {
+            if login.stage < Stage::Authenticated {
+                let config = &login.config;
+                crate::doctor::after_failure(&config.original_host, *config.batch_mode);
+            }
+            explain(login, &why, transport_error);
+        }
     }
     // A status that came before the connection broke is still the command's.
     login.session.told_status().and_then(|status| u8::try_from(status & 0xff).ok()).unwrap_or(255)

@@ -1,7 +1,10 @@
 //! Is it the host it says it is? known_hosts, the question at first contact, and the alarms.
 
+mod address;
 mod alarms;
 mod contact;
+mod message;
+mod records;
 mod update;
 mod vouched;
 
@@ -11,10 +14,12 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use config::{ClientConfig, FingerprintHash as HashChoice};
+use config::{ClientConfig, FingerprintHash as HashChoice, YesNoAsk};
 use keys::known_hosts::{Entry, HostName, KnownHosts, Marker, Verdict, new_lines};
 use keys::{CertificateKind, FingerprintHash, PublicKey};
 
+use self::records::Records;
+use super::memory::Sightings;
 use crate::files;
 use crate::messages::{debug, error, info};
 use crate::text::reason;
@@ -50,6 +55,10 @@ pub struct HostKeys {
     is_in_user_file: bool,
     /// The key was known before this connection, or the user has vouched for it.
     is_trusted: bool,
+    /// When known keys were seen.
+    sightings: Sightings,
+    /// What the DNS says about the key.
+    records: Records,
 }
 
 impl HostKeys {
@@ -84,6 +93,8 @@ impl HostKeys {
             written: Vec::new(),
             is_in_user_file: false,
             is_trusted: false,
+            sightings: Sightings::default(),
+            records: Records::None,
         };
         // Failing is only decisive when the key itself is looked up.
         host_keys.ask_command("ORDER", None);
@@ -203,16 +214,27 @@ impl HostKeys {
             debug!("No matching CA found. Retry with plain key");
         }
         let plain = key.plain();
+        self.records = self.ask_records(&plain);
+        let is_vouched = self.records == (Records::Match { secure: true })
+            && *self.config.verify_host_key_dns == YesNoAsk::Yes;
+        if self.records == Records::Mismatch {
+            self.alarm_records(&plain);
+        }
         let known = std::mem::take(&mut self.known);
         let decision = match known.judge(&self.name, &plain) {
             Verdict::Known(entry) => {
                 self.accept_known(&plain, entry, "key");
-                Decision::Accept
+                self.check_address(&known, &plain, entry)
             }
             Verdict::Revoked(entry) => self.alarm_revoked(&plain, entry),
+            // The DNS vouches for the key, and somebody who may be believed for the DNS.
+            _ if is_vouched => Decision::Accept,
             other => match (self.ask_panels(&known, &plain), other) {
                 (Some(decision), _) => decision,
-                (None, Verdict::Changed(entries)) => self.alarm_changed(&plain, &entries),
+                (None, Verdict::Changed(entries)) => {
+                    self.alarm_address(&known, &plain);
+                    self.alarm_changed(&plain, &entries)
+                }
                 (None, Verdict::OtherTypes(entries)) => self.meet(&known, &plain, &entries),
                 // A plain key cannot be vouched for by a CA.
                 (None, _) => self.meet(&known, &plain, &[]),
@@ -284,17 +306,28 @@ impl HostKeys {
         self.is_in_user_file = what == "key" && self.is_users(entry);
     }
 
+    /// When the keys of this host were seen, as far as it is remembered.
+    pub fn set_sightings(&mut self, sightings: Sightings) {
+        self.sightings = sightings;
+    }
+
     fn append(&self, file: &Path, keys: &[PublicKey]) -> std::io::Result<()> {
+        self.append_names(file, std::slice::from_ref(&self.name), keys)
+    }
+
+    fn append_names(
+        &self,
+        file: &Path,
+        names: &[HostName],
+        keys: &[PublicKey],
+    ) -> std::io::Result<()> {
         if files::make_private_folder(file)?
             && let Some(folder) = file.parent()
         {
             info!("Created directory '{}'.", folder.display());
         }
         let hashed = *self.config.hash_known_hosts;
-        let lines: String = keys
-            .iter()
-            .map(|key| new_lines(std::slice::from_ref(&self.name), key, "", hashed))
-            .collect();
+        let lines: String = keys.iter().map(|key| new_lines(names, key, "", hashed)).collect();
         files::append_lines(file, &lines)
     }
 

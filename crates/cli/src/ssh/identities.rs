@@ -1,12 +1,13 @@
 //! The keys to log in with, in the order they are tried, and how each signs.
 
 mod hardware;
+mod keep;
 mod key_file;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config::ClientConfig;
+use config::{AddKeysToAgent, ClientConfig};
 use keys::{FingerprintHash, PrivateKey, PublicKey};
 use net::agent::AgentClient;
 
@@ -56,6 +57,8 @@ pub struct Identities {
     agent: Option<AgentClient>,
     passphrase_prompts: u32,
     batch_mode: bool,
+    /// Whether loaded keys are given to the agent.
+    add_keys: AddKeysToAgent,
     hardware: Hardware,
 }
 
@@ -86,6 +89,7 @@ impl Identities {
             agent,
             passphrase_prompts: *config.number_of_password_prompts,
             batch_mode: *config.batch_mode,
+            add_keys: config.add_keys_to_agent.value.clone(),
             hardware,
         };
         identities.filter(&config.pubkey_accepted_algorithms);
@@ -150,6 +154,9 @@ impl Identities {
         match read_private(identity, prompts, batch_mode) {
             Ok(private) => {
                 let public = private.public().clone();
+                let provider = self.hardware.provider();
+                let (agent, name) = (self.agent.as_mut(), identity.name.as_str());
+                let private = keep::give(agent, &self.add_keys, provider, name, private);
                 identity.private = Some(private);
                 identity.public = Some(public.clone());
                 Some(public)
@@ -222,7 +229,10 @@ impl Identities {
             return self.hardware.sign_by_card(public, algorithm, data, batch_mode);
         }
         if identity.private.is_none() {
-            identity.private = Some(read_private(identity, prompts, batch_mode)?);
+            let private = read_private(identity, prompts, batch_mode)?;
+            let provider = self.hardware.provider();
+            let (agent, name) = (self.agent.as_mut(), identity.name.as_str());
+            identity.private = Some(keep::give(agent, &self.add_keys, provider, name, private));
         }
         let private = identity.private.as_ref().ok_or("the private key is not loaded")?;
         if let Some(public) = &identity.public

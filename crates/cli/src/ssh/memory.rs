@@ -7,15 +7,18 @@
 //! One line for each user and host:
 //!
 //! ```text
-//! me@[host]:2222 ident=OpenSSH_9.2p1 kex=curve25519-sha256 host-key=ssh-ed25519 key=SHA256:... sign=ssh-ed25519 early
+//! me@[host]:2222 ident=OpenSSH_9.2p1 kex=curve25519-sha256 host-key=ssh-ed25519 key=SHA256:... sign=ssh-ed25519 early seen=SHA256:...,20500,20512
 //! ```
 //!
 //! With `HashKnownHosts` the name is `|salt|hash`, so that the file does not tell where one goes.
+
+mod sightings;
 
 use std::path::{Path, PathBuf};
 
 use crypto::hash::{HashAlgorithm, hmac};
 
+pub use self::sightings::Sightings;
 use crate::files;
 use crate::messages::debug;
 use crate::text::hex;
@@ -41,6 +44,8 @@ pub struct Remembered {
     pub sign: Option<String>,
     /// Whether messages for channels may be sent before authentication is over.
     pub early: bool,
+    /// The host keys.
+    pub sightings: Sightings,
 }
 
 /// The file, for one host and user.
@@ -128,6 +133,7 @@ impl Remembered {
                 "key" => remembered.key = value,
                 "sign" => remembered.sign = value,
                 "early" => remembered.early = true,
+                "seen" => remembered.sightings.read(value.as_deref().unwrap_or_default()),
                 // Written by a later version.
                 _ => {}
             }
@@ -155,6 +161,7 @@ impl Remembered {
         if self.early {
             text.push_str(" early");
         }
+        self.sightings.write(&mut text);
         text
     }
 }

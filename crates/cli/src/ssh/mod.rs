@@ -173,6 +173,9 @@ fn connect(
         Memory::load(file, &config.user, name, *config.hash_known_hosts)
     });
     let remembered = memory.as_ref().and_then(|memory| memory.remembered.clone());
+    if let Some(remembered) = &remembered {
+        host_keys.set_sightings(remembered.sightings.clone());
+    }
     let engine = plan::engine_config(&config, &host_keys, remembered.as_ref());
 
     let is_proxied = shared.is_some();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "in a test a fixture that fails should end it")]
 
+mod callers;
 mod command_line;
 mod completions;
 mod explain;
@@ -14,6 +15,7 @@ mod manual;
 mod mux;
 mod session;
 mod terminal;
+mod trust;
 mod tunnel;
 mod vouch;
 mod x11;

@@ -18,11 +18,11 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
         })
         .collect();
     // A key that the server takes is the one; otherwise any file that was named.
-    let suspects: Vec<&Key> = match accepted.is_empty() {
-        false => accepted,
-        true => {
-            visit.login.keys.iter().filter(|key| key.fate != Fate::Refused || is_odd(key)).collect()
-        }
+    let is_suspect = |key: &&Key| key.fate != Fate::Refused || is_odd(key);
+    let suspects: Vec<&Key> = if accepted.is_empty() {
+        visit.login.keys.iter().filter(is_suspect).collect()
+    } else {
+        accepted
     };
     suspects.into_iter().filter_map(|key| judge(visit, key)).collect()
 }
@@ -76,7 +76,7 @@ fn judge(visit: &Visit, key: &Key) -> Option<Finding> {
         )
         .seen(format!("its mode is {mode:04o}"))
         .mend(format!("chmod 600 {word}")),
-        State::Public if !taken => Finding::new(
+        State::Public => Finding::new(
             "key-file-public",
             Sure::Certain,
             format!("{shown} is a public key; the private one is needed."),

@@ -7,7 +7,12 @@ use crate::visit::{Ending, Stage, Visit};
 pub fn check(visit: &Visit) -> Vec<Finding> {
     let talk = &visit.talk;
     if talk.stage < Stage::Ident || !too_many_keys::check(visit).is_empty() {
-        return visit.login.session_refused.iter().map(|words| refused_session(words)).collect();
+        return visit
+            .login
+            .session_refused
+            .iter()
+            .map(|words| refused_session(words.as_str()))
+            .collect();
     }
     let name = &visit.target.host_name;
     let after = format!("after {}", seconds(talk.lasted));
@@ -56,12 +61,12 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
             format!("The network to {name} failed: {why}."),
         )
         .seen(after),
-        _ => return visit.login.session_refused.iter().map(|words| refused_session(words)).collect(),
+        _ => return visit.login.session_refused.iter().map(|words| refused_session(words.as_str())).collect(),
     };
     vec![finding]
 }
 
-fn refused_session(words: &String) -> Finding {
+fn refused_session(words: &str) -> Finding {
     Finding::new(
         "session-refused",
         Sure::Certain,

@@ -1,6 +1,6 @@
 //! The connection was taken back.
 
-use super::{attempts, firewall, seconds};
+use super::{attempts, firewall, seconds, wrong_port};
 use crate::finding::{Finding, Sure};
 use crate::probe::reach::Outcome;
 use crate::visit::{Ending, Stage, Visit};
@@ -13,6 +13,9 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
         && visit.talk.stage < Stage::Keyed
         && visit.talk.ending == Ending::Reset
         && visit.talk.before_ident.is_empty();
+    if !wrong_port::check(visit).is_empty() {
+        return Vec::new();
+    }
     if !(at_once || later) || firewall::is_cause(visit) || visit.target.proxy.is_some() {
         return Vec::new();
     }

@@ -47,7 +47,10 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
     }
     let too_many = matches!(visit.talk.ending, Ending::Goodbye { code: 12, .. });
     let closed = visit.talk.ending == Ending::Closed
-        && matches!(visit.talk.answer, None | Some(Answer::Closes | Answer::Nothing));
+        && matches!(
+            visit.talk.answer,
+            None | Some(Answer::Closes | Answer::Refuses | Answer::Nothing)
+        );
     // With lines before, what speaks there is no SSH server; another check names it.
     let bare = visit.talk.before_ident.is_empty();
     if too_many {

@@ -15,7 +15,10 @@ pub fn find(text: &str, packet: &Packet) -> Option<Obstacle> {
         .map(|line| line.split_ascii_whitespace().collect())
         .collect();
     if let Some(decided) = walk(&rules, base, packet, 0) {
-        return decided;
+        return match decided {
+            Verdict::Stopped(obstacle) => Some(obstacle),
+            Verdict::Accepted => None,
+        };
     }
     let policy = format!(":{base} DROP ");
     filter.lines().any(|line| line.starts_with(&policy)).then(|| Obstacle {
@@ -26,13 +29,14 @@ pub fn find(text: &str, packet: &Packet) -> Option<Obstacle> {
     })
 }
 
-/// `Some(None)` is an ACCEPT; `None` means that the chain has nothing to say.
-fn walk(
-    rules: &[Vec<&str>],
-    chain: &str,
-    packet: &Packet,
-    depth: usize,
-) -> Option<Option<Obstacle>> {
+/// What a chain decides.
+enum Verdict {
+    Accepted,
+    Stopped(Obstacle),
+}
+
+/// `None` means that the chain has nothing to say.
+fn walk(rules: &[Vec<&str>], chain: &str, packet: &Packet, depth: usize) -> Option<Verdict> {
     if depth > limits::CHAIN_DEPTH {
         return None;
     }
@@ -86,14 +90,14 @@ fn walk(
         let whole = words.join(" ");
         match target {
             "DROP" | "REJECT" if certain || about_us => {
-                return Some(Some(Obstacle {
+                return Some(Verdict::Stopped(Obstacle {
                     rule: format!("-A {whole}"),
                     certain,
                     rejects: target == "REJECT",
                     mend: format!("iptables -D {whole}"),
                 }));
             }
-            "ACCEPT" if certain => return Some(None),
+            "ACCEPT" if certain => return Some(Verdict::Accepted),
             "RETURN" if certain => return None,
             "" | "DROP" | "REJECT" | "ACCEPT" | "RETURN" | "LOG" => {}
             other => {

@@ -27,7 +27,11 @@ pub enum Answer {
     Silent,
     /// It takes connections and closes them.
     Closes,
-    /// It does not take connections.
+    /// It takes connections and resets them.
+    Resets,
+    /// The machine says that nobody listens there.
+    Refuses,
+    /// It does not answer.
     Nothing,
 }
 
@@ -36,10 +40,12 @@ impl fmt::Display for Answer {
         match self {
             Answer::Ssh(ident) => write!(f, "SSH ({ident})"),
             Answer::Http(line) => write!(f, "a web server ({line})"),
-            Answer::Tls => f.write_str("a TLS service, such as HTTPS"),
+            Answer::Tls => f.write_str("a TLS service (HTTPS, for one)"),
             Answer::Other { service, line } => write!(f, "{service} ({line})"),
             Answer::Silent => f.write_str("something that says nothing"),
             Answer::Closes => f.write_str("something that closes every connection"),
+            Answer::Resets => f.write_str("something that resets every connection"),
+            Answer::Refuses => f.write_str("it refuses connections, so the machine is there"),
             Answer::Nothing => f.write_str("nothing"),
         }
     }
@@ -85,7 +91,7 @@ pub fn classify(bytes: &[u8]) -> Option<Answer> {
     if matches!(bytes, [_, _, 0, 0, 10, ..]) {
         return Some(Answer::Other { service: "a MySQL server", line: String::new() });
     }
-    (!bytes.is_empty()).then(|| Answer::Other { service: "another service", line })
+    (!bytes.is_empty()).then_some(Answer::Other { service: "another service", line })
 }
 
 /// The ident line in the beginning of what came.
@@ -103,12 +109,15 @@ fn first_line(bytes: &[u8]) -> String {
 
 /// Connects, listens, and when nothing comes, asks as a web browser would.
 pub fn ask(address: SocketAddr, patience: Duration) -> Answer {
-    let Ok(mut stream) = TcpStream::connect_timeout(&address, limits::CONNECT.min(patience)) else {
-        return Answer::Nothing;
+    let mut stream = match TcpStream::connect_timeout(&address, limits::CONNECT.min(patience)) {
+        Ok(stream) => stream,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Answer::Refuses,
+        Err(_) => return Answer::Nothing,
     };
     match hear(&mut stream, patience) {
         Heard::Bytes(bytes) => return classify(&bytes).unwrap_or(Answer::Silent),
         Heard::End => return Answer::Closes,
+        Heard::Reset => return Answer::Resets,
         Heard::Nothing => {}
     }
     // Whoever waits for the client to begin answers this, each in its way: a web server in HTTP, a
@@ -126,7 +135,7 @@ pub fn ask(address: SocketAddr, patience: Duration) -> Answer {
             Some(answer) => answer,
             None => Answer::Silent,
         },
-        Heard::End | Heard::Nothing => ask_tls(address),
+        Heard::End | Heard::Reset | Heard::Nothing => ask_tls(address),
     }
 }
 
@@ -159,6 +168,7 @@ const CLIENT_HELLO: &[u8] = &[
 enum Heard {
     Bytes(Vec<u8>),
     End,
+    Reset,
     Nothing,
 }
 
@@ -182,6 +192,7 @@ fn hear(stream: &mut TcpStream, patience: Duration) -> Heard {
             {
                 break;
             }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Heard::Reset,
             Err(_) => return Heard::End,
         }
         let is_text_line = bytes.contains(&b'\n') && !bytes.starts_with(b"HTTP/");

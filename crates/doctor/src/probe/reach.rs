@@ -111,12 +111,16 @@ pub fn connect_all(dial: &Dial, addresses: &[IpAddr]) -> Vec<Try> {
 }
 
 fn connect(dial: &Dial, address: IpAddr) -> Try {
-    let dial = Dial {
-        host: address.to_string(),
-        timeout: Some(dial.timeout.map_or(limits::CONNECT, |set| set.min(limits::CONNECT * 2))),
-        attempts: 1,
-        ..dial.clone()
-    };
+    let dial =
+        Dial {
+            host: address.to_string(),
+            // The system needs three seconds to find that nobody has an address of this network.
+            timeout: Some(dial.timeout.map_or(limits::CONNECT, |set| {
+                set.clamp(Duration::from_secs(4), limits::CONNECT * 2)
+            })),
+            attempts: 1,
+            ..dial.clone()
+        };
     let start = Instant::now();
     let done = dial.connect();
     let took = start.elapsed();

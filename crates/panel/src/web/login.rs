@@ -10,7 +10,7 @@ use maud::html;
 use serde::Deserialize;
 
 use super::error::{PageError, PageResult};
-use super::layout::{Input, bare, field_error, go};
+use super::layout::{Input, bare, go};
 use super::posted::{Anonymous, Posted};
 use super::routes::Routes;
 use super::viewer::{Viewer, cookie, peer, request_id, session_cookie};
@@ -62,7 +62,7 @@ fn form(state: &State, status: StatusCode, form: &Form<'_>) -> PageResult {
             form method="post" action="/login" {
                 input type="hidden" name="token" value=(token);
                 input type="hidden" name="next" value=(form.next);
-                (field_error("login", form.error.as_deref()))
+                @if let Some(error) = &form.error { p .notice.alarm role="alert" { (error) } }
                 (Input { name: "name", label: "Name", value: form.name, autocomplete: "username",
                     required: true, ..Input::default() }.render())
                 (Input { name: "password", label: "Password", kind: "password",

@@ -22,7 +22,7 @@ async fn a_key_in_one_region_and_its_copy() {
         .says("never");
     // Said once only.
     browser.get("/keys").await.hides("Stored laptop");
-    browser.get("/keys?region=iad").await.says("No key matches");
+    browser.get("/keys?region=iad").await.says("No key is stored in").hides("No key matches");
     let page = browser.post("/keys/copy", &[("key", "ams/laptop"), ("to", "iad")]).await;
     page.says("Copied laptop to iad.");
     let page = browser.post("/keys/copy", &[("key", "ams/laptop"), ("to", "iad")]).await;

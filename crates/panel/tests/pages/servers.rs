@@ -53,6 +53,10 @@ async fn from_nothing_to_a_server() {
     log.says("OK booted &lt;b&gt;").hides("\u{1b}");
     let hosts = browser.get("/downloads/known_hosts").await.text;
     assert_eq!(hosts.lines().filter(|line| line.starts_with("10.78.0.1 ssh-ed25519 ")).count(), 1);
+    let key = panel.state.voucher.key(&panel.state.store).await.unwrap();
+    let fingerprint = key.public().fingerprint(keys::FingerprintHash::Sha256);
+    let enroll = format!("keyway enroll --fingerprint {fingerprint} http://127.0.0.1:8080");
+    browser.get("/downloads").await.says(&enroll);
     browser.get("/downloads/ssh_config").await.says("Host web-01\n    HostName 10.78.0.1\n");
     let clouds = browser.get("/downloads/clouds.yaml").await;
     clouds.says("auth_url: \"http://127.0.0.1:8080/identity/v3\"").says("username: \"ada\"");

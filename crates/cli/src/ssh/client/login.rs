@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use config::ControlPersist;
+use keys::FingerprintHash;
 use net::Link;
 use proto::Client;
 
@@ -160,6 +161,10 @@ impl Login {
             None => (before.key, before.sign),
         };
         remembered.early = memory::takes_early_channels(ident);
+        remembered.sightings = before.sightings;
+        if let Some(key) = connection.host_key().filter(|key| key.certificate().is_none()) {
+            remembered.sightings.saw(&key.fingerprint(FingerprintHash::Sha256));
+        }
         memory.store(remembered);
     }
 

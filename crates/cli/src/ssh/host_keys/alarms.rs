@@ -2,7 +2,7 @@
 
 use config::{StrictHostKeyChecking, YesNoAsk};
 use keys::known_hosts::Entry;
-use keys::{PublicKey, krl};
+use keys::{FingerprintHash, PublicKey, krl};
 
 use super::{Decision, HostKeys, type_label};
 use crate::files;
@@ -35,29 +35,45 @@ impl HostKeys {
 
     pub(super) fn alarm_changed(&mut self, key: &PublicKey, entries: &[&Entry]) -> Decision {
         let (name, label) = (self.name.to_string(), type_label(key));
-        say_alarm("   WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     ");
-        error!("IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!");
-        error!("Someone could be eavesdropping on you right now (man-in-the-middle attack)!");
-        error!("It is also possible that a host key has just been changed.");
-        error!(
-            "The fingerprint for the {label} key sent by the remote host is\n{}.",
-            key.fingerprint(self.hash())
-        );
-        error!("Please contact your system administrator.");
+        self.say_changed(key);
         error!("Add correct host key in {} to get rid of this message.", self.user_file_shown());
         for entry in entries {
             let offending = type_label(&entry.key);
             error!("Offending {offending} key in {}:{}", entry.source, entry.line);
+            error!("  the key known before is {}", entry.key.fingerprint(self.hash()));
+            let fingerprint = entry.key.fingerprint(FingerprintHash::Sha256);
+            if let Some(seen) = self.sightings.of(&fingerprint) {
+                error!("  first seen on {}, last seen on {}", seen.first_date(), seen.last_date());
+            }
         }
         if let Some(entry) = entries.first() {
             error!("  remove with:");
             error!("  ssh-keygen -f \"{}\" -R \"{name}\"", entry.source);
         }
+        error!("If the server is yours, compare the new fingerprint with what the web console of");
+        error!(
+            "your provider shows there: ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub",
+            label.to_ascii_lowercase()
+        );
         if *self.config.strict_host_key_checking != StrictHostKeyChecking::Off {
             error!("Host key for {name} has changed and you have requested strict checking.");
             return Decision::Refuse;
         }
         self.distrust()
+    }
+
+    /// The block that everybody knows.
+    pub(super) fn say_changed(&self, key: &PublicKey) {
+        say_alarm("   WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     ");
+        error!("IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!");
+        error!("Someone could be eavesdropping on you right now (man-in-the-middle attack)!");
+        error!("It is also possible that a host key has just been changed.");
+        error!(
+            "The fingerprint for the {} key sent by the remote host is\n{}.",
+            type_label(key),
+            key.fingerprint(self.hash())
+        );
+        error!("Please contact your system administrator.");
     }
 
     pub(super) fn alarm_revoked(&mut self, key: &PublicKey, entry: &Entry) -> Decision {

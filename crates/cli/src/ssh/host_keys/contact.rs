@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use config::StrictHostKeyChecking;
+use config::{StrictHostKeyChecking, YesNoAsk};
 use keys::PublicKey;
 use keys::known_hosts::{Entry, HostName, KnownHosts};
 
+use super::records::Records;
 use super::{Decision, HostKeys, is_nothing, type_label};
 use crate::messages::{debug, error, info};
 use crate::text::reason;
@@ -50,7 +51,7 @@ impl HostKeys {
                 }
             }
         }
-        self.remember(key);
+        self.remember(known, key);
         Decision::Accept
     }
 
@@ -79,6 +80,15 @@ impl HostKeys {
             let _ = write!(text, "\n{}", key.randomart(self.hash()));
         }
         text.push('\n');
+        match self.records {
+            _ if *self.config.verify_host_key_dns == YesNoAsk::No => {}
+            Records::Match { .. } => {
+                text.push_str("Matching host key fingerprint found in DNS.\n");
+            }
+            Records::None | Records::Mismatch => {
+                text.push_str("No matching host key fingerprint found in DNS.\n");
+            }
+        }
         text.push_str(&Self::other_names(known, key));
         text.push_str("\nAre you sure you want to continue connecting (yes/no/[fingerprint])? ");
         text
@@ -120,8 +130,14 @@ impl HostKeys {
     }
 
     /// Writes a key that is trusted from now on.
-    fn remember(&mut self, key: &PublicKey) {
-        let name = self.name.clone();
+    fn remember(&mut self, known: &KnownHosts, key: &PublicKey) {
+        // With CheckHostIP an address that nobody has used yet is written beside the name.
+        let address = self.address_name();
+        let address = address.filter(|name| known.lookup(name).next().is_none());
+        let names: Vec<HostName> =
+            [Some(self.name.clone()), address].into_iter().flatten().collect();
+        let shown: Vec<&str> = names.iter().map(HostName::as_str).collect();
+        let name = shown.join(",");
         let label = type_label(key);
         let Some(file) = self.config.user_known_hosts_files.first() else { return };
         if is_nothing(file) {
@@ -129,7 +145,7 @@ impl HostKeys {
             info!("Warning: Permanently added '{name}' ({label}) to the list of known hosts.");
             return;
         }
-        match self.append(file, std::slice::from_ref(key)) {
+        match self.append_names(file, &names, std::slice::from_ref(key)) {
             Ok(()) => {
                 info!("Warning: Permanently added '{name}' ({label}) to the list of known hosts.");
                 self.is_trusted = true;

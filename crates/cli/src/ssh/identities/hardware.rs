@@ -19,6 +19,11 @@ pub(super) struct Hardware {
 }
 
 impl Hardware {
+    /// The library that speaks to security keys, as an agent is told it.
+    pub(super) fn provider(&self) -> &str {
+        &self.provider
+    }
+
     /// Loads the configured PKCS#11 library, and lists the keys of its tokens: they are tried
     /// before those of files.
     pub(super) fn prepare(config: &ClientConfig) -> (Self, Vec<Identity>) {

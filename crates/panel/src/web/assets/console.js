@@ -59,7 +59,12 @@
       });
       if (!answer.ok) throw new Error(answer.status === 404 ? "The server is gone." : `The panel refused (${answer.status}).`);
       ticket = (await answer.text()).trim();
-    } catch (error) { lost(error.message); return; }
+    } catch (error) {
+      // Nobody answered, as when the panel is started anew: that passes.
+      const silent = error instanceof TypeError;
+      lost(silent ? "The panel does not answer." : error.message, silent);
+      return;
+    }
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     socket = new WebSocket(`${scheme}//${location.host}/console/socket`, ["keyway.console", `ticket.${ticket}`]);
     socket.binaryType = "arraybuffer";

@@ -68,7 +68,9 @@
       const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
       for (const part of document.querySelectorAll("[data-live]")) {
         const other = fresh.getElementById(part.id);
-        // Nothing is pulled from under a reader's fingers.
+        // Nothing is pulled from under a reader's fingers, nor what was typed and left for a moment.
+        const typed = [...part.querySelectorAll("textarea")].some((area) => area.value !== area.defaultValue);
+        if (typed || part.querySelector("details[open]")) continue;
         if (!other || part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) continue;
         brush(other);
         if (other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);

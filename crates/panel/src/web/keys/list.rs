@@ -63,7 +63,16 @@ pub(super) async fn show(
         } @else {
             (listing.search("/keys", "Name, fingerprint or comment", &regions))
             @if keys.is_empty() {
-                p .muted { "No key matches. " a href="/keys" { "Show all keys" } "." }
+                @let chosen = regions.iter().find(|region| region.id == listing.region);
+                p .muted {
+                    @match chosen {
+                        Some(region) if wanted.is_empty() => {
+                            "No key is stored in " (region.name) " yet: each region has keys of its \
+                             own. Add one there, or copy one from another region."
+                        },
+                        _ => { "No key matches. " a href="/keys" { "Show all keys" } "." },
+                    }
+                }
             } @else {
                 (table(&viewer, &listing, &keys, &regions, &holders))
                 (listing.pages("/keys", keys.len()))
@@ -172,11 +181,16 @@ fn row(viewer: &Viewer, key: &KeyPair, regions: &[Region], holders: &Holders) ->
                         form method="post" action="/keys/copy" .inline {
                             (csrf(viewer))
                             input type="hidden" name="key" value=(format!("{}/{}", key.region, key.name));
-                            label .hidden-label for=(format!("copy-{}", key.id)) { "Copy to region" }
-                            select id=(format!("copy-{}", key.id)) name="to" {
-                                @for region in others { option value=(region.id) { "to " (region.id) } }
+                            @if let [only] = others.as_slice() {
+                                input type="hidden" name="to" value=(only.id);
+                                button .quiet type="submit" { "Copy to " (only.id) }
+                            } @else {
+                                label .hidden-label for=(format!("copy-{}", key.id)) { "Copy to region" }
+                                select id=(format!("copy-{}", key.id)) name="to" {
+                                    @for region in others { option value=(region.id) { "to " (region.id) } }
+                                }
+                                button .quiet type="submit" { "Copy" }
                             }
-                            button .quiet type="submit" { "Copy" }
                         }
                     }
                     a .button.quiet.danger href=(format!("/keys/delete?region={}&name={}",

@@ -7,8 +7,8 @@ use cloud::model::KeyType;
 use keys::{FingerprintHash, PublicKey, authorized_keys};
 use maud::{Markup, html};
 
-use super::address_of;
 use super::show::{Details, id};
+use super::{address_of, status_words};
 use crate::State;
 use crate::public_key::examine;
 use crate::web::error::{PageError, PageResult};
@@ -50,8 +50,10 @@ pub(super) fn section(viewer: &Viewer, details: &Details) -> Markup {
     let text = match &details.authorized {
         Ok(text) => text,
         Err(reason) => {
+            let being_made = status_words(&details.server).0 == "busy";
+            let reason: &str = if being_made { "Read when it has booted." } else { reason };
             return html! {
-                section .card { h2 { "Keys on the server" } p .muted { (reason) } }
+                section #keys .card data-live { h2 { "Keys on the server" } p .muted { (reason) } }
             };
         }
     };
@@ -66,7 +68,7 @@ pub(super) fn section(viewer: &Viewer, details: &Details) -> Markup {
         .collect();
     let action = format!("{}/keys", address_of(&details.server));
     html! {
-        section #keys .card {
+        section #keys .card data-live {
             h2 { "Keys on the server" }
             p .hint { "Read from root's authorized_keys just now. Whoever holds one of them can log in." }
             @if lines.is_empty() { p .notice { "No key: nobody can log in by SSH." } }
@@ -114,16 +116,24 @@ pub(super) fn section(viewer: &Viewer, details: &Details) -> Markup {
                             }
                         }
                     }
-                    details .inner {
-                        summary { "Add another public key" }
-                        div .field {
-                            label for="public_key" { "Public key" }
-                            textarea #public_key name="public_key" rows="3" spellcheck="false" data-drop {}
-                        }
+                    // Without a stored key to choose, the field is all there is to add.
+                    @if addable.is_empty() { (pasted_field("Add another public key")) }
+                    @else {
+                        details .inner { summary { "Or one that is not stored" } (pasted_field("Public key")) }
                     }
                     button .quiet type="submit" { "Add to the server" }
                 }
             }
+        }
+    }
+}
+
+fn pasted_field(label: &str) -> Markup {
+    html! {
+        div .field {
+            label for="public_key" { (label) }
+            textarea #public_key name="public_key" rows="3" spellcheck="false" data-drop
+                placeholder="ssh-ed25519 AAAAC3Nz… you@computer" {}
         }
     }
 }

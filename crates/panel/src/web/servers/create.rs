@@ -357,7 +357,7 @@ fn flavor_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
                             strong { (flavor.name) } br;
                             span .muted {
                                 (memory(flavor.ram_mib)) " · " (count(flavor.vcpus.into(), "CPU", "CPUs"))
-                                @if flavor.disk_gib > 0 { " · " (flavor.disk_gib) " GiB disk" }
+                                @if flavor.disk_gib > 0 { " · " (flavor.disk_gib) "\u{a0}GiB\u{a0}disk" }
                             }
                         }
                     }
@@ -370,9 +370,9 @@ fn flavor_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
 
 fn memory(mib: u32) -> String {
     if mib >= 1024 && mib.is_multiple_of(1024) {
-        format!("{} GiB", mib / 1024)
+        format!("{}\u{a0}GiB", mib / 1024)
     } else {
-        format!("{mib} MiB")
+        format!("{mib}\u{a0}MiB")
     }
 }
 

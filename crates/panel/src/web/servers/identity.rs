@@ -106,7 +106,7 @@ pub(super) fn after_rebuild(details: &Details) -> Markup {
             p {
                 @match last {
                     Some(action) => {
-                        "The server was rebuilt " (when(action.started_at))
+                        "The server was rebuilt on " (when(action.started_at))
                         @if let Some(who) = who { " by " (who) }
                         ", and a new system has a new key. A warning from ssh is right this time."
                     },

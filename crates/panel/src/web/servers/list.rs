@@ -42,7 +42,10 @@ pub(super) async fn show(
                 a .button.primary href="/servers/new" { "Create Server" }
             }
         }
-        @for warning in state.cloud.warnings() { p .notice { (warning) } }
+        @let warnings = state.cloud.warnings();
+        @if !warnings.is_empty() {
+            div .notice { ul { @for warning in &warnings { li { (warning) } } } }
+        }
         div #servers data-live {
             @if servers.is_empty() && no_filter {
                 (empty(&viewer))

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{address_of, authorized, identity, pill, reached_at, ssh_command};
+use super::{address_of, authorized, identity, pill, reached_at, ssh_command, status_words};
 use crate::State;
 use crate::web::error::{PageError, PageResult};
 use crate::web::layout::{copyable, page, when};
@@ -102,7 +102,10 @@ fn summary(viewer: &Viewer, state: &State, details: &Details) -> Markup {
         section .card {
             p .status-line {
                 (pill(server))
-                @if let Some(task) = &server.task_state { " " span .muted { (task) } }
+                // Where the state itself says that something goes on, this would say it twice.
+                @if let (Some(task), false) = (&server.task_state, status_words(server).0 == "busy") {
+                    " " span .muted { (task) }
+                }
             }
             @if let Some(fault) = &server.fault { p .notice.alarm { (fault) } }
             @match ssh_command(server) {
