@@ -16,6 +16,14 @@ TIME=5 scripts/fuzz.sh --if-installed || fuzzed=1
 crates=(--workspace)
 [ "$(uname -s)" = Linux ] || crates+=(--exclude keyway-cloud --exclude keyway-panel)
 
+# The whole workspace's build has made the program when the first test runs. Built
+# by a test for itself, it would be with other features and take minutes.
+if [ "$#" = 0 ]; then
+  target="${CARGO_TARGET_DIR:-target}"
+  case "$target" in /*) ;; *) target="$PWD/$target" ;; esac
+  export KEYWAY_BIN="$target/debug/keyway"
+fi
+
 log="$peers/test.log"
 "$cargo" test "${crates[@]}" --no-fail-fast "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}

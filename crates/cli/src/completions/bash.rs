@@ -127,7 +127,9 @@ fn keyway(text: &mut String) {
             function(page.name)
         );
     }
-    text.push_str("        explain|doctor) [ \"$COMP_CWORD\" -gt 1 ] && { _keyway_ssh; return; } ;;\n");
+    text.push_str(
+        "        explain|doctor) [ \"$COMP_CWORD\" -gt 1 ] && { _keyway_ssh; return; } ;;\n",
+    );
     text.push_str("        completions) _keyway_reply \"$cur\" bash zsh fish; return ;;\n");
     text.push_str("        links|man) _keyway_files \"$cur\"; return ;;\n    esac\n");
     let _ = writeln!(
