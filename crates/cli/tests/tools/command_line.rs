@@ -96,10 +96,11 @@ fn what_is_missing_is_said_by_name() {
 fn connections_that_fail() {
     let refused = ssh(&["-F", "none", "-p", "1", "127.0.0.1", "true"]);
     assert_eq!(refused.code(), Some(255));
-    assert_eq!(
-        refused.stderr, "ssh: connect to host 127.0.0.1 port 1: Connection refused\r\n",
-        "{refused}"
-    );
+    let familiar = "ssh: connect to host 127.0.0.1 port 1: Connection refused\r\n";
+    assert!(refused.stderr.contains(familiar), "{refused}");
+    assert!(refused.stderr.contains("ssh doctor 127.0.0.1"), "{refused}");
+    let batch = ssh(&["-F", "none", "-o", "BatchMode=yes", "-p", "1", "127.0.0.1", "true"]);
+    assert_eq!(batch.stderr, familiar, "{batch}");
     let unknown = ssh(&["-F", "none", "nowhere.invalid", "true"]);
     assert!(
         unknown.stderr.starts_with("ssh: Could not resolve hostname nowhere.invalid: "),
