@@ -5,6 +5,8 @@
 //! answers one question about one address and names the question's nonce, so that an old answer
 //! is of no use. Both are lines of `word value`, followed by an SSHSIG signature over them.
 
+use std::fmt::Write as _;
+
 use crate::sshsig::{MessageHash, SshSignature};
 use crate::{Error, PrivateKey, PublicKey, VerifyOptions, address};
 
@@ -92,10 +94,10 @@ impl Introduction {
     pub fn sign(&self, key: &PrivateKey) -> Result<String, Error> {
         let mut text = format!("{INTRODUCTION}\nname {}\n", self.name);
         for range in &self.ranges {
-            text.push_str(&format!("range {range}\n"));
+            let _ = writeln!(text, "range {range}");
         }
         for port in &self.ports {
-            text.push_str(&format!("port {port}\n"));
+            let _ = writeln!(text, "port {port}");
         }
         signed(text, key)
     }
@@ -158,14 +160,14 @@ impl Statement {
             self.standing.word()
         );
         if !self.server.is_empty() {
-            text.push_str(&format!("server {}\n", self.server));
+            let _ = writeln!(text, "server {}", self.server);
         }
         for key in &self.keys {
-            text.push_str(&format!("key {}\n", key.plain().to_line("")));
+            let _ = writeln!(text, "key {}", key.plain().to_line(""));
         }
         for former in &self.former {
             let (at, server) = (former.retired_at, &former.server);
-            text.push_str(&format!("former {at} {server} {}\n", former.key.plain().to_line("")));
+            let _ = writeln!(text, "former {at} {server} {}", former.key.plain().to_line(""));
         }
         signed(text, key)
     }

@@ -120,9 +120,8 @@ impl Tunnel {
                 read_packet(device, mode, slot)
             });
             match sent {
-                Ok(Ok(_)) => {}
                 Ok(Err(Errno::AGAIN)) => self.is_ready = false,
-                Ok(Err(Errno::INTR)) => {}
+                Ok(Ok(_) | Err(Errno::INTR)) => {}
                 Ok(Err(errno)) => return Err(errno.into()),
                 // The channel is closed.
                 Err(_) => return Ok(()),

@@ -89,7 +89,7 @@ impl Identities {
             agent,
             passphrase_prompts: *config.number_of_password_prompts,
             batch_mode: *config.batch_mode,
-            add_keys: config.add_keys_to_agent.value.clone(),
+            add_keys: config.add_keys_to_agent.value,
             hardware,
         };
         identities.filter(&config.pubkey_accepted_algorithms);

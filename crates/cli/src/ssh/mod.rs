@@ -218,7 +218,7 @@ fn connect(
     let is_early = remembered.is_some_and(|known| known.early)
         && !*config.compression
         && !forwards.come_first()
-        && !(Master::is_wanted(&config) && *config.control_persist != ControlPersist::No)
+        && (!Master::is_wanted(&config) || *config.control_persist == ControlPersist::No)
         && authentication.will_sign_at_once();
     let mut login = Login {
         session: Session::new(Rc::clone(&config), plan, &host),

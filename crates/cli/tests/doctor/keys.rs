@@ -23,7 +23,7 @@ fn keys_and_their_files() {
     for server in both() {
         let user = User::knowing(&server);
         let port = server.port;
-        user.examine(port, &[&right_key()], &[]).is_sound();
+        user.examine(port, &[&right_key()], &[]).found_sound();
         user.examine(port, &[&wrong_key()], &[]).is("keys-refused").mentions("sshd doctor");
         user.examine(port, &[&user.own_key(0o644)], &[])
             .is("key-file-permissions")
@@ -136,7 +136,7 @@ fn agents() {
         }
         examine(&socket).is("agent-empty");
         done(keyway("ssh-add").arg("-q").arg(user.own_key(0o600)).env("SSH_AUTH_SOCK", &socket));
-        examine(&socket).is_sound();
+        examine(&socket).found_sound();
         let askpass = user.write("askpass", "#!/bin/sh\necho word\n", 0o700);
         let mut lock = keyway("ssh-add");
         lock.arg("-x").env("SSH_AUTH_SOCK", &socket).env("SSH_ASKPASS", &askpass);

@@ -59,7 +59,7 @@ impl Diagnosis {
     }
 
     #[track_caller]
-    fn is_sound(self) -> Self {
+    fn found_sound(self) -> Self {
         assert!(self.names.is_empty() && self.finished.code() == Some(0), "{}", self.finished);
         self
     }

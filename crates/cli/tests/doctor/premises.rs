@@ -59,7 +59,7 @@ fn examine(configuration: &Path, words: &[&str]) -> Diagnosis {
 #[test]
 fn configurations_ports_and_host_keys() {
     let machine = Machine::new();
-    machine.examine("", &[]).is_sound();
+    machine.examine("", &[]).found_sound();
     machine.examine("PasswordAuthentification no", &[]).is("server-configuration");
     let text = |port: u16, key: &Path| {
         format!("Port {port}\nHostKey {}\nKbdInteractiveAuthentication no\n", key.display())
@@ -87,14 +87,14 @@ fn passwords_that_are_not_off() {
     machine
         .examine("UsePAM yes\nPasswordAuthentication no\nKbdInteractiveAuthentication yes", &[])
         .is("passwords-through-pam");
-    machine.examine("PasswordAuthentication no", &[]).is_sound();
+    machine.examine("PasswordAuthentication no", &[]).found_sound();
 }
 
 #[test]
 fn our_own_server_is_a_server() {
     let server = Server::new(Ours).start();
     let configuration = server.folder().join("sshd_config");
-    examine(&configuration, &["-o", "KbdInteractiveAuthentication=no"]).is_sound();
+    examine(&configuration, &["-o", "KbdInteractiveAuthentication=no"]).found_sound();
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn authorized_keys_and_the_folders_above() {
         machine.write("wrong.pub", &key_files::public_line(Holder::Stranger, "ssh-ed25519"), 0o644);
     let (right, wrong) = (right.display().to_string(), wrong.display().to_string());
     let examine = |key: &str| machine.examine("", &["--user", user, "--key", key]);
-    examine(&right).is_sound();
+    examine(&right).found_sound();
     examine(&wrong).is("key-not-authorized");
     let mode = |path: &Path, mode: u32| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
@@ -169,7 +169,7 @@ fn states_of_the_account(machine: &Machine, user: &str, home: &Path) {
     change(&["-d", "/no/such/home"]);
     examine().is("home-missing");
     change(&["-d", &home.display().to_string()]);
-    examine().is_sound();
+    examine().found_sound();
     machine.examine("", &["--user", "nobody-at-all"]).is("account-unknown");
     assert!(run(Command::new("id").arg(user), b"", DEADLINE).success());
 }

@@ -1,5 +1,5 @@
 use super::modes::Place;
-use super::{Account, Authorized, Denied, FoundLine, Port, Premises, Service, judge};
+use super::{Account, Authorized, Denied, FoundLine, Passwords, Port, Premises, Service, judge};
 use crate::firewall::Look;
 
 fn sound() -> Premises {
@@ -77,7 +77,7 @@ fn accounts_and_passwords() {
     premises.passwords.password.0 = true;
     premises.passwords.outdone = Some(("a".to_owned(), "b".to_owned()));
     assert_eq!(names(&premises), ["passwords-still-on"]);
-    premises.passwords = Default::default();
+    premises.passwords = Passwords::default();
     if let Some(account) = &mut premises.account {
         account.denied = Some(Denied::Locked);
     }

@@ -14,6 +14,7 @@ use crate::reactor::{Owner, Readiness, UserToken};
 use crate::transport::Received;
 
 /// What the driver passes on.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 pub(crate) enum News {
     Event(Event<'static>),
     /// One or more pieces, each for a call of its own.

@@ -164,10 +164,9 @@ fn host_based_method(
 ) -> Result<(AuthMethod, Judged), wire::Error> {
     let (algorithm, blob, client_host, client_user, signature) =
         host_based::decode(request.fields)?;
-    let key = match PublicKey::from_blob(blob) {
-        Ok(key) => key,
+    let Ok(key) = PublicKey::from_blob(blob) else {
         // As for a method that is not known.
-        Err(_) => return Ok((AuthMethod::Other(HOST_BASED.to_owned()), Judged::Plain)),
+        return Ok((AuthMethod::Other(HOST_BASED.to_owned()), Judged::Plain));
     };
     let voucher = Voucher {
         algorithm: algorithm.to_owned(),

@@ -109,9 +109,8 @@ impl Control {
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<Answer> {
         let id = self.ask(request, descriptors)?;
-        let answer = match self.hear(None)? {
-            Heard::Answer(answer) => answer,
-            _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+        let Heard::Answer(answer) = self.hear(None)? else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         };
         let of = match &answer {
             Answer::Ok(of)
@@ -201,7 +200,7 @@ impl Control {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
                 Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) if source.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait_for_room()?
+                    self.wait_for_room()?;
                 }
                 Err(source) => return Err(source),
             }

@@ -281,7 +281,7 @@ impl Answer {
                 body.put_string(text.as_bytes());
             }
             Answer::Exit(session, status) => {
-                put_numbers(&mut body, &[EXIT_MESSAGE, *session, *status])
+                put_numbers(&mut body, &[EXIT_MESSAGE, *session, *status]);
             }
             Answer::NoTerminal(session) => put_numbers(&mut body, &[TTY_ALLOC_FAIL, *session]),
             Answer::Unknown(number) => put_numbers(&mut body, &[*number]),

@@ -96,6 +96,7 @@ impl Session {
     }
 
     /// The server answered about a forward that was asked for here.
+    #[expect(clippy::unused_self, reason = "the session is who is told")]
     pub fn forward_answered(&self, answer: Result<u16, String>) {
         if let Err(problem) = answer {
             info!("Warning: {problem}");

@@ -93,7 +93,7 @@ impl Proxy {
                     let bytes = data.to_vec();
                     let bridge = self.bridges.values_mut().find(|bridge| bridge.down == down);
                     if let Some(bridge) = bridge {
-                        bridge.from_client(stream, &bytes);
+                        bridge.client_sent(stream, &bytes);
                     }
                 }
                 Event::ChannelAsked(ask) => self.wants(around.link, ask),
@@ -150,13 +150,12 @@ impl Proxy {
         let may = !matches!(ask.open(), ChannelOpen::AgentForward | ChannelOpen::X11 { .. });
         let opened =
             if may { link.connection_mut().open_channel(ask.open().clone()).ok() } else { None };
-        match opened {
-            Some(up) => drop(self.wanted.insert(up, ask)),
-            None => {
-                let reason = OpenFailure::AdministrativelyProhibited;
-                // Refused only when the client is gone.
-                let _ = self.engine.refuse_channel(ask, reason, "open failed");
-            }
+        if let Some(up) = opened {
+            drop(self.wanted.insert(up, ask));
+        } else {
+            let reason = OpenFailure::AdministrativelyProhibited;
+            // Refused only when the client is gone.
+            let _ = self.engine.refuse_channel(ask, reason, "open failed");
         }
     }
 

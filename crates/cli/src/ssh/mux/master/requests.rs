@@ -46,7 +46,10 @@ impl Master {
     fn question(&self, request: &Request) -> Option<String> {
         let host = &self.host;
         Some(match request {
-            Request::Session(_) => format!("Allow shared connection to {host}? "),
+            // OpenSSH does not ask for a proxy, although all that the others can do comes with it.
+            Request::Session(_) | Request::Proxy => {
+                format!("Allow shared connection to {host}? ")
+            }
             Request::Stdio(Connect::Tcp { host, port }) => {
                 format!("Allow forward to [{host}]:{port}? ")
             }
@@ -61,8 +64,6 @@ impl Master {
                 let forward = describe::forward(*direction, forward, *self.config.gateway_ports);
                 format!("Open {forward} on {host}?")
             }
-            // OpenSSH does not ask for this one, although all that the others can do comes with it.
-            Request::Proxy => format!("Allow shared connection to {host}? "),
             _ => return None,
         })
     }

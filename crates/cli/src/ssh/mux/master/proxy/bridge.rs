@@ -56,14 +56,14 @@ impl Bridge {
     }
 
     /// The client sent something.
-    pub fn from_client(&mut self, stream: Stream, bytes: &[u8]) {
+    pub fn client_sent(&mut self, stream: Stream, bytes: &[u8]) {
         if let Some(waiting) = self.to_server.get_mut(at(stream)) {
             waiting.extend(bytes);
         }
     }
 
     /// The server did.
-    pub fn from_server(&mut self, stream: Stream, bytes: &[u8]) {
+    pub fn server_sent(&mut self, stream: Stream, bytes: &[u8]) {
         if let Some(waiting) = self.to_client.get_mut(at(stream)) {
             waiting.extend(bytes);
         }
@@ -157,6 +157,7 @@ fn pass(waiting: &mut Vec<u8>, send: impl FnOnce(&[u8]) -> usize, room: usize) -
     count > 0
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the engine's filler may fail")]
 fn copy(bytes: &[u8], room: &mut [u8]) -> Result<usize, std::convert::Infallible> {
     let count = bytes.len().min(room.len());
     if let (Some(to), Some(from)) = (room.get_mut(..count), bytes.get(..count)) {

@@ -57,7 +57,7 @@ impl Master {
         data: &[u8],
     ) -> bool {
         let Some((_, bridge)) = self.bridge(channel) else { return false };
-        bridge.from_server(stream, data);
+        bridge.server_sent(stream, data);
         true
     }
 
