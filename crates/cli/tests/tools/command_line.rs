@@ -103,7 +103,7 @@ fn connections_that_fail() {
     assert_eq!(batch.stderr, familiar, "{batch}");
     let unknown = ssh(&["-F", "none", "nowhere.invalid", "true"]);
     assert!(
-        unknown.stderr.starts_with("ssh: Could not resolve hostname nowhere.invalid: "),
+        unknown.stderr.contains("\nssh: Could not resolve hostname nowhere.invalid: "),
         "{unknown}"
     );
 }
