@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A few seconds of fuzzing for each target where the fuzzer is installed, every
-# test of the workspace, the short ones of OpenSSH's own scripts, and the panel
-# in a browser. Arguments go to `cargo test`; with any, the last two are left out.
+# test of the workspace, and the short ones of OpenSSH's own scripts. Arguments go
+# to `cargo test`; with any, the scripts are left out.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo="${CARGO:-cargo}"
