@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Request, StatusCode};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -22,7 +23,7 @@ use crate::state::stopped;
 use crate::web::Peer;
 
 /// Connections at one time; more wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 4096;
+const CONNECTIONS_MAX: u32 = 4096;
 /// For the TLS handshake, and for a request's head.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// For requests to finish after the panel was told to stop.
@@ -36,7 +37,7 @@ pub async fn run(
     mut stopping: watch::Receiver<bool>,
 ) {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let (stream, peer) = tokio::select! {
@@ -58,11 +59,16 @@ pub async fn run(
             tls.clone(),
             router.clone(),
             graceful.watcher(),
-            place,
+            Arc::new(place),
         ));
     }
     drop(listener);
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+    let finished = async {
+        graceful.shutdown().await;
+        // Requests whose connection is gone have their places still.
+        let _ = places.acquire_many(CONNECTIONS_MAX).await;
+    };
+    if tokio::time::timeout(GRACE, finished).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }
 }
@@ -73,28 +79,45 @@ async fn connection(
     tls: Option<TlsAcceptor>,
     router: Router,
     graceful: Watcher,
-    place: OwnedSemaphorePermit,
+    place: Arc<OwnedSemaphorePermit>,
 ) {
     match tls {
-        None => http(stream, peer, router, graceful).await,
+        None => http(stream, peer, router, graceful, place).await,
         Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
-            Ok(Ok(stream)) => http(stream, peer, router, graceful).await,
+            Ok(Ok(stream)) => http(stream, peer, router, graceful, place).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
             Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
         },
     }
-    drop(place);
 }
 
-async fn http<S>(stream: S, peer: SocketAddr, router: Router, graceful: Watcher)
-where
+async fn http<S>(
+    stream: S,
+    peer: SocketAddr,
+    router: Router,
+    graceful: Watcher,
+    place: Arc<OwnedSemaphorePermit>,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer.ip()));
         request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
-        router.clone().oneshot(request)
+        // In a task of its own: what a person asked for is done to its end, also when the
+        // browser has gone elsewhere meanwhile.
+        let (router, place) = (router.clone(), Arc::clone(&place));
+        let answer = tokio::spawn(async move {
+            let answer = router.oneshot(request).await;
+            drop(place);
+            answer
+        });
+        async move {
+            match answer.await {
+                Ok(answer) => answer,
+                Err(_) => Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
+            }
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);

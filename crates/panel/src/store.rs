@@ -156,11 +156,20 @@ impl Store {
     }
 
     /// A transaction that writes; SQLite's takes the lock at once, so that it never fails midway.
+    ///
+    /// It begins in a task of its own: sqlx 0.8 leaves the pooled connection within a transaction
+    /// nobody ends when its `begin` is dropped midway (its issues 3932 and 4393), and all that is
+    /// written on that connection afterwards is lost. Here whoever stops waiting drops a whole
+    /// transaction, which is rolled back.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Any>, Error> {
-        Ok(match self.kind {
-            Kind::Sqlite => self.writer.begin_with("BEGIN IMMEDIATE").await?,
-            Kind::Postgres => self.writer.begin().await?,
-        })
+        let (kind, writer) = (self.kind, self.writer.clone());
+        let begun = tokio::spawn(async move {
+            match kind {
+                Kind::Sqlite => writer.begin_with("BEGIN IMMEDIATE").await,
+                Kind::Postgres => writer.begin().await,
+            }
+        });
+        Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
     }
 
     /// The next number of a counter. Within a transaction it also makes every other one that

@@ -12,6 +12,9 @@ use cloud::{Page, ServerQuery};
 use panel::accounts::{
     Accounts, LoginError, NewCredential, NewSession, NewUser, Role, TokenRequest, UserChange,
 };
+use std::future::{Future as _, poll_fn};
+use std::task::Poll;
+
 use panel::audit::Entry;
 use panel::console::tickets::Ticket;
 use panel::store::{Store, now};
@@ -24,6 +27,7 @@ pub async fn all(url: &str) {
     let store = Store::open(url).await.unwrap();
     store.ping().await.unwrap();
     key_pairs(&store).await;
+    given_up(&store).await;
     images(&store).await;
     servers(&store).await;
     slots(&store).await;
@@ -71,6 +75,27 @@ async fn key_pairs(store: &Store) {
     assert_eq!(Records::key_pairs(store, "ams", "u2").await.unwrap()[0].last_used_at, None);
     assert!(Records::delete_key_pair(store, "ams", "u1", "a").await.unwrap());
     assert!(!Records::delete_key_pair(store, "ams", "u1", "a").await.unwrap());
+}
+
+/// Whoever asked goes away in the middle of a write, at each of its waits in turn: what is
+/// written afterwards is there for everybody.
+async fn given_up(store: &Store) {
+    for patience in 1..30 {
+        let name = format!("given up {patience}");
+        let mut writing = Box::pin(store.insert_key_pair(key_pair(&name, "u9")));
+        for _ in 0..patience {
+            let polled = poll_fn(|context| Poll::Ready(writing.as_mut().poll(context))).await;
+            if polled.is_ready() {
+                break;
+            }
+            tokio::time::sleep(Duration::microseconds(50).unsigned_abs()).await;
+        }
+        drop(writing);
+        let after = format!("after {patience}");
+        store.insert_key_pair(key_pair(&after, "u9")).await.unwrap();
+        let seen = store.key_pairs("ams", "u9").await.unwrap();
+        assert!(seen.iter().any(|key| key.name == after), "{after} was lost");
+    }
 }
 
 async fn images(store: &Store) {
