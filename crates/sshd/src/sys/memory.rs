@@ -20,8 +20,8 @@ pub fn be_frugal() {
     }
 }
 
-/// Gives free memory of the heap and the unused part of the main thread's
-/// stack back. An idle connection keeps its processes for hours, and what its
+/// Gives free memory of the heap, the unused part of the main thread's stack
+/// and the program's own pages back. An idle connection keeps its processes for hours, and what its
 /// beginning needed would stay with them.
 pub fn release() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -30,7 +30,10 @@ pub fn release() {
         libc::malloc_trim(0);
     }
     #[cfg(target_os = "linux")]
-    release_stack();
+    {
+        release_stack();
+        release_program();
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -50,6 +53,27 @@ fn release_stack() {
     // the stack does not reach down so far yet, the call says so and changes nothing there.
     unsafe {
         libc::madvise(std::ptr::without_provenance_mut(begin), end - begin, libc::MADV_DONTNEED);
+    }
+}
+
+/// Unmaps the program's pages: most of them were for the login, and those that are wanted again
+/// come from the page cache by themselves.
+#[cfg(target_os = "linux")]
+fn release_program() {
+    unsafe extern "C" {
+        // The linker's: the first byte of the program and the first after its code.
+        #[link_name = "__executable_start"]
+        static START: u8;
+        #[link_name = "etext"]
+        static END: u8;
+    }
+    let begin = (&raw const START).addr();
+    let Some(length) = (&raw const END).addr().checked_sub(begin) else { return };
+    // SAFETY: between the two symbols lie headers, constants and code, mapped from the file and
+    // never written: what the loader relocates comes after the code. Such a page that is dropped
+    // is read from the file again, with the same content, when it is next touched.
+    unsafe {
+        libc::madvise(std::ptr::without_provenance_mut(begin), length, libc::MADV_DONTNEED);
     }
 }
 
