@@ -31,7 +31,7 @@ up-ssh:
 	@scripts/up-ssh.sh
 
 build:
-	$(CARGO) build --release -p keyway-cli
+	$(CARGO) build --release -p keyway-cli -p keyway-sshd
 
 test:
 	@scripts/install-test-peers.sh
@@ -62,15 +62,19 @@ deny:
 	$(CARGO) deny --manifest-path crates/cli/Cargo.toml check bans licenses sources
 	$(CARGO) deny --manifest-path crates/panel/Cargo.toml --config deny.panel.toml check bans licenses sources
 
+# As it is installed: that is what people run.
 bench: build
-	$(CARGO) run --release -p keyway-bench -- $(if $(WRITE),--write bench/README.md) $(ARGS)
+	@$(MAKE) --no-print-directory install DESTDIR= PREFIX="$(abspath $(TARGET_DIR))/bench" >/dev/null
+	KEYWAY_BIN="$(abspath $(TARGET_DIR))/bench/bin/keyway" $(CARGO) run --release -p keyway-bench -- $(if $(WRITE),--write bench/README.md) $(ARGS)
 
 fuzz:
 	@TIME="$(TIME)" TARGETS="$(TARGETS)" scripts/fuzz.sh --install
 
-# The program and its links: with PREFIX/bin first in PATH, `ssh` is ours.
+# The program and its links: with PREFIX/bin first in PATH, `ssh` is ours. What serves
+# a connection to sshd is a smaller program beside it.
 install: build
-	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/libexec/keyway"
+	install -m 0755 "$(TARGET_DIR)/release/sshd-connection" "$(DESTDIR)$(PREFIX)/libexec/keyway/sshd-connection"
 	install -m 0755 "$(TARGET_DIR)/release/keyway" "$(DESTDIR)$(PREFIX)/bin/keyway"
 	"$(DESTDIR)$(PREFIX)/bin/keyway" links "$(DESTDIR)$(PREFIX)/bin"
 	"$(DESTDIR)$(PREFIX)/bin/keyway" man "$(DESTDIR)$(PREFIX)/share/man"

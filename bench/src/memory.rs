@@ -13,10 +13,15 @@ use crate::{Effort, proc, rig};
 /// The server's own processes beside the listener; not what users run.
 fn connection_processes(server: &StartedServer) -> Vec<u32> {
     let listener = server.process.id();
-    let program = proc::program(listener);
+    let listener_program = proc::program(listener);
+    let serves = |process: &u32| {
+        let program = proc::program(*process);
+        program == listener_program
+            || program.is_some_and(|program| program.ends_with("libexec/keyway/sshd-connection"))
+    };
     proc::tree(listener)
         .into_iter()
-        .filter(|process| *process != listener && proc::program(*process) == program)
+        .filter(|process| *process != listener && serves(process))
         .collect()
 }
 

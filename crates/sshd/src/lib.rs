@@ -45,7 +45,7 @@ pub mod sandbox;
 pub mod sys;
 pub mod syslog;
 
-pub use program::{Described, describe, main};
+pub use program::{Described, connection_main, describe, main};
 pub use sftp_server::main as sftp_server_main;
 
 use net::logging::VERBOSE;

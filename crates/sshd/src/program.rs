@@ -32,7 +32,7 @@ use crate::sys::process::{self, ChildSetup};
 /// Where the configuration is when nothing else is said.
 const CONFIG_FILE: &str = "/etc/ssh/sshd_config";
 /// What `-V` prints.
-const VERSION: &str = concat!("Keyway_", env!("CARGO_PKG_VERSION"), ", AWS-LC");
+pub(crate) const VERSION: &str = concat!("Keyway_", env!("CARGO_PKG_VERSION"), ", AWS-LC");
 /// The role of a listener that has left its terminal.
 const LISTENER: &str = "sshd-listener";
 
@@ -84,6 +84,26 @@ pub fn main(args: Vec<OsString>) -> i32 {
         }
         Task::Test | Task::Dump | Task::DumpUnchecked => test(flags),
         Task::Serve => serve(flags, detached, arguments),
+    }
+}
+
+/// Runs the program `sshd-connection`: the processes of one connection, and nothing else. Returns
+/// the exit status.
+pub fn connection_main(args: Vec<OsString>) -> i32 {
+    crate::sys::memory::be_frugal();
+    let word = args.get(1);
+    match word.and_then(|word| Role::of_name(word)) {
+        Some(Role::Monitor) => monitor::main(),
+        Some(Role::Gate) => gate::main(),
+        Some(Role::Session) => session::main(),
+        None if word.is_some_and(|word| word == "-V") => {
+            let _ = writeln!(std::io::stdout(), "{VERSION}");
+            0
+        }
+        None => {
+            complain("sshd-connection is started by sshd, and of no use by itself");
+            exit::FAILED
+        }
     }
 }
 
@@ -485,6 +505,7 @@ fn serve(flags: Flags, detached: bool, arguments: &[OsString]) -> i32 {
     if setup.flags.inetd {
         return serve_standard_input(&setup, generation);
     }
+    spawn::find_connection_program();
     let listener = match Listener::start(&setup, generation) {
         Ok(listener) => listener,
         Err(error) => {

@@ -1,11 +1,19 @@
 //! Starts the server's processes: the program executed again, under another role.
+//!
+//! Where it was installed with it, connections run in a smaller program that holds these roles and
+//! nothing else. Each of a connection's processes has pages of its own that the loader relocated,
+//! and there are fewer of them in a program without the other tools.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
+use rustix::fs::{Mode, OFlags};
+
+use crate::program::VERSION;
 use crate::requests::{self, Channel};
 
 /// A process of the server besides the listener.
@@ -43,7 +51,40 @@ const PROGRAM: &str = "/proc/self/exe";
 /// The name that all processes of the server are executed under.
 pub(crate) const PROGRAM_NAME: &str = "sshd";
 
-/// Starts this program as `role`.
+/// The smaller program, from the folder of the one that runs now.
+const CONNECTION_PROGRAM: &str = "../libexec/keyway/sshd-connection";
+
+/// The smaller program as it was when the listener started, whatever becomes of its file.
+static CONNECTION: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Finds the program for connections, which has to be of the same version. Without it this one
+/// does all.
+pub(crate) fn find_connection_program() {
+    let Ok(program) = std::fs::read_link(PROGRAM) else { return };
+    let Some(folder) = program.parent() else { return };
+    let path = folder.join(CONNECTION_PROGRAM);
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(&path, flags, Mode::empty()) else { return };
+    let said = Command::new(path_of(&file)).arg("-V").env_clear().stdin(Stdio::null()).output();
+    match said {
+        Ok(said) if said.stdout.trim_ascii() == VERSION.as_bytes() => {
+            log::debug!("connections are served by {}", path.display());
+            let _ = CONNECTION.set(file);
+        }
+        Ok(_) => log::warn!(
+            "{} is of another version than this program and not used; install both again",
+            path.display()
+        ),
+        Err(error) => log::warn!("{} is not used: {error}", path.display()),
+    }
+}
+
+/// What a descriptor can be executed by.
+fn path_of(file: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// Starts a process of the server as `role`.
 ///
 /// Its standard input is one end of the channel that is returned; all other
 /// descriptors come over it. Standard error is inherited, for logs. Nothing
@@ -55,7 +96,9 @@ pub(crate) fn spawn(
     environment: &[(&str, OsString)],
 ) -> Result<(Child, Channel), requests::Error> {
     let (ours, theirs) = Channel::pair()?;
-    let mut command = Command::new(PROGRAM);
+    // Only the listener knows of the smaller program; what it started is that one already.
+    let program = CONNECTION.get().map_or_else(|| PROGRAM.to_owned(), path_of);
+    let mut command = Command::new(program);
     // The first word is how the program knows its role; the subject only shows in `ps`.
     command
         .arg0(PROGRAM_NAME)
