@@ -144,7 +144,7 @@ keywords! {
     server_alive_interval: Setting<Duration> = One<Time>, Duration::ZERO;
     "RequiredRSASize" Anywhere Built "the shortest RSA key, in bits"
     required_rsa_size: Setting<u32> = One<Count>, 1024u32;
-    "ObscureKeystrokeTiming" Anywhere Later "hide when keys are pressed"
+    "ObscureKeystrokeTiming" Anywhere Built "hide when keys are pressed"
     obscure_keystroke_timing: Setting<Option<Duration>> =
         One<Keystrokes>, Some(Duration::from_millis(20));
     "BindAddress" Anywhere Built "the local address to connect from"

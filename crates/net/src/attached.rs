@@ -46,6 +46,8 @@ pub(crate) struct Attached {
     ended_by_remote: bool,
     /// An empty input is an ended one from now on.
     end_when_empty: bool,
+    /// What is read is typed by somebody.
+    pub(crate) interactive: bool,
     eow_sent: bool,
     input_told: bool,
     output_told: bool,
@@ -62,6 +64,8 @@ pub(crate) struct Pumped {
     pub(crate) filter_room: usize,
     /// Something moved.
     pub(crate) moved: bool,
+    /// Something went into packets.
+    pub(crate) sent: bool,
 }
 
 impl Attached {
@@ -78,6 +82,7 @@ impl Attached {
             active: now,
             ended_by_remote: false,
             end_when_empty: false,
+            interactive: false,
             eow_sent: false,
             input_told: false,
             output_told: false,
@@ -296,6 +301,7 @@ impl Attached {
             // One full packet promises more; a short one ends the rush.
             input.busy = count >= room;
             pumped.moved |= count > 0;
+            pumped.sent |= count > 0;
             *budget = budget.saturating_sub(count);
         }
     }

@@ -10,6 +10,7 @@ use proto::{ChannelId, Connection, DisconnectReason, GlobalRequest, Role, Stream
 use crate::attached::{Attached, Notices, Output};
 use crate::endpoint::Endpoints;
 use crate::keep_alive::{KeepAlive, Watch};
+use crate::keystrokes::{Keystrokes, Obscure};
 use crate::limits;
 use crate::reactor::{Interest, Owner, Reactor, Readiness, UserToken};
 use crate::transport::{Transport, Wire};
@@ -32,6 +33,9 @@ pub struct Link<R: Role> {
     /// Channels where it matters what came in one message.
     whole_messages: Vec<ChannelId>,
     keep_alive: Option<Watch>,
+    keystrokes: Option<Keystrokes>,
+    /// A key was pressed since bytes were last written.
+    typed: bool,
     /// Global requests that wait for their answer: whether each was a ping.
     pings: VecDeque<bool>,
     now: Instant,
@@ -69,6 +73,8 @@ impl<R: Role> Link<R> {
             user_ready: Vec::new(),
             whole_messages: Vec::new(),
             keep_alive: None,
+            keystrokes: None,
+            typed: false,
             pings: VecDeque::new(),
             now,
             last_traffic: now,
@@ -254,6 +260,18 @@ impl<R: Role> Link<R> {
     pub fn set_keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
         let wanted = keep_alive.filter(|keep_alive| !keep_alive.interval.is_zero());
         self.keep_alive = wanted.map(|keep_alive| Watch::new(keep_alive, self.now));
+    }
+
+    /// Hides when keys are pressed on the channels of [`Link::set_interactive`], or no longer.
+    pub fn obscure_keystrokes(&mut self, how: Option<Obscure>) {
+        self.keystrokes = how.map(Keystrokes::new);
+    }
+
+    /// What is read for an attached channel is typed by somebody.
+    pub fn set_interactive(&mut self, channel: ChannelId) {
+        if let Some(attached) = self.channels.get_mut(&channel) {
+            attached.interactive = true;
+        }
     }
 
     /// Says goodbye; the run ends when that was sent.

@@ -11,6 +11,7 @@ use crate::channels::Globals;
 use crate::config::Config;
 use crate::error::{DisconnectReason, Error, Misbehaved, Misuse};
 use crate::event::{ChannelId, Data, Event, Stream};
+use crate::kex::ext_info;
 use crate::kex::negotiate::{self, Negotiated, choose, guess_is_right};
 use crate::kex::{Exchange, Kex, NextKeys, SentKexInit};
 use crate::limits;
@@ -327,6 +328,27 @@ impl<R: Role> Connection<R> {
     /// Whether the remote named this extension in EXT_INFO.
     pub fn supports(&self, extension: &str) -> bool {
         self.extensions.iter().any(|(name, _)| name == extension)
+    }
+
+    /// Whether keys are being exchanged.
+    pub fn is_rekeying(&self) -> bool {
+        !matches!(self.kex, Kex::Idle)
+    }
+
+    /// Sends a packet that looks like one key pressed and carries nothing, to a remote that
+    /// answers it (`ping@openssh.com`, version 0). Nothing is sent to another, or during a key
+    /// exchange.
+    ///
+    /// # Errors
+    /// Those of framing it.
+    pub fn send_chaff(&mut self) -> Result<(), Error> {
+        let is_answered =
+            self.extensions.iter().any(|(name, value)| name == ext_info::PING && value == b"0");
+        if !is_answered || self.bare || !self.is_authenticated() || self.is_rekeying() {
+            return Ok(());
+        }
+        // As many bytes as the data of one key take: number, channel, length, byte.
+        self.send_now(&transport::encode_ping(table::PING, b"PING!"))
     }
 
     /// Whether the user is in.

@@ -5,13 +5,15 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Default)]
 struct State {
     to: AtomicU16,
     held: AtomicBool,
     bytes: AtomicU64,
+    /// When each piece of a client's came.
+    pieces: Mutex<Vec<Instant>>,
     sockets: Mutex<Vec<TcpStream>>,
 }
 
@@ -43,12 +45,12 @@ impl Relay {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else {
                     continue;
                 };
-                for (from, to) in [(&client, &server), (&server, &client)] {
+                for (from, to, is_client) in [(&client, &server, true), (&server, &client, false)] {
                     let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else {
                         continue;
                     };
                     let state = Arc::clone(&shared);
-                    thread::spawn(move || pass(from, to, &state));
+                    thread::spawn(move || pass(from, to, &state, is_client));
                 }
                 if let Ok(mut sockets) = shared.sockets.lock() {
                     sockets.extend([client, server]);
@@ -82,6 +84,12 @@ impl Relay {
         self.state.bytes.load(Ordering::SeqCst)
     }
 
+    /// When clients' pieces came since `from`, from then on.
+    pub fn pieces_since(&self, from: Instant) -> Vec<Duration> {
+        let pieces = self.state.pieces.lock().map(|pieces| pieces.clone()).unwrap_or_default();
+        pieces.iter().filter_map(|at| at.checked_duration_since(from)).collect()
+    }
+
     /// Waits until so many bytes went through.
     ///
     /// # Panics
@@ -103,13 +111,16 @@ impl Drop for Relay {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, state: &State) {
+fn pass(mut from: TcpStream, mut to: TcpStream, state: &State, is_client: bool) {
     let mut buffer = vec![0; 65536];
     loop {
         let count = match from.read(&mut buffer) {
             Ok(count) if count > 0 => count,
             _ => break,
         };
+        if is_client && let Ok(mut pieces) = state.pieces.lock() {
+            pieces.push(Instant::now());
+        }
         while state.held.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(20));
         }

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use config::ClientConfig;
 use net::signals::{Signal, Signals};
-use net::{Endpoint, EndpointEvent, Endpoints, Interest, KeepAlive, Link, UserToken};
+use net::{Endpoint, EndpointEvent, Endpoints, Interest, KeepAlive, Link, Obscure, UserToken};
 use proto::{ChannelId, ChannelOpen, Client, DisconnectReason, GlobalRequest, OpenFailure};
 
 use self::requests::Expected;
@@ -147,6 +147,11 @@ impl Session {
                 count_max: Some(*self.config.server_alive_count_max),
             }));
         }
+        link.obscure_keystrokes(
+            self.config
+                .obscure_keystroke_timing
+                .map(|interval| Obscure { interval, random: crypto::random::fill }),
+        );
         let to_openssh = !shared
             && link.connection().remote_ident().is_some_and(|ident| ident.contains("OpenSSH"));
         if to_openssh {
@@ -201,11 +206,12 @@ impl Session {
             }
             Err(source) => self.fail(link, &crate::text::reason(&source)),
         }
-        if self.plan.terminal
-            && let Ok(mut raw) = RawTerminal::new()
-        {
-            raw.enter();
-            self.raw_terminal = Some(raw);
+        if self.plan.terminal {
+            link.set_interactive(channel);
+            if let Ok(mut raw) = RawTerminal::new() {
+                raw.enter();
+                self.raw_terminal = Some(raw);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod forwards;
 mod host_keys;
 mod keygen;
 mod keyscan;
+mod keystrokes;
 mod login;
 mod manual;
 mod mux;

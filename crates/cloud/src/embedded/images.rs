@@ -1,6 +1,7 @@
 //! Where servers' root file systems come from.
 
 mod archive;
+mod compression;
 mod import;
 mod layers;
 mod strip;

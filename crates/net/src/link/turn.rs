@@ -9,6 +9,7 @@ use proto::{ChannelId, ChannelRequest, Event, Role, Side, Stream};
 use super::{Link, Phase};
 use crate::attached::Attached;
 use crate::keep_alive::{Alive, Watch};
+use crate::keystrokes::{self, Keystrokes, Pace};
 use crate::limits;
 use crate::reactor::{Owner, Readiness, UserToken};
 use crate::transport::Received;
@@ -178,6 +179,7 @@ impl<R: Role> Link<R> {
                 self.last_traffic = self.now;
                 self.released = false;
             }
+            self.typed |= pumped.sent && attached.interactive;
             again |= pumped.again;
             if pumped.waiting {
                 attached.queued = true;
@@ -229,6 +231,9 @@ impl<R: Role> Link<R> {
     /// Writes what there is for the remote; returns how much left.
     pub(crate) fn transmit(&mut self) -> usize {
         let mut total = 0;
+        if !self.is_due() {
+            return total;
+        }
         loop {
             let bytes = self.connection.poll_transmit();
             if bytes.is_empty() {
@@ -259,6 +264,30 @@ impl<R: Role> Link<R> {
             self.traffic();
         }
         total
+    }
+
+    /// Whether what waits may leave now: typing has a pace.
+    fn is_due(&mut self) -> bool {
+        let typed = std::mem::take(&mut self.typed);
+        let Some(keystrokes) = &mut self.keystrokes else { return true };
+        let has_terminal = self.phase == Phase::Running
+            && self.channels.values().any(|attached| attached.interactive);
+        let turn = keystrokes::Turn {
+            now: self.now,
+            has_terminal,
+            is_rekeying: self.connection.is_rekeying(),
+            typed,
+            waiting: self.connection.poll_transmit().len(),
+        };
+        match keystrokes.pace(turn) {
+            Pace::Send => true,
+            Pace::Hold => false,
+            Pace::Chaff => {
+                // What cannot be framed ends the connection elsewhere.
+                let _ = self.connection.send_chaff();
+                true
+            }
+        }
     }
 
     /// Whether the transport takes no more for now.
@@ -328,7 +357,8 @@ impl<R: Role> Link<R> {
         };
         let keep_alive = self.keep_alive.as_ref().map(Watch::deadline);
         let engine = self.connection.poll_timeout();
-        let all = [idle, last_words, keep_alive, engine, application];
+        let keystrokes = self.keystrokes.as_ref().and_then(Keystrokes::deadline);
+        let all = [idle, last_words, keep_alive, engine, application, keystrokes];
         let next = all.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(self.now))
     }

@@ -4,6 +4,7 @@
 //! without following links, whatever the archive put there before.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -11,12 +12,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
-use tar::{Archive, EntryType};
+use tar::{Archive, Entry, EntryType};
+
+use super::compression::Metered;
 
 /// Entries of one archive; a full desktop has a quarter of this.
 const ENTRIES_MAX: u64 = 2_000_000;
 /// Bytes of all files of an image, unpacked.
 pub(super) const BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+/// What describes an entry: long names and attributes, which are kept in memory.
+pub(super) const DESCRIPTION_MAX: u64 = 1024 * 1024;
 /// Ids that a server has; what is beyond them could not be mapped.
 const ID_MAX: u64 = 65_535;
 /// The beginning of a file name that says that a lower layer's file is gone.
@@ -51,92 +56,117 @@ impl Unpacker {
 
     /// Unpacks a tar archive. `layer`: it is one of several, and whiteouts mean something.
     pub(super) fn unpack(&mut self, archive: impl Read, layer: bool) -> io::Result<()> {
-        let mut archive = Archive::new(archive);
+        let (metered, allowance) = Metered::new(archive);
+        let mut archive = Archive::new(metered);
         // Folders get their modes last: one that may not be written to has files in it, too.
         let mut folders: HashMap<PathBuf, u32> = HashMap::new();
-        for entry in archive.entries()? {
-            let mut entry = entry?;
+        let mut entries = archive.entries()?;
+        loop {
+            allowance.set(DESCRIPTION_MAX);
+            let Some(entry) = entries.next() else { break };
             self.entries += 1;
             if self.entries > ENTRIES_MAX {
                 return Err(refused("it has too many entries"));
             }
-            let kind = entry.header().entry_type();
-            if matches!(kind, EntryType::XGlobalHeader) {
-                continue;
-            }
-            let path = clean(&entry.path()?)?;
-            let Some(name) = path.file_name().map(|name| name.as_bytes().to_vec()) else {
-                continue;
-            };
-            let parent = self.parent(&path)?;
-            if layer && name.starts_with(WHITEOUT) {
-                Self::white_out(&parent, &path, &name)?;
-                continue;
-            }
-            let mode = entry.header().mode()? & 0o7777;
-            let owner = (id(entry.header().uid()?)?, id(entry.header().gid()?)?);
-            let name = std::ffi::OsStr::from_bytes(&name);
-            match kind {
-                EntryType::Directory => {
-                    Self::folder(&parent, name)?;
-                    folders.insert(path.clone(), mode);
-                    self.own(&parent, name, owner)?;
-                }
-                EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                    let size = entry.size();
-                    self.left =
-                        self.left.checked_sub(size).ok_or_else(|| refused("it is too large"))?;
-                    Self::clear(&parent, name)?;
-                    let flags = OFlags::WRONLY
-                        | OFlags::CREATE
-                        | OFlags::EXCL
-                        | OFlags::CLOEXEC
-                        | OFlags::NOFOLLOW;
-                    let file =
-                        rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o600))?;
-                    let mut file = File::from(file);
-                    io::copy(&mut Read::take(&mut entry, size), &mut file)?;
-                    if self.owners {
-                        rustix::fs::fchown(
-                            &file,
-                            Some(Uid::from_raw(owner.0)),
-                            Some(Gid::from_raw(owner.1)),
-                        )?;
-                    }
-                    // After the owner, whose change takes the set-id bits away.
-                    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-                }
-                EntryType::Symlink => {
-                    // Where it points to only matters inside servers, which resolve it in their
-                    // own root; nothing here ever follows it.
-                    let target =
-                        entry.link_name()?.ok_or_else(|| refused("a link has no target"))?;
-                    Self::clear(&parent, name)?;
-                    rustix::fs::symlinkat(target.as_ref(), &parent, name)?;
-                    self.own(&parent, name, owner)?;
-                }
-                EntryType::Link => {
-                    let target =
-                        entry.link_name()?.ok_or_else(|| refused("a link has no target"))?;
-                    let target = clean(&target)?;
-                    let from = self.parent(&target)?;
-                    let target_name =
-                        target.file_name().ok_or_else(|| refused("a link points to the root"))?;
-                    Self::clear(&parent, name)?;
-                    rustix::fs::linkat(&from, target_name, &parent, name, AtFlags::empty())
-                        .map_err(|error| {
-                            refused(&format!("a hard link ({}): {error}", path.display()))
-                        })?;
-                }
-                // Servers get a /dev and a /run of their own, so what is there is of no use.
-                EntryType::Block | EntryType::Char | EntryType::Fifo
-                    if path.starts_with("dev") || path.starts_with("run") => {}
-                EntryType::Block | EntryType::Char | EntryType::Fifo => {
-                    return Err(refused(&format!("{} is a device", path.display())));
-                }
-                _ => return Err(refused(&format!("{} is of an unknown kind", path.display()))),
-            }
+            let mut entry = entry?;
+            allowance.set(entry.size().saturating_add(DESCRIPTION_MAX));
+            self.entry(&mut entry, layer, &mut folders)?;
         }
+        self.set_modes(folders)
+    }
+
+    fn entry(
+        &mut self,
+        entry: &mut Entry<'_, impl Read>,
+        layer: bool,
+        folders: &mut HashMap<PathBuf, u32>,
+    ) -> io::Result<()> {
+        let kind = entry.header().entry_type();
+        if matches!(kind, EntryType::XGlobalHeader) {
+            return Ok(());
+        }
+        let path = clean(&entry.path()?)?;
+        let Some(name) = path.file_name() else { return Ok(()) };
+        let parent = self.parent(&path)?;
+        if layer && name.as_bytes().starts_with(WHITEOUT) {
+            return Self::white_out(&parent, &path, name.as_bytes());
+        }
+        let mode = entry.header().mode()? & 0o7777;
+        let owner = (id(entry.header().uid()?)?, id(entry.header().gid()?)?);
+        match kind {
+            EntryType::Directory => {
+                Self::folder(&parent, name)?;
+                self.own(&parent, name, owner)?;
+                folders.insert(path, mode);
+                Ok(())
+            }
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                self.file(entry, &parent, name, owner, mode)
+            }
+            EntryType::Symlink => {
+                // Where it points to only matters inside servers, which resolve it in their own
+                // root; nothing here ever follows it.
+                let target = entry.link_name()?.ok_or_else(|| refused("a link has no target"))?;
+                Self::clear(&parent, name)?;
+                rustix::fs::symlinkat(target.as_ref(), &parent, name)?;
+                self.own(&parent, name, owner)
+            }
+            EntryType::Link => {
+                let target = entry.link_name()?.ok_or_else(|| refused("a link has no target"))?;
+                self.hard_link(&clean(&target)?, &parent, &path, name)
+            }
+            // Servers get a /dev and a /run of their own, so what is there is of no use.
+            EntryType::Block | EntryType::Char | EntryType::Fifo
+                if path.starts_with("dev") || path.starts_with("run") =>
+            {
+                Ok(())
+            }
+            EntryType::Block | EntryType::Char | EntryType::Fifo => {
+                Err(refused(&format!("{} is a device", path.display())))
+            }
+            _ => Err(refused(&format!("{} is of an unknown kind", path.display()))),
+        }
+    }
+
+    fn file(
+        &mut self,
+        entry: &mut Entry<'_, impl Read>,
+        parent: &OwnedFd,
+        name: &OsStr,
+        owner: (u32, u32),
+        mode: u32,
+    ) -> io::Result<()> {
+        let size = entry.size();
+        self.left = self.left.checked_sub(size).ok_or_else(|| refused("it is too large"))?;
+        Self::clear(parent, name)?;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o600))?;
+        let mut file = File::from(file);
+        io::copy(&mut Read::take(&mut *entry, size), &mut file)?;
+        if self.owners {
+            let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+            rustix::fs::fchown(&file, Some(uid), Some(gid))?;
+        }
+        // After the owner, whose change takes the set-id bits away.
+        Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?)
+    }
+
+    fn hard_link(
+        &self,
+        target: &Path,
+        parent: &OwnedFd,
+        path: &Path,
+        name: &OsStr,
+    ) -> io::Result<()> {
+        let from = self.parent(target)?;
+        let target = target.file_name().ok_or_else(|| refused("a link points to the root"))?;
+        Self::clear(parent, name)?;
+        rustix::fs::linkat(&from, target, parent, name, AtFlags::empty())
+            .map_err(|error| refused(&format!("a hard link ({}): {error}", path.display())))
+    }
+
+    fn set_modes(&self, folders: HashMap<PathBuf, u32>) -> io::Result<()> {
         for (path, mode) in folders {
             let parent = self.parent(&path)?;
             let Some(name) = path.file_name() else { continue };
@@ -167,7 +197,7 @@ impl Unpacker {
         Ok(folder)
     }
 
-    fn folder(parent: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<()> {
+    fn folder(parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
         match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
             Err(rustix::io::Errno::EXIST) => {}
             other => return Ok(other?),
@@ -183,7 +213,7 @@ impl Unpacker {
     }
 
     /// Makes room for an entry: a later one replaces an earlier one.
-    fn clear(parent: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<()> {
+    fn clear(parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
         match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => remove_folder(parent, name),
@@ -191,7 +221,7 @@ impl Unpacker {
         }
     }
 
-    fn own(&self, parent: &OwnedFd, name: &std::ffi::OsStr, owner: (u32, u32)) -> io::Result<()> {
+    fn own(&self, parent: &OwnedFd, name: &OsStr, owner: (u32, u32)) -> io::Result<()> {
         if self.owners {
             rustix::fs::chownat(
                 parent,
@@ -210,14 +240,14 @@ impl Unpacker {
                 let entry = entry?;
                 let name = entry.file_name().to_bytes();
                 if name != b"." && name != b".." {
-                    Self::clear(parent, std::ffi::OsStr::from_bytes(name))?;
+                    Self::clear(parent, OsStr::from_bytes(name))?;
                 }
             }
             return Ok(());
         }
         match name.get(WHITEOUT.len()..) {
             Some(gone) if !gone.is_empty() && gone != b"." && gone != b".." => {
-                Self::clear(parent, std::ffi::OsStr::from_bytes(gone))
+                Self::clear(parent, OsStr::from_bytes(gone))
             }
             _ => Err(refused(&format!("{} is no whiteout", path.display()))),
         }
@@ -225,7 +255,7 @@ impl Unpacker {
 }
 
 /// Removes a folder with all in it, through descriptors only.
-fn remove_folder(parent: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<()> {
+fn remove_folder(parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let folder = rustix::fs::openat(parent, name, flags, Mode::empty())?;
     for entry in rustix::fs::Dir::read_from(&folder)? {
@@ -234,7 +264,7 @@ fn remove_folder(parent: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<()> {
         if inner == b"." || inner == b".." {
             continue;
         }
-        let inner = std::ffi::OsStr::from_bytes(inner);
+        let inner = OsStr::from_bytes(inner);
         match rustix::fs::unlinkat(&folder, inner, AtFlags::empty()) {
             Ok(()) => {}
             Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => {

@@ -2,21 +2,19 @@
 //! What a manifest names by digest has that digest, or the image is refused.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crypto::hash::HashAlgorithm;
 use serde::Deserialize;
 
-use super::archive::{BYTES_MAX, Unpacker, refused};
+use super::archive::{BYTES_MAX, DESCRIPTION_MAX, Unpacker, refused};
+use super::compression::{Metered, decompress};
 
 /// A manifest or an index.
 const MANIFEST_MAX: u64 = 4 * 1024 * 1024;
 /// Layers of one image; Docker itself stops at 127.
 const LAYERS_MAX: usize = 512;
-
-/// What xz may take; its strongest preset has dictionaries of 64 MiB.
-const XZ_MEMORY_KIB: u32 = 256 * 1024;
 
 /// Docker's list of the images of an archive.
 #[derive(Deserialize)]
@@ -62,16 +60,7 @@ struct Platform {
 
 /// Unpacks an archive of whatever form. `scratch` is a folder for what has to be seen twice.
 pub(super) fn unpack(path: &Path, scratch: &Path, into: &mut Unpacker) -> io::Result<()> {
-    let mut outer = tar::Archive::new(decompress(File::open(path)?)?);
-    let layered = outer.entries()?.take(64).filter_map(Result::ok).any(|entry| {
-        entry.path().is_ok_and(|path| {
-            let path = path.strip_prefix("./").unwrap_or(&path);
-            path == Path::new("manifest.json")
-                || path == Path::new("index.json")
-                || path == Path::new("oci-layout")
-                || path.starts_with("blobs/sha256")
-        })
-    });
+    let layered = is_layered(path)?;
     if !layered {
         return into.unpack(decompress(File::open(path)?)?, false);
     }
@@ -85,6 +74,26 @@ pub(super) fn unpack(path: &Path, scratch: &Path, into: &mut Unpacker) -> io::Re
         Err(error) if error.kind() == io::ErrorKind::NotFound => members.oci(into),
         Err(error) => Err(error),
     }
+}
+
+/// Whether manifests or blobs are among the first members.
+fn is_layered(path: &Path) -> io::Result<bool> {
+    let (metered, allowance) = Metered::new(decompress(File::open(path)?)?);
+    let mut outer = tar::Archive::new(metered);
+    let mut entries = outer.entries()?;
+    for _ in 0..64 {
+        let Some(Ok(entry)) = entries.next() else { break };
+        // To be passed over before the next one is there.
+        allowance.set(entry.size().saturating_add(DESCRIPTION_MAX));
+        let Ok(path) = entry.path() else { continue };
+        let path = path.strip_prefix("./").unwrap_or(&path);
+        if ["manifest.json", "index.json", "oci-layout"].iter().any(|name| path == Path::new(name))
+            || path.starts_with("blobs/sha256")
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 struct Members<'a> {
@@ -217,39 +226,4 @@ pub(super) fn sha256(file: &mut impl Read) -> io::Result<String> {
         hasher.update(buffer.get(..length).unwrap_or_default());
     }
     Ok(super::hexadecimal(hasher.finish().as_ref()))
-}
-
-/// What the first octets say that it is compressed with.
-pub(super) fn decompress(mut file: File) -> io::Result<Box<dyn Read>> {
-    let mut magic = [0; 6];
-    let length = read_up_to(&mut file, &mut magic)?;
-    file.seek(SeekFrom::Start(0))?;
-    let file = BufReader::with_capacity(256 * 1024, file);
-    let is = |wanted: &[u8]| magic.get(..length).is_some_and(|magic| magic.starts_with(wanted));
-    if is(&[0x1f, 0x8b]) {
-        return Ok(Box::new(flate2::read::MultiGzDecoder::new(file)));
-    }
-    if is(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
-        return Ok(Box::new(lzma_rust2::XzReader::new_mem_limit(file, true, XZ_MEMORY_KIB)));
-    }
-    if is(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let reader = ruzstd::decoding::StreamingDecoder::new(file)
-            .map_err(|error| refused(&format!("its compression: {error}")))?;
-        return Ok(Box::new(reader));
-    }
-    if is(b"BZh") {
-        return Err(refused("bzip2 is not supported; use xz, zstd or gzip"));
-    }
-    Ok(Box::new(file))
-}
-
-fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest)? {
-            0 => break,
-            read => length += read,
-        }
-    }
-    Ok(length)
 }

@@ -239,9 +239,12 @@ impl Master {
             Err(problem) => return failure(&problem.to_string()),
         };
         debug!("channel {}: new for a client of the shared connection", channel.0);
+        let is_typed = shared.has_terminal();
         self.sessions.insert(channel, shared);
-        if let Err(source) = link.attach(channel, endpoints) {
-            debug!("channel {}: {}", channel.0, crate::text::reason(&source));
+        match link.attach(channel, endpoints) {
+            Ok(()) if is_typed => link.set_interactive(channel),
+            Ok(()) => {}
+            Err(source) => debug!("channel {}: {}", channel.0, crate::text::reason(&source)),
         }
         peer.state = State::Waiting;
         None

@@ -104,6 +104,11 @@ impl Shared {
         }
     }
 
+    /// Whether somebody types.
+    pub fn has_terminal(&self) -> bool {
+        self.terminal.is_some()
+    }
+
     /// The client's standard input, output and error as a channel's ends.
     pub fn endpoints<'a>(
         &self,
