@@ -5,7 +5,7 @@ use proto::{ChannelId, Connection, Event, Role, Stream};
 
 use crate::attached::EndpointEvent;
 use crate::limits;
-use crate::link::{Link, News};
+use crate::link::{Link, News, Passed};
 use crate::reactor::{Readiness, UserToken};
 use crate::transport::Transport;
 
@@ -42,6 +42,10 @@ pub trait Application<R: Role> {
 
     /// The deadline has passed. It must be moved on.
     fn timeout(&mut self, link: &mut Link<R>) {}
+
+    /// Nothing has moved for [`limits::IDLE`](crate::limits::IDLE), and the
+    /// link has given its buffers back: a moment to do the same.
+    fn idle(&mut self) {}
 
     /// Called once a turn before bytes are sent, for channels that the
     /// application feeds itself: there may be room again.
@@ -120,8 +124,10 @@ impl<R: Role> Driver<R> {
 
     fn turn<A: Application<R>>(&mut self, application: &mut A) -> io::Result<Option<End>> {
         let link = &mut self.link;
-        if link.handle_timeouts() {
-            return Ok(Some(End::TimedOut));
+        match link.handle_timeouts() {
+            Passed::Nothing => {}
+            Passed::FellIdle => application.idle(),
+            Passed::TimedOut => return Ok(Some(End::TimedOut)),
         }
         if application.deadline().is_some_and(|at| at <= link.now()) {
             application.timeout(link);

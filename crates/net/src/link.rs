@@ -15,7 +15,7 @@ use crate::limits;
 use crate::reactor::{Interest, Owner, Reactor, Readiness, UserToken};
 use crate::transport::{Transport, Wire};
 
-pub(crate) use turn::News;
+pub(crate) use turn::{News, Passed};
 
 /// What an [`Application`](crate::Application) works with: the connection, and
 /// what is attached to it.

@@ -42,6 +42,9 @@ use crate::spawn;
 use crate::sys::process::Identity;
 use channels::{Asked, Local};
 
+/// Between two times that memory is given back in idle moments: typing is a row of them.
+const REST_INTERVAL: Duration = Duration::from_secs(60);
+
 /// In tests: what code of an attacker in this process would try.
 pub(crate) const TAKEOVER_VARIABLE: &str = "KEYWAY_TEST_GATE";
 
@@ -205,6 +208,8 @@ struct Gate {
     /// `UnusedConnectionTimeout`.
     unused_timeout: Option<Duration>,
     unused_since: Instant,
+    /// When memory was given back in an idle moment.
+    rested: Option<Instant>,
     /// `ChannelTimeout`.
     channel_timeouts: Vec<(String, Duration)>,
     /// When the next channel will have been idle for too long.
@@ -232,6 +237,7 @@ impl Gate {
             failure: None,
             unused_timeout: None,
             unused_since: Instant::now(),
+            rested: None,
             channel_timeouts: Vec::new(),
             idle_deadline: None,
             network: None,
@@ -344,7 +350,6 @@ impl Gate {
         if let Err(error) = link.connection_mut().advertise_host_keys() {
             log::debug!("host keys are not advertised: {error}");
         }
-        crate::sys::memory::release();
     }
 
     /// Takes all that the session has sent.
@@ -472,6 +477,15 @@ impl Application<Server> for Gate {
             link.disconnect(DisconnectReason::ByApplication, "Connection timed out");
         }
         self.close_idle(link);
+    }
+
+    fn idle(&mut self) {
+        let now = Instant::now();
+        let due = self.rested.is_none_or(|rested| now >= rested + REST_INTERVAL);
+        if due && self.session.is_some() {
+            self.rested = Some(now);
+            crate::sys::memory::release();
+        }
     }
 
     fn turn(&mut self, link: &mut Link<Server>) {

@@ -36,6 +36,7 @@ use crate::requests::{
 use crate::sandbox;
 use crate::settings::Sealed;
 use crate::spawn::{self, Role};
+use crate::sys::memory::QUIET;
 use authentication::Authentication;
 use login::Login;
 
@@ -190,15 +191,7 @@ impl Monitor {
                 continue;
             }
             let answered = match self.gate.receive::<ToMonitor>() {
-                Ok((request, _descriptors)) => {
-                    let logs_in = matches!(request, ToMonitor::StartSession);
-                    let answered = self.answer(request);
-                    if logs_in {
-                        // Here the stack is at its shallowest.
-                        crate::sys::memory::release();
-                    }
-                    answered
-                }
+                Ok((request, _descriptors)) => self.answer(request),
                 Err(error) => Err(error),
             };
             match answered {
@@ -215,9 +208,10 @@ impl Monitor {
             Phase::LoggedIn(login) => login.channel(),
             _ => None,
         };
+        let mut quiet = matches!(self.phase, Phase::LoggedIn(_)).then_some(QUIET);
         loop {
             let timeout = match self.deadline {
-                None => None,
+                None => quiet,
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
@@ -229,6 +223,7 @@ impl Monitor {
             let mut waited = vec![PollFd::new(&self.gate, PollFlags::IN)];
             waited.extend(session.map(|session| PollFd::new(session, PollFlags::IN)));
             match rustix::event::poll(&mut waited, timeout.as_ref()) {
+                Ok(0) if quiet.take().is_some() => crate::sys::memory::release(),
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => {
                     let ready =

@@ -30,6 +30,7 @@ use crate::requests::{
 };
 use crate::sftp_server::INTERNAL_SFTP;
 use crate::spawn;
+use crate::sys::memory::QUIET;
 use crate::sys::process::{self, Identity};
 use agent::AgentSocket;
 use exposed::Exposed;
@@ -160,7 +161,6 @@ impl Session {
             let made = Exposed::new(&text);
             made.inspect_err(|error| log::error!("ExposeAuthInfo: {error}")).ok()
         });
-        crate::sys::memory::release();
         self.monitor.send(&SessionNews::Ready, &[])?;
         let outcome = loop {
             let ready = self.wait()?;
@@ -209,8 +209,13 @@ impl Session {
             .into_iter()
             .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN))
             .collect();
+        let mut quiet = Some(QUIET);
         loop {
-            match rustix::event::poll(&mut waited, None) {
+            match rustix::event::poll(&mut waited, quiet.as_ref()) {
+                Ok(0) => {
+                    quiet = None;
+                    crate::sys::memory::release();
+                }
                 Ok(_) => break,
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),

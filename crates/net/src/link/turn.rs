@@ -22,6 +22,16 @@ pub(crate) enum News {
     Data(ChannelId, Stream, Vec<Vec<u8>>),
 }
 
+/// What the clock brought.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passed {
+    Nothing,
+    /// Nothing has moved for a while; buffers were given back.
+    FellIdle,
+    /// Keep-alives went unanswered for too long.
+    TimedOut,
+}
+
 impl<R: Role> Link<R> {
     pub(crate) fn begin_run(&mut self) {
         self.now = Instant::now();
@@ -295,14 +305,13 @@ impl<R: Role> Link<R> {
         !self.connection.poll_transmit().is_empty()
     }
 
-    /// Looks at the clock's appointments. `true`: keep-alives went unanswered
-    /// for too long.
-    pub(crate) fn handle_timeouts(&mut self) -> bool {
+    /// Keeps the clock's appointments.
+    pub(crate) fn handle_timeouts(&mut self) -> Passed {
         if self.connection.poll_timeout().is_some_and(|at| at <= self.now) {
             self.connection.handle_timeout(self.now);
         }
         match self.keep_alive.as_mut().and_then(|watch| watch.check(self.now)) {
-            Some(Alive::GiveUp) => return true,
+            Some(Alive::GiveUp) => return Passed::TimedOut,
             Some(Alive::Ask) if self.pings.len() < limits::UNANSWERED_PINGS => {
                 if self.connection.ping().is_ok() {
                     self.pings.push_back(true);
@@ -312,8 +321,9 @@ impl<R: Role> Link<R> {
         }
         if !self.released && self.now >= self.last_traffic + limits::IDLE {
             self.release();
+            return Passed::FellIdle;
         }
-        false
+        Passed::Nothing
     }
 
     /// Sleeps until there is something to do.

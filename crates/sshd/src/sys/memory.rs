@@ -8,6 +8,9 @@ const STACK_BYTES: usize = 256 * 1024;
 #[cfg(target_os = "linux")]
 const KEPT_BYTES: usize = 16 * 1024;
 
+/// How long nothing happens before a process gives memory back.
+pub const QUIET: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
+
 /// Lets the heap give memory back early: buffers by themselves when they are
 /// freed, and the heap's end when little of it is in use. For processes that
 /// are idle for most of their lives, and of which there are many.
