@@ -1,10 +1,10 @@
-//! The only unsafe code of this crate: signal handlers, `getifaddrs` and tunnel
+//! The only unsafe code of this crate: signal handlers, `getifaddrs`, `TCP_INFO` and tunnel
 //! devices, which no safe crate of ours offers.
 
 use std::ffi::CStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 #[cfg(not(target_vendor = "apple"))]
@@ -106,6 +106,33 @@ pub(crate) fn interface_addresses(name: &str) -> io::Result<Vec<SocketAddr>> {
         libc::freeifaddrs(first);
     }
     Ok(addresses)
+}
+
+/// How often in a row TCP has sent its oldest bytes anew; `None` for what is not TCP.
+#[cfg(target_os = "linux")]
+pub(crate) fn retransmissions(socket: &impl AsFd) -> Option<u8> {
+    use std::os::fd::AsRawFd;
+    // `struct tcp_info` begins with bytes: state, state of congestion, retransmissions.
+    let mut info = [0_u8; 8];
+    let mut length = libc::socklen_t::try_from(info.len()).unwrap_or_default();
+    // SAFETY: the descriptor is open; the system writes at most `length` bytes, which is the
+    // size of the array, and the length itself, both of which live until it returns.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    (result == 0 && length >= 3).then_some(info[2])
+}
+
+/// Other systems tell it otherwise.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn retransmissions(_socket: &impl AsFd) -> Option<u8> {
+    None
 }
 
 /// Opens a tunnel device, for frames or for packets, without anything in front of them.
