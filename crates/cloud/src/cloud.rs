@@ -1,5 +1,6 @@
 //! The one trait that everything above stands on.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
@@ -7,11 +8,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::Result;
 use crate::model::{
     Flavor, HostKey, Image, KeyPair, Network, NewKeyPair, NewServer, Region, Server, ServerAction,
     ServerEvent, ServerRequest,
 };
+use crate::{Error, Result};
 
 /// What a caller may do in a project, each including the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +53,86 @@ pub struct ServerQuery {
     pub page: Page,
 }
 
+/// Which key pairs to list, in which order, and where the page begins.
+#[derive(Clone, Debug, Default)]
+pub struct KeyPairQuery {
+    /// A part of the name, the fingerprint or the key's line, for people's searches.
+    pub search: Option<String>,
+    /// Exactly this key, as [`KeyPair::fingerprint`] names it.
+    pub fingerprint: Option<String>,
+    /// Only keys that this region has not, each once.
+    pub lacking_in: Option<String>,
+    /// By what to sort; what is alike there is sorted by name.
+    pub order: KeyPairOrder,
+    /// The last first.
+    pub descending: bool,
+    /// The page.
+    pub page: Page,
+}
+
+/// What key pairs are sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyPairOrder {
+    /// The name, without regard to case.
+    #[default]
+    Name,
+    /// The region's identifier.
+    Region,
+    /// When a server was last made with it.
+    Used,
+    /// When it was stored.
+    Added,
+}
+
+impl KeyPairQuery {
+    /// Exactly this key.
+    pub fn same_as(key: &KeyPair) -> Self {
+        Self { fingerprint: Some(key.fingerprint().to_owned()), ..Self::default() }
+    }
+
+    /// The first ones by name.
+    pub fn first(limit: u32) -> Self {
+        Self { page: Page { limit: Some(limit), offset: 0 }, ..Self::default() }
+    }
+
+    /// The page of these regions out of all that a user has, and how many match: for clouds that
+    /// cannot be asked such questions.
+    pub fn apply(&self, regions: &[String], all: Vec<KeyPair>) -> (Vec<KeyPair>, u64) {
+        let there: HashSet<String> = all
+            .iter()
+            .filter(|key| self.lacking_in.as_ref() == Some(&key.region))
+            .map(|key| key.fingerprint().to_owned())
+            .collect();
+        let mut keys: Vec<KeyPair> =
+            all.into_iter().filter(|key| regions.contains(&key.region)).collect();
+        if let Some(wanted) = &self.search {
+            let wanted = wanted.to_lowercase();
+            keys.retain(|key| key.found_by().contains(&wanted));
+        }
+        if let Some(wanted) = &self.fingerprint {
+            keys.retain(|key| key.fingerprint() == wanted);
+        }
+        if self.lacking_in.is_some() {
+            keys.sort_by_key(|key| key.id);
+            let mut seen = there;
+            keys.retain(|key| seen.insert(key.fingerprint().to_owned()));
+        }
+        // By name first: the sorts are stable, and names are folded once each.
+        keys.sort_by_cached_key(|key| (key.name.to_lowercase(), key.region.clone()));
+        match self.order {
+            KeyPairOrder::Name => {}
+            KeyPairOrder::Region => keys.sort_by(|a, b| a.region.cmp(&b.region)),
+            KeyPairOrder::Used => keys.sort_by_key(|key| key.last_used_at),
+            KeyPairOrder::Added => keys.sort_by_key(|key| key.id),
+        }
+        if self.descending {
+            keys.reverse();
+        }
+        let total = u64::try_from(keys.len()).unwrap_or(u64::MAX);
+        (self.page.cut(keys), total)
+    }
+}
+
 /// One page of a list that may be long.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
@@ -59,6 +140,14 @@ pub struct Page {
     pub limit: Option<u32>,
     /// How many to leave out before.
     pub offset: u32,
+}
+
+impl Page {
+    /// The page out of all of them.
+    pub fn cut<T>(&self, all: Vec<T>) -> Vec<T> {
+        let limit = self.limit.map_or(usize::MAX, |limit| limit as usize);
+        all.into_iter().skip(self.offset as usize).take(limit).collect()
+    }
 }
 
 /// Which console to open.
@@ -126,6 +215,29 @@ pub trait Cloud: Send + Sync {
 
     /// The caller's key pairs in a region, by name.
     async fn key_pairs(&self, caller: &Caller, region: &str) -> Result<Vec<KeyPair>>;
+
+    /// The caller's key pairs in these regions: one page, and how many match in all.
+    async fn find_key_pairs(
+        &self,
+        caller: &Caller,
+        regions: &[String],
+        query: &KeyPairQuery,
+    ) -> Result<(Vec<KeyPair>, u64)> {
+        let mut all = Vec::new();
+        for region in regions {
+            all.extend(self.key_pairs(caller, region).await?);
+        }
+        if let Some(other) = query.lacking_in.as_ref().filter(|region| !regions.contains(region)) {
+            all.extend(self.key_pairs(caller, other).await?);
+        }
+        Ok(query.apply(regions, all))
+    }
+
+    /// One of the caller's key pairs by its name.
+    async fn key_pair(&self, caller: &Caller, region: &str, name: &str) -> Result<KeyPair> {
+        let all = self.key_pairs(caller, region).await?;
+        all.into_iter().find(|key| key.name == name).ok_or_else(|| no_key_pair(caller, name))
+    }
 
     /// Stores one. A name in use is a conflict.
     async fn add_key_pair(&self, caller: &Caller, region: &str, key: NewKeyPair)
@@ -217,4 +329,9 @@ pub trait Cloud: Send + Sync {
 
     /// Hears of every change of every server.
     fn subscribe(&self) -> broadcast::Receiver<ServerEvent>;
+}
+
+/// That there is no key pair by this name.
+pub(crate) fn no_key_pair(caller: &Caller, name: &str) -> Error {
+    Error::NotFound(format!("Keypair {name} not found for user {}", caller.user_id))
 }

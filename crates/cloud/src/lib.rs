@@ -9,7 +9,7 @@ mod error;
 pub mod model;
 
 pub use cloud::{
-    Caller, Capabilities, Cloud, Console, ConsoleKind, OwnAddresses, Page, Resident, Role,
-    ServerQuery,
+    Caller, Capabilities, Cloud, Console, ConsoleKind, KeyPairOrder, KeyPairQuery, OwnAddresses,
+    Page, Resident, Role, ServerQuery,
 };
 pub use error::{Error, Result};

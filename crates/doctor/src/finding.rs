@@ -35,12 +35,28 @@ pub struct Finding {
     pub sure: Sure,
     /// Commands, or lines for a file, that mend it.
     pub mend: Vec<String>,
+    /// It may be meant so: worth knowing, and nothing wrong by itself.
+    pub is_notice: bool,
 }
 
 impl Finding {
     /// Without evidence or mending yet.
     pub fn new(name: &'static str, sure: Sure, cause: impl Into<String>) -> Self {
-        Finding { name, cause: cause.into(), evidence: Vec::new(), sure, mend: Vec::new() }
+        Finding {
+            name,
+            cause: cause.into(),
+            evidence: Vec::new(),
+            sure,
+            mend: Vec::new(),
+            is_notice: false,
+        }
+    }
+
+    /// As something that may be meant so.
+    #[must_use]
+    pub fn notice(mut self) -> Self {
+        self.is_notice = true;
+        self
     }
 
     /// With one more thing that was seen.
@@ -65,8 +81,8 @@ impl Finding {
     }
 }
 
-/// The surest first; among equals the order in which they were found.
+/// Faults before notices, the surest first; among equals the order in which they were found.
 pub fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
-    findings.sort_by_key(|finding| finding.sure);
+    findings.sort_by_key(|finding| (finding.is_notice, finding.sure));
     findings
 }

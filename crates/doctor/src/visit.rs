@@ -268,6 +268,10 @@ pub struct Login {
     pub session_refused: Option<String>,
     /// Forwards that were refused.
     pub forwards_refused: Vec<ForwardRefused>,
+    /// A shell, where one was asked for.
+    pub shell: Option<Shell>,
+    /// What it showed before the login.
+    pub banners: Vec<String>,
     /// Debug lines of the server, which tell of forced commands.
     pub remarks: Vec<String>,
 }
@@ -277,10 +281,32 @@ pub struct Login {
 pub struct ForwardRefused {
     /// As the configuration has it.
     pub forward: String,
-    /// It is forbidden; otherwise its other end could not be reached.
-    pub forbidden: bool,
+    /// Why.
+    pub why: Refusal,
     /// In the server's words.
     pub words: String,
+}
+
+/// Why a forward was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is forbidden.
+    Forbidden,
+    /// Its other end could not be reached.
+    Target,
+    /// Its port there is taken, or needs more rights.
+    Port,
+}
+
+/// A shell that was started for the sake of looking.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shell {
+    /// How long until it was done with the user's files; nothing when it was not.
+    pub took: Option<Duration>,
+    /// The exit status.
+    pub status: Option<u32>,
+    /// The beginning of what it wrote.
+    pub output: String,
 }
 
 /// One key.
@@ -298,10 +324,34 @@ pub struct Key {
     pub in_agent: bool,
     /// What became of it.
     pub fate: Fate,
-    /// Its certificate's end or beginning, when it is not valid now.
-    pub certificate_problem: Option<String>,
+    /// What its certificate says, if it is one.
+    pub certificate: Option<Certificate>,
     /// The private key's file.
     pub file: Option<KeyFile>,
+}
+
+/// A certificate of the user's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// Why it does not hold for this login.
+    pub problem: Option<CertificateProblem>,
+    /// Type and fingerprint of who signed it.
+    pub authority: String,
+}
+
+/// Why a user's certificate does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CertificateProblem {
+    /// Since when, in UTC.
+    Expired(String),
+    /// From when on, in UTC.
+    NotYetValid(String),
+    /// The names that it is for.
+    OtherName(String),
+    /// The addresses it is good from.
+    OtherSource(String),
+    /// In words.
+    Other(String),
 }
 
 /// What became of a key.

@@ -65,9 +65,10 @@ impl Descriptor {
     ///
     /// O_NONBLOCK belongs to the open file description, so setting it would
     /// also set it for the parent, which may then fail with EAGAIN. Terminals
-    /// and pipes are therefore opened anew through `/proc/self/fd`; where that
-    /// is refused (no `/proc`, the terminal of another user) the flag is set
-    /// and put back when the descriptor is dropped. Sockets get the latter.
+    /// and pipes are therefore opened anew through `/proc/self/fd`, on macOS
+    /// terminals by their name; where that is refused (no `/proc`, the terminal
+    /// of another user) the flag is set and put back when the descriptor is
+    /// dropped. Sockets get the latter.
     pub(crate) fn inherited(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let kind = kind_of(fd)?;
         if kind == Kind::File {
@@ -196,7 +197,7 @@ impl Descriptor {
     pub(crate) fn enlarge(&self) {
         if self.kind == Kind::Pipe {
             // Refused where the user has many large pipes; slower then.
-            let _ = rustix::pipe::fcntl_setpipe_size(&self.fd, limits::PIPE_BYTES);
+            crate::open::enlarge_pipe(&self.fd, limits::PIPE_BYTES);
         }
     }
 }
@@ -230,9 +231,8 @@ fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 }
 
 fn reopen(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
-    use std::os::fd::AsRawFd;
     let mode = rustix::fs::fcntl_getfl(fd).ok()? & OFlags::ACCMODE;
-    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let path = path_of(fd)?;
     let flags = mode | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, Mode::empty()).ok()?;
     // Another descriptor may have taken the number, or /proc be no /proc.
@@ -241,6 +241,18 @@ fn reopen(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
         && ours.st_ino == theirs.st_ino
         && ours.st_rdev == theirs.st_rdev;
     same.then_some(opened)
+}
+
+#[cfg(target_os = "linux")]
+fn path_of(fd: BorrowedFd<'_>) -> Option<std::ffi::CString> {
+    use std::os::fd::AsRawFd;
+    std::ffi::CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()
+}
+
+// What /dev/fd opens shares the description.
+#[cfg(not(target_os = "linux"))]
+fn path_of(fd: BorrowedFd<'_>) -> Option<std::ffi::CString> {
+    rustix::termios::ttyname(fd, Vec::new()).ok()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::resolve::resolve;
 use crate::{error_text, limits, sys};
@@ -324,8 +324,7 @@ impl Race<'_> {
     /// Starts a connection; `true` when it is made already.
     fn start(&self, address: SocketAddr) -> io::Result<(OwnedFd, bool)> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        let socket = crate::open::nonblocking_socket(family, SocketType::STREAM)?;
         if let Some(sources) = self.sources {
             let source = sources.iter().find(|source| source.is_ipv4() == address.is_ipv4());
             rustix::net::bind(&socket, source.ok_or(Errno::ADDRNOTAVAIL)?)?;

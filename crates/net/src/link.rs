@@ -11,9 +11,9 @@ use crate::attached::{Attached, Notices, Output};
 use crate::endpoint::Endpoints;
 use crate::keep_alive::{KeepAlive, Watch};
 use crate::keystrokes::{Keystrokes, Obscure};
-use crate::limits;
 use crate::reactor::{Interest, Owner, Reactor, Readiness, UserToken};
 use crate::transport::{Transport, Wire};
+use crate::{limits, sys};
 
 pub(crate) use turn::{News, Passed};
 
@@ -40,6 +40,10 @@ pub struct Link<R: Role> {
     pings: VecDeque<bool>,
     now: Instant,
     last_traffic: Instant,
+    last_heard: Instant,
+    last_sent: Option<Instant>,
+    /// When something was sent first since then.
+    unanswered: Option<Instant>,
     released: bool,
     phase: Phase,
     ended: Option<proto::Error>,
@@ -78,6 +82,9 @@ impl<R: Role> Link<R> {
             pings: VecDeque::new(),
             now,
             last_traffic: now,
+            last_heard: now,
+            last_sent: None,
+            unanswered: None,
             released: false,
             phase: Phase::Running,
             ended: None,
@@ -260,6 +267,42 @@ impl<R: Role> Link<R> {
     pub fn set_keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
         let wanted = keep_alive.filter(|keep_alive| !keep_alive.interval.is_zero());
         self.keep_alive = wanted.map(|keep_alive| Watch::new(keep_alive, self.now));
+    }
+
+    /// When something came from the remote last; at first, when the link was made.
+    pub fn last_heard(&self) -> Instant {
+        self.last_heard
+    }
+
+    /// When something was sent last.
+    pub fn last_sent(&self) -> Option<Instant> {
+        self.last_sent
+    }
+
+    /// When something was sent first that the remote has not followed by anything of its own.
+    pub fn unanswered_since(&self) -> Option<Instant> {
+        self.unanswered
+    }
+
+    /// Asks the remote for a sign of life; [`Link::last_heard`] shows it.
+    pub fn ask_alive(&mut self) {
+        if self.pings.len() < limits::UNANSWERED_PINGS && self.connection.ping().is_ok() {
+            self.pings.push_back(true);
+        }
+    }
+
+    /// How often in a row the system has sent the oldest bytes anew without their arrival being
+    /// told; `None` where it does not say or this is not TCP.
+    pub fn retransmissions(&self) -> Option<u8> {
+        sys::retransmissions(self.wire.output())
+    }
+
+    /// Marks the packets for the network from now on, those that are sent anew, too. `IPQoS`.
+    ///
+    /// # Errors
+    /// Those of `setsockopt`.
+    pub fn set_type_of_service(&self, value: u8) -> io::Result<()> {
+        crate::dial::set_type_of_service(self.wire.output(), value)
     }
 
     /// Hides when keys are pressed on the channels of [`Link::set_interactive`], or no longer.

@@ -8,11 +8,9 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
-};
-use rustix::pipe::PipeFlags;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, SocketType};
 
+use crate::open;
 use crate::transport::Transport;
 
 /// A running proxy.
@@ -30,8 +28,8 @@ pub struct Proxy {
 /// # Errors
 /// Those of making pipes and starting the user's shell.
 pub fn proxy_command(command: &str) -> io::Result<Proxy> {
-    let (child_input, ours_out) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-    let (ours_in, child_output) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    let (child_input, ours_out) = open::pipe()?;
+    let (ours_in, child_output) = open::pipe()?;
     let child =
         shell(command).stdin(Stdio::from(child_input)).stdout(Stdio::from(child_output)).spawn()?;
     Ok(Proxy { transport: Transport::pair(ours_in, ours_out), child })
@@ -43,12 +41,7 @@ pub fn proxy_command(command: &str) -> io::Result<Proxy> {
 /// # Errors
 /// Those of starting it, and `UnexpectedEof` when it passes nothing.
 pub fn proxy_use_fdpass(command: &str) -> io::Result<OwnedFd> {
-    let (ours, theirs) = rustix::net::socketpair(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
+    let (ours, theirs) = open::socket_pair(SocketType::STREAM)?;
     let mut child = {
         let mut command = shell(command);
         command.stdin(Stdio::from(theirs.try_clone()?)).stdout(Stdio::from(theirs));
@@ -77,8 +70,7 @@ fn receive_descriptor(socket: &OwnedFd) -> io::Result<OwnedFd> {
     let mut byte = [0];
     loop {
         let mut buffers = [IoSliceMut::new(&mut byte)];
-        let flags = RecvFlags::CMSG_CLOEXEC;
-        match rustix::net::recvmsg(socket, &mut buffers, &mut control, flags) {
+        match rustix::net::recvmsg(socket, &mut buffers, &mut control, open::RECEIVE) {
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
             Ok(_) => break,
@@ -88,9 +80,10 @@ fn receive_descriptor(socket: &OwnedFd) -> io::Result<OwnedFd> {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,
     });
-    passed.ok_or_else(|| {
+    let passed = passed.ok_or_else(|| {
         io::Error::new(io::ErrorKind::UnexpectedEof, "proxy dialer did not pass back a connection")
-    })
+    })?;
+    Ok(open::received(passed)?)
 }
 
 #[cfg(test)]
@@ -101,13 +94,7 @@ mod tests {
 
     #[test]
     fn a_descriptor_comes_through() {
-        let (a, b) = rustix::net::socketpair(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .unwrap();
+        let (a, b) = open::socket_pair(SocketType::STREAM).unwrap();
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);

@@ -93,7 +93,7 @@ impl Reactor {
         descriptor.set_nonblocking()?;
         match self.register(descriptor.as_fd(), owner, interest) {
             Ok(slot) => Ok(Some(slot)),
-            Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) => Ok(None),
+            Err(error) if is_always_ready(&error, descriptor) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -200,5 +200,15 @@ impl Reactor {
 
     fn entry(&mut self, slot: Option<Slot>) -> Option<&mut Entry> {
         self.entries.get_mut(slot?.0)?.as_mut()
+    }
+}
+
+/// Whether the poll refuses a descriptor because there is nothing to wait for. So does kqueue with `/dev/null`; but it
+/// also refuses some names of terminals, whose reader would never sleep.
+fn is_always_ready(error: &io::Error, descriptor: &Descriptor) -> bool {
+    match Errno::from_io_error(error) {
+        Some(Errno::PERM) => true,
+        Some(Errno::INVAL) => !rustix::termios::isatty(descriptor),
+        _ => false,
     }
 }

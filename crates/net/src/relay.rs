@@ -6,11 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use rustix::pipe::PipeFlags;
-
 use crate::dial::Dial;
 use crate::endpoint::Endpoint;
-use crate::error_text;
+use crate::{error_text, open};
 
 /// Where a forwarded channel goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +41,7 @@ impl PendingDial {
     /// # Errors
     /// When there can be no more threads or pipes.
     pub fn start(destination: Destination) -> io::Result<Self> {
-        let (done, signal) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let (done, signal) = open::nonblocking_pipe()?;
         let (sender, result) = mpsc::channel();
         std::thread::Builder::new().name("dial".into()).spawn(move || {
             // Nobody may be waiting any more.

@@ -4,9 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::pipe::PipeFlags;
 
-use crate::sys;
+use crate::{open, sys};
 
 /// A signal that can be caught.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,7 +72,7 @@ impl Signals {
     /// `AlreadyExists` when there is one already; those of `pipe` and
     /// `sigaction`.
     pub fn new(signals: &[Signal]) -> io::Result<Self> {
-        let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let (reader, writer) = open::nonblocking_pipe()?;
         sys::set_signal_pipe(writer)?;
         let caught = Self { reader };
         signals.iter().try_for_each(|signal| caught.also(*signal))?;

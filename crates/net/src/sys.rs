@@ -1,10 +1,10 @@
-//! The only unsafe code of this crate: signal handlers, `getifaddrs` and tunnel
-//! devices, which no safe crate of ours offers.
+//! The only unsafe code of this crate: signal handlers, `getifaddrs`, `TCP_INFO`, tunnel
+//! devices and waiting for a process on macOS, which no safe crate of ours offers.
 
 use std::ffi::CStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 #[cfg(not(target_vendor = "apple"))]
@@ -108,6 +108,33 @@ pub(crate) fn interface_addresses(name: &str) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
+/// How often in a row TCP has sent its oldest bytes anew; `None` for what is not TCP.
+#[cfg(target_os = "linux")]
+pub(crate) fn retransmissions(socket: &impl AsFd) -> Option<u8> {
+    use std::os::fd::AsRawFd;
+    // `struct tcp_info` begins with bytes: state, state of congestion, retransmissions.
+    let mut info = [0_u8; 8];
+    let mut length = libc::socklen_t::try_from(info.len()).unwrap_or_default();
+    // SAFETY: the descriptor is open; the system writes at most `length` bytes, which is the
+    // size of the array, and the length itself, both of which live until it returns.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    (result == 0 && length >= 3).then_some(info[2])
+}
+
+/// Other systems tell it otherwise.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn retransmissions(_socket: &impl AsFd) -> Option<u8> {
+    None
+}
+
 /// Opens a tunnel device, for frames or for packets, without anything in front of them.
 /// Also gives the interface's name.
 #[cfg(target_os = "linux")]
@@ -138,6 +165,45 @@ pub(crate) fn open_tunnel(frames: bool, unit: Option<u32>) -> io::Result<(OwnedF
     Ok((device.into(), String::from_utf8_lossy(&name).into_owned()))
 }
 
+/// A queue that is readable once a child has ended; `None` when it has already.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn exit_queue(pid: rustix::process::Pid) -> rustix::io::Result<Option<OwnedFd>> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: takes nothing.
+    let number = unsafe { libc::kqueue() };
+    if number < 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: just made, and nobody else's.
+    let queue = unsafe { OwnedFd::from_raw_fd(number) };
+    let event = libc::kevent {
+        ident: pid.as_raw_nonzero().get().unsigned_abs() as libc::uintptr_t,
+        filter: libc::EVFILT_PROC,
+        flags: libc::EV_ADD | libc::EV_ONESHOT,
+        fflags: libc::NOTE_EXIT,
+        data: 0,
+        udata: std::ptr::null_mut(),
+    };
+    // SAFETY: one event is read, which lives until the call returns; none is written.
+    let added = unsafe {
+        let nothing = std::ptr::null_mut();
+        libc::kevent(queue.as_raw_fd(), &raw const event, 1, nothing, 0, std::ptr::null())
+    };
+    if added == 0 {
+        return Ok(Some(queue));
+    }
+    match last_errno() {
+        // It waits to be reaped, being our child.
+        rustix::io::Errno::SRCH => Ok(None),
+        errno => Err(errno),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn last_errno() -> rustix::io::Errno {
+    rustix::io::Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(rustix::io::Errno::IO)
+}
+
 /// Other systems have other devices.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn open_tunnel(_frames: bool, _unit: Option<u32>) -> io::Result<(OwnedFd, String)> {
@@ -150,7 +216,8 @@ mod tests {
 
     #[test]
     fn the_loopback_interface_has_its_address() {
-        let addresses = interface_addresses("lo").unwrap();
+        let addresses =
+            interface_addresses(if cfg!(target_os = "linux") { "lo" } else { "lo0" }).unwrap();
         assert!(addresses.iter().all(|address| address.ip().is_loopback()));
         assert!(interface_addresses("no such interface").unwrap().is_empty());
     }

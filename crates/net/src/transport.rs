@@ -64,6 +64,10 @@ impl Wire {
         Ok(Self { input, output: Some(output), input_slot, output_slot, enlarged: false })
     }
 
+    pub(crate) fn output(&self) -> &Descriptor {
+        self.output.as_ref().unwrap_or(&self.input)
+    }
+
     pub(crate) fn is_readable(&self, reactor: &Reactor) -> bool {
         reactor.ready(self.input_slot).readable
     }
@@ -97,15 +101,14 @@ impl Wire {
 
     /// Writes what the kernel takes.
     pub(crate) fn send(&mut self, reactor: &mut Reactor, bytes: &[u8]) -> Result<usize, Errno> {
-        let output = self.output.as_ref().unwrap_or(&self.input);
         loop {
-            match rustix::io::write(output, bytes) {
+            match rustix::io::write(self.output(), bytes) {
                 Ok(count) => {
                     if count < bytes.len() {
                         reactor.not_writable(self.output_slot);
                         if !self.enlarged {
                             self.enlarged = true;
-                            output.enlarge();
+                            self.output().enlarge();
                         }
                     }
                     return Ok(count);

@@ -21,7 +21,7 @@ use support::{Commands, Pattern, TestClient, run};
 const CHUNK: usize = 64 * 1024;
 
 fn pipe() -> (OwnedFd, OwnedFd) {
-    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap()
+    keyway_net::open::pipe().unwrap()
 }
 
 /// Writes so many pattern bytes into a pipe and closes it.

@@ -8,12 +8,10 @@
 mod client;
 mod work;
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 pub use client::give;
@@ -33,48 +31,22 @@ Orders to the panel that runs with the same --state:
   server create NAME --key KEY [--key KEY...]      [--region R --image I --flavor F]
 ";
 
-fn socket_path(folder: &Path) -> PathBuf {
-    folder.join("orders.sock")
-}
+/// The socket's name in the private folder.
+const SOCKET: &str = "orders.sock";
 
 /// Takes orders until the panel stops.
 ///
 /// # Errors
 /// When the socket cannot be made.
 pub async fn serve(state: Arc<State>) -> std::io::Result<()> {
-    let path = socket_path(&state.settings.state);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    let mut stopping = state.stopping.clone();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let (stream, _) = accepted?;
-                let state = Arc::clone(&state);
-                tokio::spawn(async move {
-                    if let Err(error) = answer(&state, stream).await {
-                        tracing::debug!(%error, "whoever gave an order has gone");
-                    }
-                });
-            }
-            () = crate::state::stopped(&mut stopping) => {
-                let _ = std::fs::remove_file(&path);
-                return Ok(());
-            }
-        }
-    }
+    crate::local::serve(state, SOCKET, answer).await
 }
 
-async fn answer(state: &Arc<State>, stream: UnixStream) -> std::io::Result<()> {
+async fn answer(state: Arc<State>, stream: UnixStream) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read.take(ORDER_BYTES_MAX)).read_line(&mut line).await?;
     let (said, mut saying) = mpsc::channel::<String>(16);
-    let state = Arc::clone(state);
     let work = tokio::spawn(async move {
         let words: Vec<String> =
             serde_json::from_str(&line).map_err(|_| "the order was cut short".to_owned())?;

@@ -1,5 +1,7 @@
 //! How the panel is started: defaults, a file, flags, each over the one before.
 
+mod net;
+
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,8 @@ use cloud::embedded::{Range, RegionSettings};
 use cloud::model::Region;
 use lexopt::{Arg, Parser, ValueExt};
 use serde::Deserialize;
+
+pub use net::Net;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -30,6 +34,8 @@ Options:
                           certificate that the panel makes at its first start
   --tls-key FILE          its private key in PEM
   --https                 HTTPS on loopback, too
+  --trusted-proxy NET     a proxy's address or network, such as 10.0.0.0/8, whose word on where
+                          requests come from is taken (X-Forwarded-For, X-Forwarded-Proto)
   --config FILE           a file with the same settings
   --keyway FILE           the program keyway, whose sshd the servers run (beside this program)
   --log-json              log lines as JSON
@@ -39,6 +45,7 @@ Options:
 The file is TOML, with the options' names and underscores:
   listen = \"0.0.0.0:8443\"
   tls_cert = \"/etc/keyway/panel.pem\"
+  trusted_proxies = [\"127.0.0.1\"]
   [[region]]                           # in place of the two that are there otherwise
   id = \"ams\"
   name = \"Amsterdam\"
@@ -75,6 +82,8 @@ pub struct Settings {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Whether it speaks HTTPS: cookies are then for HTTPS only.
     pub https: bool,
+    /// Who may say in headers where a request comes from.
+    pub trusted_proxies: Vec<Net>,
     /// Log lines as JSON.
     pub log_json: bool,
     /// The program `keyway`; none means beside this one.
@@ -112,6 +121,8 @@ struct Given {
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     https: Option<bool>,
+    #[serde(default)]
+    trusted_proxies: Vec<Net>,
     log_json: Option<bool>,
     keyway: Option<PathBuf>,
     #[serde(default)]
@@ -156,6 +167,11 @@ impl Given {
             tls_cert: self.tls_cert.or(other.tls_cert),
             tls_key: self.tls_key.or(other.tls_key),
             https: self.https.or(other.https),
+            trusted_proxies: if self.trusted_proxies.is_empty() {
+                other.trusted_proxies
+            } else {
+                self.trusted_proxies
+            },
             log_json: self.log_json.or(other.log_json),
             keyway: self.keyway.or(other.keyway),
             region: if self.region.is_empty() { other.region } else { self.region },
@@ -201,6 +217,7 @@ impl Given {
             database,
             tls,
             https,
+            trusted_proxies: self.trusted_proxies,
             log_json: self.log_json.unwrap_or_default(),
             keyway: self.keyway,
             regions: self.region.into_iter().map(RegionGiven::settle).collect::<Result<_, _>>()?,
@@ -277,6 +294,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             Arg::Long("tls-cert") => flags.tls_cert = Some(path(&mut parser)?),
             Arg::Long("tls-key") => flags.tls_key = Some(path(&mut parser)?),
             Arg::Long("https") => flags.https = Some(true),
+            Arg::Long("trusted-proxy") => flags.trusted_proxies.push(text(&mut parser)?.parse()?),
             Arg::Long("config") => file = Some(path(&mut parser)?),
             Arg::Long("keyway") => flags.keyway = Some(path(&mut parser)?),
             Arg::Long("log-json") => flags.log_json = Some(true),
@@ -346,6 +364,7 @@ impl Settings {
             cloud: CloudKind::Embedded,
             tls: None,
             https: false,
+            trusted_proxies: Vec::new(),
             log_json: false,
             keyway: None,
             regions: Vec::new(),

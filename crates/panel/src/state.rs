@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cloud::{Caller, Cloud, Role};
 
 use crate::accounts::{Accounts, User};
+use crate::news::News;
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -22,12 +23,14 @@ pub struct State {
     pub settings: Settings,
     /// What is counted for `/metrics`.
     pub metrics: crate::metrics::Metrics,
+    /// What changed, here and on other panels of the same database.
+    pub news: tokio::sync::broadcast::Sender<News>,
     /// Told once, when the panel is to stop: streams end then.
     pub stopping: tokio::sync::watch::Receiver<bool>,
 }
 
 impl State {
-    /// Puts them together.
+    /// Puts them together, in an asynchronous runtime, where news is spread from then on.
     pub fn new(
         cloud: Arc<dyn Cloud>,
         store: Store,
@@ -35,6 +38,12 @@ impl State {
         stopping: tokio::sync::watch::Receiver<bool>,
     ) -> Arc<Self> {
         let accounts = Accounts::new(store.clone());
+        let news = crate::news::spread(
+            cloud.subscribe(),
+            store.clone(),
+            settings.database.clone(),
+            stopping.clone(),
+        );
         Arc::new(Self {
             cloud,
             store,
@@ -42,6 +51,7 @@ impl State {
             voucher: crate::vouch::Voucher::default(),
             settings,
             metrics: crate::metrics::Metrics::default(),
+            news,
             stopping,
         })
     }

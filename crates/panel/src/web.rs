@@ -16,6 +16,7 @@ pub(crate) mod layout;
 mod login;
 pub(crate) mod posted;
 mod projects;
+pub(crate) mod proxy;
 mod routes;
 pub(crate) mod security;
 mod servers;
@@ -68,5 +69,6 @@ pub fn router(state: Arc<State>) -> Router {
     pages
         .merge(crate::api::router())
         .layer(middleware::from_fn_with_state(state.clone(), security::headers))
+        .layer(middleware::from_fn_with_state(state.clone(), proxy::seen))
         .with_state(state)
 }

@@ -21,8 +21,14 @@ mod guard;
 mod keys;
 #[path = "pages/many.rs"]
 mod many;
+#[path = "store/postgres.rs"]
+mod postgres;
+#[path = "pages/proxy.rs"]
+mod proxy;
 #[path = "pages/servers.rs"]
 mod servers;
+#[path = "pages/several.rs"]
+mod several;
 
 /// Some public keys; nobody has their private halves.
 pub const LINES: [&str; 3] = [

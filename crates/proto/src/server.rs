@@ -17,7 +17,7 @@ use crate::kex::server::{self as kex, ServerExchange};
 use crate::kex::{Exchange, Kex, ext_info};
 use crate::limits;
 use crate::message::table::Phase;
-use crate::message::userauth;
+use crate::message::{transport, userauth};
 use crate::role::{Guess, Role, Server, Side};
 use crate::userauth::server::ServerAuth;
 
@@ -104,6 +104,14 @@ impl Connection<Server> {
             return Err(Misuse::OutOfTurn("a banner").into());
         }
         self.send_message(&userauth::encode_banner(text))
+    }
+
+    /// Tells the client something that it shows to those who look for a fault. RFC 4253 §11.3.
+    ///
+    /// # Errors
+    /// As for other messages, when a remote that reads nothing has left no room.
+    pub fn send_debug(&mut self, text: &str) -> Result<(), Error> {
+        self.send_message(&transport::encode_debug(text))
     }
 
     /// Tells the client all host keys, so that it can learn them. OpenSSH's

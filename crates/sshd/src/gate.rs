@@ -330,7 +330,11 @@ impl Gate {
             channel_timeouts,
             interactive_class,
             bulk_class,
+            remarks,
         } = facts;
+        for remark in &remarks {
+            self.remark(link, remark);
+        }
         self.traffic_classes = (interactive_class, bulk_class);
         self.channel_timeouts = channel_timeouts
             .into_iter()

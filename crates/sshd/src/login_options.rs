@@ -28,6 +28,8 @@ pub(crate) struct LoginOptions {
     pub(crate) environment: Vec<(String, String)>,
     /// The password must be changed first.
     pub(crate) must_change_password: bool,
+    /// Which line each key was in and what it allows, for the client's debugging.
+    pub(crate) remarks: Vec<String>,
 }
 
 impl LoginOptions {
@@ -45,6 +47,7 @@ impl LoginOptions {
             tunnel: None,
             environment: Vec::new(),
             must_change_password: false,
+            remarks: Vec::new(),
         }
     }
 
@@ -74,6 +77,25 @@ impl LoginOptions {
         self.tunnel = self.tunnel.or(other.tunnel);
         self.environment.extend(other.environment);
         self.must_change_password |= other.must_change_password;
+        self.remarks.extend(other.remarks);
+    }
+
+    /// What a key in a line of `authorized_keys` may do, in the words of OpenSSH's.
+    pub(crate) fn describe(&self, place: &str) -> String {
+        let words = [
+            (self.agent_forwarding, " agent-forwarding"),
+            (self.force_command.is_some(), " command"),
+            (!self.environment.is_empty(), " environment"),
+            (!self.permit_open.is_empty(), " permitopen"),
+            (!self.permit_listen.is_empty(), " permitlisten"),
+            (self.port_forwarding, " port-forwarding"),
+            (self.pty, " pty"),
+            (self.tunnel.is_some(), " tun"),
+            (self.user_rc, " user-rc"),
+            (self.x11_forwarding, " x11-forwarding"),
+        ];
+        let said = words.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| *word);
+        format!("{place}: key options:{}", said.collect::<String>())
     }
 }
 

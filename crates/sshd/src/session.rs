@@ -291,24 +291,30 @@ impl Session {
             }
             ToSession::Listen { address, port } => {
                 let bound = self.forwards.listen(&self.start, &address, port);
-                self.gate.send(
-                    &FromSession::Listening { good: bound.is_some(), port: bound.unwrap_or(0) },
-                    &[],
-                )
+                self.listening(bound)
             }
             ToSession::ListenLocal { path } => {
-                let good = self.forwards.listen_local(&self.start, &path);
-                self.gate.send(&FromSession::Listening { good, port: 0 }, &[])
+                let bound = self.forwards.listen_local(&self.start, &path);
+                self.listening(bound.map(|()| 0))
             }
             ToSession::UnlistenLocal { path } => {
                 let good = self.forwards.unlisten_local(&path);
-                self.gate.send(&FromSession::Listening { good, port: 0 }, &[])
+                self.listening(if good { Ok(0) } else { Err(String::new()) })
             }
             ToSession::Unlisten { address, port } => {
                 let good = self.forwards.unlisten(&address, port);
-                self.gate.send(&FromSession::Listening { good, port }, &[])
+                self.listening(if good { Ok(port) } else { Err(String::new()) })
             }
         }
+    }
+
+    /// The answer to a request about a listener: its port, or why there is none.
+    fn listening(&self, bound: Result<u32, String>) -> Result<(), Error> {
+        let (good, port, why) = match bound {
+            Ok(port) => (true, port, String::new()),
+            Err(why) => (false, 0, why),
+        };
+        self.gate.send(&FromSession::Listening { good, port, why }, &[])
     }
 
     fn answer(&self, channel: u32, good: bool, text: &str) -> Result<(), Error> {

@@ -70,6 +70,11 @@ impl Relay {
         self.state.held.store(true, Ordering::SeqCst);
     }
 
+    /// Passes on again, what was held first.
+    pub fn release(&self) {
+        self.state.held.store(false, Ordering::SeqCst);
+    }
+
     /// Closes every connection.
     pub fn cut(&self) {
         if let Ok(mut sockets) = self.state.sockets.lock() {

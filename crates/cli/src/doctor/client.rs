@@ -10,7 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use config::{AddressFamily, AgentSocket, ClientConfig, Origin, Setting, StrictHostKeyChecking};
 use doctor::probe::{agent, greeting, key_file, path, proposal, reach};
 use doctor::visit::{
-    Agent, Change, Ending, Fate, HostKey, Key, Moment, Proxy, Stage, Target, Trial, Visit,
+    Agent, Certificate, CertificateProblem, Change, Ending, Fate, HostKey, Key, Moment, Proxy,
+    Stage, Target, Trial, Visit,
 };
 use doctor::{Finding, Sure, checks, firewall, limits};
 use keys::known_hosts::{HostName, KnownHosts, Verdict};
@@ -18,8 +19,8 @@ use keys::{CertificateKind, FingerprintHash, PublicKey, krl};
 use net::Transport;
 use net::dial::{Dial, Family, set_type_of_service};
 
-use super::Outcome;
 use super::login::{Examiner, Seen, Trust};
+use super::{Outcome, Wishes};
 use crate::messages::{self, Level};
 use crate::ssh::args::{self, Arguments, Request};
 use crate::ssh::host_keys::HostKeys;
@@ -33,7 +34,7 @@ const FILE_BYTES_MAX: u64 = 256 << 20;
 const CONNECTIONS_MAX: usize = 4;
 
 /// Examines the way to a host. The error is the whole message about a wrong call.
-pub fn examine(words: &[OsString]) -> Result<Outcome, String> {
+pub fn examine(wishes: &Wishes, words: &[OsString]) -> Result<Outcome, String> {
     let arguments = match args::parse(words) {
         Ok(Request::Run(arguments)) => arguments,
         Ok(_) | Err(args::Error::Usage) => return Err(String::new()),
@@ -54,7 +55,8 @@ pub fn examine(words: &[OsString]) -> Result<Outcome, String> {
     // Nothing here may ask the user.
     config.batch_mode.value = true;
     let config = Rc::new(config);
-    let tour = Tour::new(&arguments, &config, &user, batch_mode)?;
+    let mut tour = Tour::new(&arguments, &config, &user, batch_mode)?;
+    tour.try_shell = wishes.shell;
     Ok(tour.go(words))
 }
 
@@ -84,6 +86,7 @@ struct Tour<'a> {
     named: Vec<Setting<PathBuf>>,
     fates: Vec<Option<Fate>>,
     visit: Visit,
+    try_shell: bool,
     patience: Duration,
 }
 
@@ -137,6 +140,7 @@ impl<'a> Tour<'a> {
             named,
             fates: Vec::new(),
             visit,
+            try_shell: false,
             patience: config.connect_timeout.map_or(limits::GREETING, |set| {
                 set.clamp(Duration::from_millis(500), 2 * limits::GREETING)
             }),
@@ -372,6 +376,7 @@ impl<'a> Tour<'a> {
         let mut examiner =
             Examiner::new(&config, &mut self.identities, fates, &judge, self.patience);
         examiner.only_exchange = brief;
+        examiner.try_shell = self.try_shell && !brief;
         examiner.run(engine, transport)
     }
 
@@ -390,6 +395,8 @@ impl<'a> Tour<'a> {
         login.wants_more = seen.wants_more;
         login.by_nothing = seen.by_nothing;
         login.offers_until_goodbye = seen.offers_until_goodbye;
+        login.banners = seen.banners;
+        login.shell = seen.shell;
         login.session_refused = seen.session_refused;
         login.forwards_refused = seen.forwards_refused;
         login.remarks = seen.remarks;
@@ -447,22 +454,7 @@ impl<'a> Tour<'a> {
                 Some(fate) => fate,
                 None => Fate::NotReached,
             };
-            let now = self.visit.now_seconds;
             let certificate = identity.public.as_ref().and_then(PublicKey::certificate);
-            let problem = certificate.and_then(|certificate| {
-                let user =
-                    (!certificate.principals.is_empty()).then_some(self.visit.target.user.as_str());
-                let checked = certificate.check(CertificateKind::User, None, now, false);
-                let listed =
-                    user.is_none_or(|user| certificate.principals.iter().any(|one| one == user));
-                match checked {
-                    Err(problem) => Some(problem.to_string()),
-                    Ok(()) if !listed => {
-                        Some(format!("it is for {}", certificate.principals.join(",")))
-                    }
-                    Ok(()) => None,
-                }
-            });
             self.visit.login.keys.push(Key {
                 name: identity.name.clone(),
                 label: identity.public.as_ref().map(|key| {
@@ -471,7 +463,7 @@ impl<'a> Tour<'a> {
                 source,
                 named: identity.explicit,
                 in_agent: identity.in_agent,
-                certificate_problem: problem.filter(|_| fate == Fate::Refused),
+                certificate: certificate.map(|one| self.certificate(one)),
                 file: match &identity.file {
                     Some(file) if !identity.in_agent => Some(key_file::look(file)),
                     _ => None,
@@ -479,6 +471,31 @@ impl<'a> Tour<'a> {
                 fate,
             });
         }
+    }
+
+    /// What a certificate says about this login.
+    fn certificate(&self, certificate: &keys::Certificate) -> Certificate {
+        let now = self.visit.now_seconds;
+        let checked = certificate.check(CertificateKind::User, None, now, false);
+        let is_for = |user: &String| certificate.principals.contains(user);
+        let date = |seconds: u64| sys::clock::utc(seconds, "%Y-%m-%d %H:%M:%S UTC");
+        let source = certificate.options().ok().and_then(|options| options.source_address);
+        let problem = match checked {
+            Err(keys::CertificateError::Expired) => {
+                Some(CertificateProblem::Expired(date(certificate.valid_before)))
+            }
+            Err(keys::CertificateError::NotYetValid) => {
+                Some(CertificateProblem::NotYetValid(date(certificate.valid_after)))
+            }
+            Err(problem) => Some(CertificateProblem::Other(problem.to_string())),
+            Ok(()) if !certificate.principals.is_empty() && !is_for(&self.visit.target.user) => {
+                Some(CertificateProblem::OtherName(certificate.principals.join(",")))
+            }
+            Ok(()) => source.map(CertificateProblem::OtherSource),
+        };
+        let authority = &certificate.signature_key;
+        let fingerprint = authority.fingerprint(FingerprintHash::Sha256);
+        Certificate { problem, authority: format!("{} {fingerprint}", authority.type_label()) }
     }
 
     /// Files behind `-i` that are not there, which ssh leaves out.
@@ -508,7 +525,7 @@ impl<'a> Tour<'a> {
                 named: true,
                 in_agent: false,
                 fate: Fate::Skipped("there is no such file".to_owned()),
-                certificate_problem: None,
+                certificate: None,
                 file: Some(key_file::look(&path)),
             });
         }

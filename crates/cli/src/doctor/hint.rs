@@ -63,9 +63,6 @@ pub fn account(visit: &Visit) -> Vec<String> {
     for remark in &visit.login.remarks {
         lines.push(format!("the server remarks: {remark}"));
     }
-    if visit.login.remarks.iter().any(|remark| remark.contains("command")) {
-        lines.push("the key may be for one command only".to_owned());
-    }
     if !visit.talk.moments.is_empty() {
         let moments: Vec<String> = visit
             .talk

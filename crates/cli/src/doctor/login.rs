@@ -5,18 +5,20 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use config::{ClientConfig, Connect, Forward, Listen};
-use doctor::visit::{Ending, Fate, ForwardRefused, Moment, Stage};
+use doctor::visit::{Ending, Fate, ForwardRefused, Moment, Refusal, Shell, Stage};
 use keys::PublicKey;
 use net::{Application, Driver, End, Link, Transport};
 use proto::{
-    AuthAttempt, ChannelId, ChannelOpen, Client, Connection, Error, Event, GlobalRequest,
-    Misbehaved, OpenFailure,
+    AuthAttempt, ChannelId, ChannelOpen, ChannelRequest, Client, Connection, Error, Event,
+    GlobalRequest, Misbehaved, OpenFailure, Stream,
 };
 
 use crate::ssh::identities::{self, Identities};
 
 /// Lines and remarks of a server that are kept.
 const LINES_MAX: usize = 32;
+/// Of a shell's output so much is kept.
+const OUTPUT_MAX: usize = 512;
 
 /// What to do about the host's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct Examiner<'a> {
     pub patience: Duration,
     /// Ends once keys are in use.
     pub only_exchange: bool,
+    /// Also starts the user's shell, and gives it nothing to do.
+    pub try_shell: bool,
     pub seen: Seen,
     started: Instant,
     progress: Instant,
@@ -49,6 +53,8 @@ pub struct Examiner<'a> {
     signed: bool,
     offers: usize,
     asked: Vec<Asked>,
+    /// Remarks that belong to what was answered already.
+    remarks_heard: usize,
     stopped: bool,
 }
 
@@ -67,6 +73,8 @@ pub struct Seen {
     pub wants_more: Vec<String>,
     pub by_nothing: bool,
     pub offers_until_goodbye: Option<usize>,
+    pub banners: Vec<String>,
+    pub shell: Option<Shell>,
     pub session_refused: Option<String>,
     pub forwards_refused: Vec<ForwardRefused>,
 }
@@ -74,6 +82,7 @@ pub struct Seen {
 /// A question after the login.
 enum Asked {
     Session(ChannelId),
+    Shell(ChannelId),
     Channel(ChannelId, String),
     Forward(String),
 }
@@ -95,6 +104,7 @@ impl<'a> Examiner<'a> {
             judge,
             patience,
             only_exchange: false,
+            try_shell: false,
             seen: Seen::default(),
             started: now,
             progress: now,
@@ -104,6 +114,7 @@ impl<'a> Examiner<'a> {
             signed: false,
             offers: 0,
             asked: Vec::new(),
+            remarks_heard: 0,
             stopped: false,
         }
     }
@@ -131,6 +142,13 @@ impl<'a> Examiner<'a> {
             let broken =
                 link.transport_error().map(|source| (source.kind(), crate::text::reason(source)));
             self.seen.ending = ending(end, broken);
+            // The answer to a signature.
+            if self.signed
+                && self.seen.stage == Stage::Keyed
+                && let Some(index) = self.current
+            {
+                self.set_fate(index, Some(Fate::SignatureRefused));
+            }
         }
         if let Ending::Goodbye { text, .. } = &self.seen.ending
             && text.to_ascii_lowercase().contains("too many authentication failures")
@@ -308,6 +326,7 @@ impl<'a> Examiner<'a> {
             None => self.seen.by_nothing = true,
         }
         self.tick("login");
+        self.remarks_heard = self.seen.remarks.len();
         if let Ok(channel) = link.connection_mut().open_channel(ChannelOpen::Session) {
             self.asked.push(Asked::Session(channel));
         }
@@ -355,23 +374,78 @@ impl<'a> Examiner<'a> {
     ) {
         let at = self.asked.iter().position(|asked| match asked {
             Asked::Session(one) | Asked::Channel(one, _) => *one == channel,
-            Asked::Forward(_) => false,
+            Asked::Shell(_) | Asked::Forward(_) => false,
         });
         let Some(at) = at else { return };
         match (self.asked.remove(at), refused) {
             (Asked::Session(_), Some((_, words))) => self.seen.session_refused = Some(words),
+            (Asked::Session(_), None) => {
+                self.tick("session");
+                if self.try_shell {
+                    self.start_shell(link, channel);
+                }
+            }
             (Asked::Channel(_, forward), Some((reason, words))) => {
-                let forbidden = reason == OpenFailure::AdministrativelyProhibited;
-                self.seen.forwards_refused.push(ForwardRefused { forward, forbidden, words });
+                let why = match reason {
+                    OpenFailure::AdministrativelyProhibited => Refusal::Forbidden,
+                    _ => Refusal::Target,
+                };
+                self.seen.forwards_refused.push(ForwardRefused { forward, why, words });
             }
             _ => {}
         }
         self.done_asking(link);
     }
 
+    /// A login shell that finds the end of its input once it is done with its files.
+    fn start_shell(&mut self, link: &mut Link<Client>, channel: ChannelId) {
+        let connection = link.connection_mut();
+        let asked = connection
+            .request(channel, ChannelRequest::Shell, true)
+            .and_then(|()| connection.send_eof(channel));
+        if asked.is_ok() {
+            self.seen.shell = Some(Shell::default());
+            self.asked.push(Asked::Shell(channel));
+        }
+    }
+
+    fn shell_ended(&mut self, link: &mut Link<Client>, channel: ChannelId) {
+        let before = self.asked.len();
+        self.asked.retain(|asked| !matches!(asked, Asked::Shell(one) if *one == channel));
+        if self.asked.len() == before {
+            return;
+        }
+        let took = self.moment.elapsed();
+        self.tick("shell");
+        if let Some(shell) = &mut self.seen.shell {
+            shell.took = Some(took);
+        }
+        self.done_asking(link);
+    }
+
+    /// The answer to the oldest request for a port there.
+    fn answered_forward(&mut self, link: &mut Link<Client>, success: bool) {
+        let at = self.asked.iter().position(|asked| matches!(asked, Asked::Forward(_)));
+        let asked = at.map(|at| self.asked.remove(at));
+        if let (Some(Asked::Forward(forward)), false) = (asked, success) {
+            // The answer has no room for a reason; some servers give one in a debug message.
+            let remarks = self.seen.remarks.get(self.remarks_heard..).unwrap_or_default();
+            let words = remarks.last().cloned().unwrap_or_default();
+            let why = match ["disabled port forwarding", "forwarding refused"]
+                .iter()
+                .any(|text| words.contains(text))
+            {
+                true => Refusal::Forbidden,
+                false => Refusal::Port,
+            };
+            self.seen.forwards_refused.push(ForwardRefused { forward, why, words });
+        }
+        self.remarks_heard = self.seen.remarks.len();
+        self.done_asking(link);
+    }
+
     fn done_asking(&mut self, link: &mut Link<Client>) {
         if self.asked.is_empty() {
-            self.tick("session");
             self.stop(link, Ending::Done);
         }
     }
@@ -385,7 +459,7 @@ impl Application<Client> for Examiner<'_> {
                 let early = self.seen.stage < Stage::Negotiated;
                 let list = if early { &mut self.seen.before_ident } else { &mut self.seen.remarks };
                 let text = text.trim_end().to_owned();
-                if list.len() < LINES_MAX && !list.contains(&text) {
+                if list.len() < LINES_MAX && (!early || !list.contains(&text)) {
                     list.push(text);
                 }
             }
@@ -432,19 +506,18 @@ impl Application<Client> for Examiner<'_> {
             Event::ChannelRefused { channel, reason, description } => {
                 self.answered_channel(link, channel, Some((reason, description)));
             }
-            Event::GlobalAnswered { success, .. } => {
-                let at = self.asked.iter().position(|asked| matches!(asked, Asked::Forward(_)));
-                let asked = at.map(|at| self.asked.remove(at));
-                if let (Some(Asked::Forward(forward)), false) = (asked, success) {
-                    let words = String::new();
-                    // A server gives no reason for this one.
-                    self.seen.forwards_refused.push(ForwardRefused {
-                        forward,
-                        forbidden: true,
-                        words,
-                    });
+            Event::GlobalAnswered { success, .. } => self.answered_forward(link, success),
+            Event::ChannelRequested { request: ChannelRequest::ExitStatus(status), .. } => {
+                if let Some(shell) = &mut self.seen.shell {
+                    shell.status = Some(status);
                 }
-                self.done_asking(link);
+            }
+            Event::ChannelAnswered { channel, success: false } => self.shell_ended(link, channel),
+            Event::ChannelClosed { channel } => self.shell_ended(link, channel),
+            Event::Banner { message } => {
+                let lines = message.lines().filter(|line| !line.trim().is_empty());
+                let room = LINES_MAX.saturating_sub(self.seen.banners.len());
+                self.seen.banners.extend(lines.take(room).map(str::to_owned));
             }
             Event::GlobalRequested { want_reply: true, .. } => {
                 // Any answer will do.
@@ -452,6 +525,16 @@ impl Application<Client> for Examiner<'_> {
             }
             _ => {}
         }
+    }
+
+    fn data(&mut self, link: &mut Link<Client>, channel: ChannelId, _: Stream, data: &[u8]) {
+        if let Some(shell) = &mut self.seen.shell {
+            let room = OUTPUT_MAX.saturating_sub(shell.output.len());
+            let piece = data.get(..room.min(data.len())).unwrap_or_default();
+            shell.output.push_str(&String::from_utf8_lossy(piece));
+        }
+        // Refused only once the channel is closed.
+        let _ = link.connection_mut().consumed(channel, data.len());
     }
 
     fn turn(&mut self, link: &mut Link<Client>) {
@@ -466,6 +549,11 @@ impl Application<Client> for Examiner<'_> {
         if self.progress.elapsed() >= self.patience {
             let waited = self.progress.elapsed();
             self.note_ident(link);
+            let shells = self.asked.iter().all(|asked| matches!(asked, Asked::Shell(_)));
+            if self.seen.stage == Stage::In && shells && !self.asked.is_empty() {
+                // All but the shell is known.
+                return self.stop(link, Ending::Done);
+            }
             self.stop(link, Ending::Silent(waited));
         }
     }

@@ -24,7 +24,7 @@ pub const WORD: &str = "doctor";
 
 /// How to ask for it.
 const CLIENT_USAGE: &str = "\
-usage: ssh doctor [--json] [--report FILE] [ssh's options] destination
+usage: ssh doctor [--json] [--report FILE] [--shell] [ssh's options] destination
 
 Goes the way of a login step by step and says what stops it, how that was
 seen, and which commands mend it. No command runs there, no password is asked
@@ -32,6 +32,7 @@ for, and no file is changed. Ends with 0 when nothing is wrong, else with 1.
 
   --json          for programs
   --report FILE   also writes what was found to FILE, without names and addresses
+  --shell         also starts the login shell, gives it nothing to do, and takes its time
 ";
 
 /// The same for the server.
@@ -55,6 +56,7 @@ folder above them. Ends with 0 when nothing is wrong, else with 1.
 pub struct Wishes {
     json: bool,
     report: Option<PathBuf>,
+    shell: bool,
 }
 
 /// What came out: findings, and what else was seen.
@@ -67,6 +69,13 @@ pub struct Outcome {
     pub seen: Vec<String>,
     /// What is wrong.
     pub findings: Vec<Finding>,
+}
+
+impl Outcome {
+    /// Nothing is wrong, though something may be worth knowing.
+    fn is_sound(&self) -> bool {
+        self.findings.iter().all(|finding| finding.is_notice)
+    }
 }
 
 /// Whether the words of `ssh` or `sshd` ask for it: a host may be called so, too, and is meant
@@ -91,7 +100,7 @@ pub fn server(words: &[OsString]) -> ExitCode {
 }
 
 /// Examines. The error is the whole message about a wrong call.
-type Examine = fn(&[OsString]) -> Result<Outcome, String>;
+type Examine = fn(&Wishes, &[OsString]) -> Result<Outcome, String>;
 
 fn run(words: &[OsString], usage: &str, examine: Examine) -> ExitCode {
     let (wishes, words) = match wishes(words) {
@@ -105,7 +114,7 @@ fn run(words: &[OsString], usage: &str, examine: Examine) -> ExitCode {
         print!("{usage}");
         return ExitCode::SUCCESS;
     }
-    let outcome = match examine(&words) {
+    let outcome = match examine(&wishes, &words) {
         Ok(outcome) => outcome,
         Err(problem) => {
             eprintln!("{}", visible_lines(problem.trim_end()));
@@ -125,7 +134,7 @@ fn run(words: &[OsString], usage: &str, examine: Examine) -> ExitCode {
         eprintln!("doctor: {}: {}", file.display(), crate::text::reason(&source));
         return ExitCode::from(2);
     }
-    ExitCode::from(u8::from(!outcome.findings.is_empty()))
+    ExitCode::from(u8::from(!outcome.is_sound()))
 }
 
 /// Takes our own words out, wherever they stand before a `--`.
@@ -139,6 +148,7 @@ fn wishes(words: &[OsString]) -> Result<(Wishes, Vec<OsString>), String> {
                 rest.extend(words.by_ref().cloned());
             }
             Some("--json") => wishes.json = true,
+            Some("--shell") => wishes.shell = true,
             Some("--report") => {
                 let file = words.next().ok_or("--report needs a file")?;
                 wishes.report = Some(PathBuf::from(file));
@@ -161,7 +171,7 @@ mod tests {
         let words: Vec<OsString> =
             ["h", "--json", "--report", "f", "-p", "2"].map(OsString::from).into();
         let (wishes, rest) = wishes(&words).unwrap();
-        assert_eq!(wishes, Wishes { json: true, report: Some("f".into()) });
+        assert_eq!(wishes, Wishes { json: true, report: Some("f".into()), shell: false });
         assert_eq!(rest, ["h", "-p", "2"]);
         assert!(super::wishes(&["--report".into()]).is_err());
     }

@@ -18,8 +18,8 @@ use sshd::access::{self, Peer, Reason, Rules};
 use sshd::accounts::{Account as Entry, Term};
 use sshd::authorized;
 
-use super::Outcome;
 use super::listeners;
+use super::{Outcome, Wishes};
 use crate::files;
 
 /// The file that is read when none is named.
@@ -39,7 +39,10 @@ struct Call {
 }
 
 /// Examines this machine. The error is the whole message about a wrong call.
-pub fn examine(words: &[OsString]) -> Result<Outcome, String> {
+pub fn examine(wishes: &Wishes, words: &[OsString]) -> Result<Outcome, String> {
+    if wishes.shell {
+        return Err("sshd doctor: unknown option --shell".to_owned());
+    }
     let call = call(words)?;
     let wanted = call.key.as_deref().map(public_key).transpose()?;
     let mut premises = Premises {

@@ -23,11 +23,11 @@ pub fn page(outcome: &Outcome) -> String {
         line(format!("  {}", paint.dim(&visible(seen))));
     }
     line(String::new());
-    if outcome.findings.is_empty() {
+    if outcome.is_sound() {
         line(paint.green("Nothing is wrong."));
     }
     for (number, finding) in outcome.findings.iter().enumerate() {
-        if number > 0 {
+        if number > 0 || outcome.is_sound() {
             line(String::new());
         }
         let sure = match finding.sure {
@@ -61,13 +61,14 @@ fn document(outcome: &Outcome) -> Value {
             "name": one.name,
             "cause": one.cause,
             "sure": one.sure.word(),
+            "notice": one.is_notice,
             "evidence": one.evidence,
             "mend": one.mend,
         })
     };
     json!({
         "about": outcome.title,
-        "ok": outcome.findings.is_empty(),
+        "ok": outcome.is_sound(),
         "seen": outcome.seen,
         "findings": outcome.findings.iter().map(finding).collect::<Vec<_>>(),
     })

@@ -42,6 +42,19 @@ pub fn client() -> String {
     page.section("KEYWORDS");
     let defaults = ClientConfig::default().effective();
     entries(&mut page, ClientConfig::keywords(), &defaults, ClientConfig::aliases());
+    page.section("SILENCE");
+    page.paragraphs(&[
+        "Where somebody sits at a terminal and no file or option names ServerAliveInterval, the client finds out by \
+         itself whether the server is still there. It asks after 100 seconds of silence where something on the way is \
+         known to forget idle connections: when the own address is private and the server's is not, or behind a proxy. \
+         When a connection was lost after it had been idle, that time is remembered for the host, and from then on half of \
+         it is enough silence for a question. Wherever it is, it asks 5 seconds after something was typed that nothing \
+         came back for. When a question is not answered for 10 seconds it says so on the terminal, and again when \
+         the server answers. It never ends the connection for that; with ServerAliveInterval it does. An interval of 0 \
+         turns all of this off.",
+        "Some networks lose packets with a mark (IPQoS). When nothing arrives that is sent with one, the client takes \
+         the mark off the connection, which then goes on, and sends none to this host for 7 days. With -v it says so.",
+    ]);
     page.section("TOKENS");
     page.text(
         "In many values these are replaced: %% by a percent sign, %h by the name of the host, %n by the name as it was \

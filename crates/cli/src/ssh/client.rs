@@ -2,6 +2,7 @@
 //! part that decides.
 
 mod login;
+mod watch;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -12,6 +13,7 @@ use net::{Application, EndpointEvent, Link, Readiness, UserToken};
 use proto::{ChannelId, Client, Event, Stream};
 
 use self::login::{show_banner, tell_group};
+pub use self::watch::{Watch, lost_marks_lately};
 use super::authentication::Authentication;
 use super::forwards::{Answered, COMMAND_LINE, Forwards};
 use super::host_keys::{Decision, HostKeys};
@@ -57,6 +59,8 @@ pub struct Login {
     pub host_keys_to_prove: usize,
     /// How far it got.
     pub stage: Stage,
+    /// Whether packets arrive and the server answers.
+    pub watch: Watch,
 }
 
 /// How far a login got.
@@ -189,6 +193,7 @@ impl Application<Client> for Login {
     fn turn(&mut self, link: &mut Link<Client>) {
         self.forwards.turn(link);
         self.share(link);
+        self.look_after(link);
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -197,6 +202,7 @@ impl Application<Client> for Login {
             self.forwards.deadline(),
             self.session.proofs_until,
             self.mux.deadline(),
+            self.watch.deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -24,6 +24,10 @@ pub struct Reached {
     pub address: Option<SocketAddr>,
     /// The proxy's process.
     pub proxy: Option<Child>,
+    /// Our own address, where it is known.
+    pub own_address: Option<SocketAddr>,
+    /// Its packets are marked for the network.
+    pub is_marked: bool,
     /// The connection once more, where this host is to be named by it.
     pub socket: Option<OwnedFd>,
 }
@@ -31,9 +35,16 @@ pub struct Reached {
 impl Reached {
     /// A connection that another process shares with us.
     pub fn over(stream: UnixStream) -> Self {
+        Reached::by(Transport::socket(stream.into()))
+    }
+
+    /// Over something that tells no addresses.
+    fn by(transport: Transport) -> Self {
         Reached {
-            transport: Transport::socket(stream.into()),
+            transport,
             address: None,
+            own_address: None,
+            is_marked: false,
             proxy: None,
             socket: None,
         }
@@ -49,6 +60,19 @@ pub fn reach(
     config: &ClientConfig,
     is_interactive: bool,
 ) -> Result<Reached, String> {
+    reach_marked(arguments, config, is_interactive, true)
+}
+
+/// The same; `may_mark`: marked packets are not known to get lost.
+///
+/// # Errors
+/// The whole message.
+pub fn reach_marked(
+    arguments: &Arguments,
+    config: &ClientConfig,
+    is_interactive: bool,
+    may_mark: bool,
+) -> Result<Reached, String> {
     let command = match config.proxy_command.as_deref() {
         Some(command) => {
             let tokens = config.tokens().only("hnpr");
@@ -63,11 +87,11 @@ pub fn reach(
     match command {
         Some(command) if *config.proxy_use_fdpass => by_descriptor(&command),
         Some(command) => by_proxy(&command),
-        None => by_tcp(config, is_interactive),
+        None => by_tcp(config, is_interactive, may_mark),
     }
 }
 
-fn by_tcp(config: &ClientConfig, is_interactive: bool) -> Result<Reached, String> {
+fn by_tcp(config: &ClientConfig, is_interactive: bool, may_mark: bool) -> Result<Reached, String> {
     let dial = Dial {
         family: match *config.address_family {
             AddressFamily::Any => Family::Any,
@@ -96,23 +120,31 @@ fn by_tcp(config: &ClientConfig, is_interactive: bool) -> Result<Reached, String
     let address = dialed.address;
     debug!("Connection established.");
     let class = if is_interactive { config.ip_qos.interactive } else { config.ip_qos.bulk };
-    if let Some(class) = class
-        && let Err(source) = set_type_of_service(&dialed.socket, class)
-    {
-        debug!("set_sock_tos: {}", reason(&source));
+    let mut is_marked = false;
+    match class {
+        None => {}
+        Some(_) if !may_mark => {
+            debug!("IPQoS: no mark, as marked packets did not arrive there lately");
+        }
+        Some(class) => match set_type_of_service(&dialed.socket, class) {
+            Ok(()) => is_marked = class != 0,
+            Err(source) => debug!("set_sock_tos: {}", reason(&source)),
+        },
     }
+    let own_address = rustix::net::getsockname(&dialed.socket).ok();
+    let own_address = own_address.and_then(|own| SocketAddr::try_from(own).ok());
     let wanted = *config.hostbased_authentication;
     let socket = wanted.then(|| dialed.socket.try_clone().ok()).flatten();
     let transport = Transport::socket(dialed.socket);
-    Ok(Reached { transport, address: Some(address), proxy: None, socket })
+    let address = Some(address);
+    Ok(Reached { address, own_address, is_marked, socket, ..Reached::by(transport) })
 }
 
 fn by_proxy(command: &str) -> Result<Reached, String> {
     debug!("Executing proxy command: exec {command}");
     let started = proxy::proxy_command(command)
         .map_err(|source| format!("{command}: {}", reason(&source)))?;
-    let (transport, proxy) = (started.transport, Some(started.child));
-    Ok(Reached { transport, address: None, proxy, socket: None })
+    Ok(Reached { proxy: Some(started.child), ..Reached::by(started.transport) })
 }
 
 /// The command connects, passes the connection back and ends.
@@ -120,7 +152,7 @@ fn by_descriptor(command: &str) -> Result<Reached, String> {
     debug!("Executing proxy dialer command: {command}");
     let socket = proxy::proxy_use_fdpass(command)
         .map_err(|source| format!("{command}: {}", reason(&source)))?;
-    Ok(Reached { transport: Transport::socket(socket), address: None, proxy: None, socket: None })
+    Ok(Reached::by(Transport::socket(socket)))
 }
 
 /// This program again, as a proxy through the last host of the list; the hosts before it are that

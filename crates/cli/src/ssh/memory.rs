@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use crypto::hash::{HashAlgorithm, hmac};
 
-pub use self::sightings::Sightings;
+pub use self::sightings::{Sightings, today};
 use crate::files;
 use crate::messages::debug;
 use crate::text::hex;
@@ -44,6 +44,10 @@ pub struct Remembered {
     pub sign: Option<String>,
     /// Whether messages for channels may be sent before authentication is over.
     pub early: bool,
+    /// An idle connection was lost after so many seconds.
+    pub idle: Option<u64>,
+    /// The day, counted from 1970, on which marked packets (`IPQoS`) did not arrive.
+    pub unmarked: Option<u64>,
     /// The host keys.
     pub sightings: Sightings,
 }
@@ -84,6 +88,13 @@ impl Memory {
             }
         }
         memory
+    }
+
+    /// Remembers one thing more.
+    pub fn note(&mut self, change: impl FnOnce(&mut Remembered)) {
+        let mut remembered = self.remembered.clone().unwrap_or_default();
+        change(&mut remembered);
+        self.store(remembered);
     }
 
     /// Remembers something else than before; nothing is written when it is the same.
@@ -133,6 +144,8 @@ impl Remembered {
                 "key" => remembered.key = value,
                 "sign" => remembered.sign = value,
                 "early" => remembered.early = true,
+                "idle" => remembered.idle = value.and_then(|value| value.parse().ok()),
+                "unmarked" => remembered.unmarked = value.and_then(|value| value.parse().ok()),
                 "seen" => remembered.sightings.read(value.as_deref().unwrap_or_default()),
                 // Written by a later version.
                 _ => {}
@@ -160,6 +173,9 @@ impl Remembered {
         }
         if self.early {
             text.push_str(" early");
+        }
+        for (name, number) in [("idle", self.idle), ("unmarked", self.unmarked)] {
+            text.extend(number.map(|number| format!(" {name}={number}")));
         }
         self.sightings.write(&mut text);
         text
@@ -207,6 +223,8 @@ mod tests {
             kex: Some("curve25519-sha256".to_owned()),
             key: Some("SHA256:abc".to_owned()),
             early: true,
+            idle: Some(90),
+            unmarked: Some(20_500),
             ..Remembered::default()
         }
     }

@@ -16,6 +16,8 @@ mod escapes;
 mod forwards;
 pub mod host_keys;
 pub mod identities;
+mod liveness;
+mod marking;
 mod memory;
 mod mux;
 pub mod paths;
@@ -39,7 +41,7 @@ use proto::{Client, Connection};
 
 use self::args::{Arguments, Request};
 use self::authentication::{Authentication, HostBased};
-use self::client::{Login, Stage};
+use self::client::{Login, Stage, Watch};
 use self::connection::Reached;
 use self::forwards::Forwards;
 use self::host_keys::HostKeys;
@@ -179,13 +181,14 @@ fn connect(
     let engine = plan::engine_config(&config, &host_keys, remembered.as_ref());
 
     let is_proxied = shared.is_some();
+    let may_mark = !remembered.as_ref().is_some_and(client::lost_marks_lately);
     let reached = match shared {
         Some(stream) => Reached::over(stream),
-        None => connection::reach(arguments, &config, plan.terminal).inspect_err(|_| {
+        None => connection::reach_marked(arguments, &config, plan.terminal, may_mark).inspect_err(|_| {
             crate::doctor::after_failure(&config.original_host, *config.batch_mode);
         })?,
     };
-    let Reached { transport, address, mut proxy, socket } = reached;
+    let Reached { transport, address, own_address, is_marked, mut proxy, socket } = reached;
     if let Some(address) = address {
         host_keys.set_address(address);
     }
@@ -237,6 +240,7 @@ fn connect(
         obsolete_host_keys: Vec::new(),
         host_keys_to_prove: 0,
         stage: Stage::Connected,
+        watch: Watch::new(own_address.zip(address), is_marked),
         config,
     };
     let mut end = driver.run(&mut login);
@@ -246,6 +250,7 @@ fn connect(
     {
         end = background::go(&mut driver, &mut login)?;
     }
+    login.learn_from_loss(driver.link());
     let status = ending::report(&mut login, end, driver.link().transport_error());
     drop(driver);
     if let Some(child) = &mut proxy {

@@ -123,6 +123,11 @@ impl Session {
         aside
     }
 
+    /// Whether somebody sits at a terminal.
+    pub fn has_terminal(&self) -> bool {
+        self.plan.terminal
+    }
+
     /// Whether sessions may have the agent.
     pub fn forwards_agent(&self) -> bool {
         self.plan.agent.is_some()

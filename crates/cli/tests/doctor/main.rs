@@ -2,8 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "in a test a fixture that fails should end it")]
 
+mod forwards;
 mod host_keys;
 mod keys;
+mod logins;
 mod network;
 mod ports;
 mod premises;
@@ -61,6 +63,14 @@ impl Diagnosis {
     #[track_caller]
     fn found_sound(self) -> Self {
         assert!(self.names.is_empty() && self.finished.code() == Some(0), "{}", self.finished);
+        self
+    }
+
+    /// Nothing wrong, and this to know.
+    #[track_caller]
+    fn notes(self, name: &str) -> Self {
+        assert_eq!(self.names, [name], "{}", self.finished);
+        assert_eq!(self.finished.code(), Some(0), "{}", self.finished);
         self
     }
 

@@ -14,6 +14,7 @@ mod keystrokes;
 mod login;
 mod manual;
 mod mux;
+mod network;
 mod session;
 mod terminal;
 mod trust;

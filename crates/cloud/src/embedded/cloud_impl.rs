@@ -15,7 +15,8 @@ use super::protocol::Request;
 use super::records::ServerRow;
 use super::{Embedded, console_log};
 use crate::cloud::{
-    Caller, Capabilities, Cloud, Console, ConsoleKind, OwnAddresses, Resident, Role, ServerQuery,
+    Caller, Capabilities, Cloud, Console, ConsoleKind, KeyPairQuery, OwnAddresses, Resident, Role,
+    ServerQuery, no_key_pair,
 };
 use crate::model::{
     Flavor, HostKey, Image, KeyPair, KeyType, Network, NewKeyPair, NewServer, Region, Server,
@@ -97,6 +98,24 @@ impl Cloud for Embedded {
         self.records.key_pairs(region, &caller.user_id).await
     }
 
+    async fn find_key_pairs(
+        &self,
+        caller: &Caller,
+        regions: &[String],
+        query: &KeyPairQuery,
+    ) -> Result<(Vec<KeyPair>, u64)> {
+        for region in regions {
+            self.region(region)?;
+        }
+        self.records.find_key_pairs(regions, &caller.user_id, query).await
+    }
+
+    async fn key_pair(&self, caller: &Caller, region: &str, name: &str) -> Result<KeyPair> {
+        self.region(region)?;
+        let found = self.records.key_pair(region, &caller.user_id, name).await?;
+        found.ok_or_else(|| no_key_pair(caller, name))
+    }
+
     async fn add_key_pair(
         &self,
         caller: &Caller,
@@ -138,7 +157,7 @@ impl Cloud for Embedded {
         if self.records.delete_key_pair(region, &caller.user_id, name).await? {
             return Ok(());
         }
-        Err(Error::NotFound(format!("Keypair {name} not found for user {}", caller.user_id)))
+        Err(no_key_pair(caller, name))
     }
 
     async fn images(&self, _caller: &Caller, region: &str) -> Result<Vec<Image>> {

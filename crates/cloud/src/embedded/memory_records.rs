@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::records::{Records, ServerRow};
-use crate::cloud::ServerQuery;
+use crate::cloud::{KeyPairQuery, ServerQuery};
 use crate::model::{HostKey, Image, KeyPair, ServerAction};
 use crate::{Error, Result};
 
@@ -51,6 +51,26 @@ impl Records for MemoryRecords {
             .collect();
         keys.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(keys)
+    }
+
+    async fn key_pair(&self, region: &str, user_id: &str, name: &str) -> Result<Option<KeyPair>> {
+        let wanted = (region, user_id, name);
+        let tables = self.tables();
+        let found = tables.key_pairs.iter().find(|key| {
+            (key.region.as_str(), key.user_id.as_str(), key.name.as_str()) == wanted
+        });
+        Ok(found.cloned())
+    }
+
+    async fn find_key_pairs(
+        &self,
+        regions: &[String],
+        user_id: &str,
+        query: &KeyPairQuery,
+    ) -> Result<(Vec<KeyPair>, u64)> {
+        let mut all = self.tables().key_pairs.clone();
+        all.retain(|key| key.user_id == user_id);
+        Ok(query.apply(regions, all))
     }
 
     async fn insert_key_pair(&self, mut key: KeyPair) -> Result<KeyPair> {

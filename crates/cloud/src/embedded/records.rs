@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Result;
-use crate::cloud::ServerQuery;
+use crate::cloud::{KeyPairQuery, ServerQuery};
 use crate::model::{HostKey, Image, KeyPair, Server, ServerAction};
 
 /// A server's row: what people see of it, and what only the machine needs.
@@ -32,6 +32,15 @@ pub struct ServerRow {
 pub trait Records: Send + Sync {
     /// All key pairs of a user in a region, by name.
     async fn key_pairs(&self, region: &str, user_id: &str) -> Result<Vec<KeyPair>>;
+    /// One of them.
+    async fn key_pair(&self, region: &str, user_id: &str, name: &str) -> Result<Option<KeyPair>>;
+    /// A page of a user's key pairs in these regions, and how many match in all.
+    async fn find_key_pairs(
+        &self,
+        regions: &[String],
+        user_id: &str,
+        query: &KeyPairQuery,
+    ) -> Result<(Vec<KeyPair>, u64)>;
     /// Stores one and gives it its number; a name in use is [`crate::Error::Conflict`].
     async fn insert_key_pair(&self, key: KeyPair) -> Result<KeyPair>;
     /// Deletes one; `false` when there was none.

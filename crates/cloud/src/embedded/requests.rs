@@ -387,21 +387,27 @@ impl Embedded {
 
     /// The public keys by these names.
     async fn keys(&self, user_id: &str, region: &str, names: &[String]) -> Result<Vec<String>> {
-        let known = self.records.key_pairs(region, user_id).await?;
-        names
-            .iter()
-            .map(|name| match known.iter().find(|key| key.name == *name) {
-                Some(key) if key.kind == KeyType::Ssh => Ok(key.public_key.trim().to_owned()),
-                Some(_) => Err(Error::invalid(
-                    "key_name",
-                    format!("The key {name} is a certificate; sshd takes SSH keys only."),
-                )),
-                None => Err(Error::invalid(
-                    "key_name",
-                    format!("There is no key named {name} in region {region}."),
-                )),
-            })
-            .collect()
+        let mut lines = Vec::with_capacity(names.len());
+        for name in names {
+            match self.records.key_pair(region, user_id, name).await? {
+                Some(key) if key.kind == KeyType::Ssh => {
+                    lines.push(key.public_key.trim().to_owned());
+                }
+                Some(_) => {
+                    return Err(Error::invalid(
+                        "key_name",
+                        format!("The key {name} is a certificate; sshd takes SSH keys only."),
+                    ));
+                }
+                None => {
+                    return Err(Error::invalid(
+                        "key_name",
+                        format!("There is no key named {name} in region {region}."),
+                    ));
+                }
+            }
+        }
+        Ok(lines)
     }
 }
 

@@ -38,6 +38,23 @@ pub struct KeyPair {
     pub last_used_at: Option<OffsetDateTime>,
 }
 
+impl KeyPair {
+    /// What tells this key from others: SHA-256 of a key, MD5 of a certificate.
+    pub fn fingerprint(&self) -> &str {
+        if self.fingerprint_sha256.is_empty() {
+            &self.fingerprint_md5
+        } else {
+            &self.fingerprint_sha256
+        }
+    }
+
+    /// What a search looks in, in small letters.
+    pub fn found_by(&self) -> String {
+        let words = [&self.name, &self.fingerprint_sha256, &self.fingerprint_md5, &self.public_key];
+        words.map(|word| word.to_lowercase()).join("\n")
+    }
+}
+
 /// A key pair to store. The public key has been checked by the caller's own rules before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewKeyPair {

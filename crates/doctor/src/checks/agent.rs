@@ -1,6 +1,6 @@
 //! The agent, where its keys are what is missing.
 
-use super::{key_files, user_certificate};
+use super::{account, key_files, user_certificate};
 use crate::finding::{Finding, Sure};
 use crate::visit::{Agent, Fate, Visit};
 
@@ -11,6 +11,7 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
     }
     if visit.login.offers_until_goodbye.is_some()
         || key_files::is_cause(visit)
+        || account::is_cause(visit)
         || !user_certificate::check(visit).is_empty()
     {
         return Vec::new();

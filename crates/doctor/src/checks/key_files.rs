@@ -107,19 +107,7 @@ fn judge(visit: &Visit, key: &Key) -> Option<Finding> {
             format!("The key {shown} needs its passphrase even to be offered, and BatchMode forbids asking."),
         )
         .mend(format!("ssh-add {word}")),
-        _ => match &key.fate {
-            Fate::SignatureRefused => Finding::new(
-                "signature-refused",
-                Sure::Likely,
-                format!("The server took the key {shown} and then refused its signature: the account may not log in, or the key may not be used from here."),
-            )
-            .mend(format!("sshd doctor --user {} --key {}.pub    # on the server", visit.target.user, file_name(&shown.to_string()))),
-            _ => return None,
-        },
+        _ => return None,
     };
     Some(finding.seen(format!("key {} ({})", key.name, key.source)))
-}
-
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }

@@ -1,6 +1,6 @@
 //! Keys were offered, and the server wants none of them.
 
-use super::{agent, key_files, shell_word, user_certificate};
+use super::{account, agent, key_files, shell_word, user_certificate};
 use crate::finding::{Finding, Sure};
 use crate::visit::{Fate, Key, Visit};
 
@@ -12,6 +12,7 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
     }
     if login.offers_until_goodbye.is_some()
         || agent::is_cause(visit)
+        || account::is_cause(visit)
         || key_files::is_cause(visit)
         || !user_certificate::check(visit).is_empty()
     {

@@ -1,12 +1,15 @@
 //! The connection ended in the middle, and nothing before tells why.
 
-use super::{seconds, too_many_keys};
+use super::{account, seconds, too_many_keys};
 use crate::finding::{Finding, Sure};
 use crate::visit::{Ending, Stage, Visit};
 
 pub fn check(visit: &Visit) -> Vec<Finding> {
     let talk = &visit.talk;
-    if talk.stage < Stage::Ident || !too_many_keys::check(visit).is_empty() {
+    if talk.stage < Stage::Ident
+        || !too_many_keys::check(visit).is_empty()
+        || account::is_cause(visit)
+    {
         return visit
             .login
             .session_refused

@@ -1,6 +1,6 @@
 //! The server wants another kind of proof than there is.
 
-use super::{agent, key_files, shell_word};
+use super::{account, agent, key_files, shell_word};
 use crate::finding::{Finding, Sure};
 use crate::visit::{Fate, Visit};
 
@@ -9,7 +9,7 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
     if !visit.is_denied() || login.offers_until_goodbye.is_some() || login.methods.is_empty() {
         return Vec::new();
     }
-    if agent::is_cause(visit) || key_files::is_cause(visit) {
+    if account::is_cause(visit) || agent::is_cause(visit) || key_files::is_cause(visit) {
         return Vec::new();
     }
     let target = &visit.target;

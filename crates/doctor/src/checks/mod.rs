@@ -1,5 +1,6 @@
 //! The checks of a way to a host, one file each, in the order of the way.
 
+mod account;
 mod agent;
 mod algorithms;
 mod firewall;
@@ -18,6 +19,7 @@ mod proxy;
 mod refused;
 mod reset;
 mod route;
+mod shell;
 mod silence;
 mod slow;
 mod throttled;
@@ -53,12 +55,14 @@ pub static CHECKS: &[(&str, Check)] = &[
     ("too many keys", too_many_keys::check),
     ("key files", key_files::check),
     ("user certificate", user_certificate::check),
+    ("account", account::check),
     ("agent", agent::check),
     ("methods", methods::check),
     ("keys refused", keys_refused::check),
     ("lost", lost::check),
     ("forwards", forwards::check),
     ("slow", slow::check),
+    ("shell", shell::check),
 ];
 
 /// Judges what was seen: the surest cause first.

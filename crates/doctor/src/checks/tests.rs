@@ -34,7 +34,7 @@ fn key(fate: Fate, state: State) -> Key {
         named: true,
         in_agent: false,
         fate,
-        certificate_problem: None,
+        certificate: None,
         file: Some(KeyFile { path: "/k".into(), state }),
     }
 }

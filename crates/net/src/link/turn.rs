@@ -144,6 +144,7 @@ impl<R: Role> Link<R> {
                 *budget = budget.saturating_sub(count);
                 self.connection.handle_input(count);
                 self.traffic();
+                (self.last_heard, self.unanswered) = (self.now, None);
                 if let Some(watch) = &mut self.keep_alive {
                     watch.heard(self.now);
                 }
@@ -272,6 +273,8 @@ impl<R: Role> Link<R> {
         }
         if total > 0 {
             self.traffic();
+            self.last_sent = Some(self.now);
+            self.unanswered.get_or_insert(self.now);
         }
         total
     }
@@ -310,14 +313,11 @@ impl<R: Role> Link<R> {
         if self.connection.poll_timeout().is_some_and(|at| at <= self.now) {
             self.connection.handle_timeout(self.now);
         }
-        match self.keep_alive.as_mut().and_then(|watch| watch.check(self.now)) {
+        let now = self.now;
+        match self.keep_alive.as_mut().and_then(|watch| watch.check(now)) {
             Some(Alive::GiveUp) => return Passed::TimedOut,
-            Some(Alive::Ask) if self.pings.len() < limits::UNANSWERED_PINGS => {
-                if self.connection.ping().is_ok() {
-                    self.pings.push_back(true);
-                }
-            }
-            Some(Alive::Ask) | None => {}
+            Some(Alive::Ask) => self.ask_alive(),
+            None => {}
         }
         if !self.released && self.now >= self.last_traffic + limits::IDLE {
             self.release();

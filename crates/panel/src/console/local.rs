@@ -5,15 +5,14 @@
 //! frames go in (length as 16 bits, kind, bytes) and plain bytes come out.
 
 use std::io::{IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use cloud::model::Server;
 use cloud::{ConsoleKind, Role, ServerQuery};
 use rustix::termios::{self, OptionalActions};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -21,46 +20,22 @@ use super::relay::{self, Input, QUEUE};
 use super::socket::open_console;
 use super::tickets::{Ticket, kind_from_name, kind_name};
 use crate::State;
+use crate::local;
 use crate::state::{caller, new_request_id};
 
 const LINE_BYTES_MAX: u64 = 1024;
 /// Ctrl-], as telnet has it.
 const LEAVE: u8 = 0x1d;
 
-fn socket_path(folder: &Path) -> PathBuf {
-    folder.join("console.sock")
-}
+/// The socket's name in the private folder.
+const SOCKET: &str = "console.sock";
 
 /// Answers on the socket until the panel stops.
 ///
 /// # Errors
 /// When the socket cannot be made.
 pub async fn serve(state: Arc<State>) -> std::io::Result<()> {
-    let path = socket_path(&state.settings.state);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    let mut stopping = state.stopping.clone();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let (stream, _) = accepted?;
-                let state = Arc::clone(&state);
-                tokio::spawn(async move {
-                    if let Err(error) = answer(state, stream).await {
-                        tracing::debug!(%error, "a console on the terminal ended");
-                    }
-                });
-            }
-            () = crate::state::stopped(&mut stopping) => {
-                let _ = std::fs::remove_file(&path);
-                return Ok(());
-            }
-        }
-    }
+    local::serve(state, SOCKET, answer).await
 }
 
 async fn answer(state: Arc<State>, stream: UnixStream) -> std::io::Result<()> {
@@ -109,17 +84,8 @@ async fn answer(state: Arc<State>, stream: UnixStream) -> std::io::Result<()> {
 async fn find(state: &State, kind: &str, name: &str) -> Result<Ticket, String> {
     let kind = kind_from_name(kind).ok_or("There is no such console.")?;
     let failed = |error: &dyn std::fmt::Display| error.to_string();
-    let mut admin = None;
-    for user in state.accounts.users(None).await.map_err(|error| failed(&error))? {
-        let roles = state.accounts.projects_of(&user.id).await.map_err(|error| failed(&error))?;
-        let role = roles.into_iter().find(|(_, role)| *role == Role::Admin);
-        if let (true, Some((project, role))) = (user.enabled, role) {
-            admin = Some((user, project, role));
-            break;
-        }
-    }
-    let (user, project, role) = admin.ok_or("There is no administrator.")?;
-    let caller = caller(&user, &project.id, role, &new_request_id());
+    let (user, project) = local::administrator(state).await?;
+    let caller = caller(&user, &project.id, Role::Admin, &new_request_id());
     let query = ServerQuery { all_projects: true, ..ServerQuery::default() };
     let mut found: Vec<Server> = Vec::new();
     for region in state.cloud.regions(&caller).await.map_err(|error| failed(&error))? {
@@ -183,7 +149,7 @@ fn size_frame() -> Option<[u8; 5]> {
 /// # Errors
 /// What went wrong, for the person.
 pub async fn attach(folder: &Path, kind: ConsoleKind, name: &str) -> Result<(), String> {
-    let path = socket_path(folder);
+    let path = folder.join(SOCKET);
     let stream = UnixStream::connect(&path).await.map_err(|error| {
         format!("cannot reach the panel at {}: {error}; is it running?", path.display())
     })?;

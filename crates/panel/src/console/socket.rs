@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::State as AxumState;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::HeaderMap;
+use axum::http::{Extensions, HeaderMap};
 use axum::response::Response;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
@@ -16,6 +16,7 @@ use super::tickets::Ticket;
 use crate::State;
 use crate::state::{caller, new_request_id};
 use crate::web::error::{PageError, PageResult};
+use crate::web::proxy::is_secure;
 use crate::web::security::is_same_origin;
 
 const PROTOCOL: &str = "keyway.console";
@@ -28,9 +29,10 @@ const PING_EVERY: Duration = Duration::from_secs(25);
 pub(super) async fn open(
     AxumState(state): AxumState<Arc<State>>,
     headers: HeaderMap,
+    extensions: Extensions,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> PageResult<Response> {
-    if !is_same_origin(&state, &headers) {
+    if !is_same_origin(&state, &headers, is_secure(&state, &extensions)) {
         return Err(PageError::refused("This console was asked for by another site."));
     }
     // The ticket travels as a subprotocol: addresses end up in logs, these do not.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use super::socket_path;
+use super::SOCKET;
 
 /// Largest public key file that is sent along.
 const FILE_BYTES_MAX: u64 = 16 * 1024;
@@ -15,7 +15,7 @@ const FILE_BYTES_MAX: u64 = 16 * 1024;
 /// A sentence for the person: no panel runs there, or what it says.
 pub fn give(folder: &Path, words: &[String]) -> Result<(), String> {
     let words = with_files(words)?;
-    let path = socket_path(folder);
+    let path = folder.join(SOCKET);
     let stream = UnixStream::connect(&path).map_err(|error| {
         format!("no panel answers at {}: {error}. Is it running with this --state?", path.display())
     })?;

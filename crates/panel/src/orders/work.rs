@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::State;
 use crate::audit::Entry;
 use crate::public_key;
+use crate::local;
 use crate::state::{caller, new_request_id};
 
 /// How long a new server may take until its host keys are known.
@@ -35,7 +36,8 @@ pub(super) async fn carry_out(
     said: &Sender<String>,
 ) -> Result<(), String> {
     let (flags, words) = sort(words)?;
-    let caller = administrator(state).await?;
+    let (user, project) = local::administrator(state).await?;
+    let caller = caller(&user, &project.id, Role::Admin, &new_request_id());
     let order = Order { state, caller, flags, said };
     match words.as_slice() {
         ["fingerprint"] => order.fingerprint().await,
@@ -69,18 +71,6 @@ fn sort(words: &[String]) -> Result<(Flags<'_>, Vec<&str>), String> {
         }
     }
     Ok((flags, rest))
-}
-
-/// The first administrator, in whose name orders are carried out.
-async fn administrator(state: &State) -> Result<Caller, String> {
-    for user in state.accounts.users(None).await.map_err(text)? {
-        let roles = state.accounts.projects_of(&user.id).await.map_err(text)?;
-        let role = roles.into_iter().find(|(_, role)| *role == Role::Admin);
-        if let (true, Some((project, role))) = (user.enabled, role) {
-            return Ok(caller(&user, &project.id, role, &new_request_id()));
-        }
-    }
-    Err("there is no administrator in whose name to act".to_owned())
 }
 
 fn text(error: impl std::fmt::Display) -> String {

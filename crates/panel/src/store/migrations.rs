@@ -5,7 +5,14 @@ use sqlx::Executor;
 use super::{Error, Kind, Store};
 
 /// Numbered from 1. A step that was ever released is never changed; what it lacks is a new one.
-const STEPS: &[&str] = &[include_str!("001.sql"), include_str!("002.sql"), include_str!("003.sql")];
+const STEPS: &[&str] = &[
+    include_str!("001.sql"),
+    include_str!("002.sql"),
+    include_str!("003.sql"),
+    include_str!("004.sql"),
+];
+/// The step that gave key pairs columns, whose contents the databases cannot find by one SQL text.
+const KEY_PAIRS_FOUND: usize = 4;
 
 /// PostgreSQL's advisory lock, so that panels that start together do not both migrate.
 const LOCK: i64 = 0x006b_6579_7761_7900;
@@ -31,9 +38,12 @@ pub(super) async fn run(store: &Store) -> Result<(), Error> {
     if version > known {
         return Err(Error::TooNew { found: version, known });
     }
-    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+    for (number, step) in (1..).zip(STEPS).skip(usize::try_from(version).unwrap_or(0)) {
         for statement in step.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
             tx.execute(statement).await?;
+        }
+        if number == KEY_PAIRS_FOUND {
+            super::records::key_pairs::fill(&mut tx).await?;
         }
     }
     sqlx::query(

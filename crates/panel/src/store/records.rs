@@ -2,18 +2,18 @@
 
 mod actions;
 mod host_keys;
+pub(super) mod key_pairs;
 mod servers;
 
 use async_trait::async_trait;
 use cloud::embedded::records::{Records, ServerRow};
 use cloud::model::{HostKey, Image, KeyPair, ServerAction};
-use cloud::{Error as CloudError, Result as CloudResult, ServerQuery};
+use cloud::{Error as CloudError, KeyPairQuery, Result as CloudResult, ServerQuery};
 use sqlx::Row;
-use sqlx::any::AnyRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Error, Store, micros, micros_or_zero, time_or_none};
+use super::{Error, Store, micros};
 
 impl From<Error> for CloudError {
     fn from(error: Error) -> Self {
@@ -38,57 +38,33 @@ fn from_text<T: serde::de::DeserializeOwned>(table: &'static str, text: &str) ->
 #[async_trait]
 impl Records for Store {
     async fn key_pairs(&self, region: &str, user_id: &str) -> CloudResult<Vec<KeyPair>> {
-        let rows = sqlx::query(
-            "SELECT content, last_used_at FROM key_pairs WHERE region = $1 AND user_id = $2",
-        )
-        .bind(region)
-        .bind(user_id)
-        .fetch_all(self.read())
-        .await
-        .map_err(failed)?;
-        let mut keys = rows.iter().map(key_pair).collect::<Result<Vec<_>, _>>()?;
-        // Databases differ in how they order text.
-        keys.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(keys)
+        self.key_pairs_of(region, user_id).await
     }
 
-    async fn insert_key_pair(&self, mut key: KeyPair) -> CloudResult<KeyPair> {
-        let mut tx = self.begin().await?;
-        key.id = Self::next_number(&mut tx, "key_pairs").await?;
-        sqlx::query(
-            "INSERT INTO key_pairs (id, region, user_id, name, content, last_used_at) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(key.id)
-        .bind(&key.region)
-        .bind(&key.user_id)
-        .bind(&key.name)
-        .bind(to_text("key_pairs", &key)?)
-        .bind(micros_or_zero(key.last_used_at))
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| {
-            let error = Error::from(error);
-            if error.is_duplicate() {
-                CloudError::Conflict(format!("Key pair '{}' already exists.", key.name))
-            } else {
-                error.into()
-            }
-        })?;
-        tx.commit().await.map_err(failed)?;
-        Ok(key)
+    async fn key_pair(
+        &self,
+        region: &str,
+        user_id: &str,
+        name: &str,
+    ) -> CloudResult<Option<KeyPair>> {
+        self.one_key_pair(region, user_id, name).await
+    }
+
+    async fn find_key_pairs(
+        &self,
+        regions: &[String],
+        user_id: &str,
+        query: &KeyPairQuery,
+    ) -> CloudResult<(Vec<KeyPair>, u64)> {
+        self.page_of_key_pairs(regions, user_id, query).await
+    }
+
+    async fn insert_key_pair(&self, key: KeyPair) -> CloudResult<KeyPair> {
+        self.new_key_pair(key).await
     }
 
     async fn delete_key_pair(&self, region: &str, user_id: &str, name: &str) -> CloudResult<bool> {
-        let done =
-            sqlx::query("DELETE FROM key_pairs WHERE region = $1 AND user_id = $2 AND name = $3")
-                .bind(region)
-                .bind(user_id)
-                .bind(name)
-                .execute(self.write())
-                .await
-                .map_err(failed)?;
-        Ok(done.rows_affected() > 0)
+        self.remove_key_pair(region, user_id, name).await
     }
 
     async fn touch_key_pairs(
@@ -98,21 +74,7 @@ impl Records for Store {
         names: &[String],
         at: OffsetDateTime,
     ) -> CloudResult<()> {
-        let mut tx = self.begin().await?;
-        for name in names {
-            sqlx::query(
-                "UPDATE key_pairs SET last_used_at = $1 \
-                 WHERE region = $2 AND user_id = $3 AND name = $4",
-            )
-            .bind(micros(at))
-            .bind(region)
-            .bind(user_id)
-            .bind(name)
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
-        }
-        tx.commit().await.map_err(failed)
+        self.use_key_pairs(region, user_id, names, at).await
     }
 
     async fn images(&self) -> CloudResult<Vec<Image>> {
@@ -226,11 +188,4 @@ impl Records for Store {
     async fn host_keys_at(&self, address: &str, port: u16) -> CloudResult<Vec<HostKey>> {
         self.host_keys_by_address(address, port).await
     }
-}
-
-fn key_pair(row: &AnyRow) -> CloudResult<KeyPair> {
-    let text: String = row.try_get("content").map_err(failed)?;
-    let mut key: KeyPair = from_text("key_pairs", &text)?;
-    key.last_used_at = time_or_none(row.try_get("last_used_at").map_err(failed)?);
-    Ok(key)
 }

@@ -14,6 +14,7 @@ use super::error::PageResult;
 use super::routes::Routes;
 use super::viewer::Viewer;
 use crate::State;
+use crate::news::News;
 
 /// How often a stream looks whether its session is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
@@ -27,7 +28,7 @@ async fn events(
     AxumState(state): AxumState<Arc<State>>,
 ) -> PageResult<impl IntoResponse> {
     let caller = viewer.caller()?;
-    let heard = state.cloud.subscribe();
+    let heard = state.news.subscribe();
     let stopping = state.stopping.clone();
     let start = (heard, stopping, state, viewer.session.id, viewer.user.id);
     let stream = stream::unfold(start, move |(mut heard, mut stopping, state, session, user)| {
@@ -46,10 +47,12 @@ async fn events(
                     }
                 };
                 let data = match event {
-                    Ok(event) if event.project_id == project => event.server_id.to_string(),
-                    Ok(_) => continue,
+                    Ok(News::Server(event)) if event.project_id == project => {
+                        event.server_id.to_string()
+                    }
+                    Ok(News::Server(_)) => continue,
                     // Too many at once: the page asks for everything anyway.
-                    Err(RecvError::Lagged(_)) => "many".to_owned(),
+                    Ok(News::Anything) | Err(RecvError::Lagged(_)) => "many".to_owned(),
                     Err(RecvError::Closed) => return None,
                 };
                 let event = Event::default().event("server").data(data);

@@ -5,11 +5,11 @@ pub(super) use add::public_key_field;
 mod delete;
 mod list;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cloud::model::{KeyPair, KeyType, NewKeyPair, Region, Server};
-use cloud::{Caller, ServerQuery};
-use keys::PublicKey;
+use cloud::model::{KeyPair, KeyType, NewKeyPair, Server};
+use cloud::{Caller, KeyPairQuery, ServerQuery};
+use keys::{FingerprintHash, PublicKey};
 
 use super::error::PageError;
 use super::routes::Routes;
@@ -29,22 +29,26 @@ pub(super) fn routes(routes: &mut Routes) {
 /// Servers that were made with a key of this user, by region and key name.
 pub(super) type Holders = BTreeMap<(String, String), Vec<Server>>;
 
-/// The servers of the project by the names of this user's keys that they were made with.
+/// The servers of the project that were made with these of this user's keys.
 pub(super) async fn holders(
     state: &State,
     caller: &Caller,
-    regions: &[Region],
+    keys: &[KeyPair],
 ) -> Result<Holders, PageError> {
-    let mut holders = Holders::new();
+    let regions: BTreeSet<&String> = keys.iter().map(|key| &key.region).collect();
+    let mut holders: Holders =
+        keys.iter().map(|key| ((key.region.clone(), key.name.clone()), Vec::new())).collect();
     for region in regions {
-        let (servers, _) = state.cloud.servers(caller, &region.id, &ServerQuery::default()).await?;
+        let (servers, _) = state.cloud.servers(caller, region, &ServerQuery::default()).await?;
         for server in servers.into_iter().filter(|server| server.user_id == caller.user_id) {
             for name in &server.key_names {
-                let of = holders.entry((region.id.clone(), name.clone())).or_default();
-                of.push(server.clone());
+                if let Some(of) = holders.get_mut(&(region.clone(), name.clone())) {
+                    of.push(server.clone());
+                }
             }
         }
     }
+    holders.retain(|_, servers| !servers.is_empty());
     Ok(holders)
 }
 
@@ -108,15 +112,25 @@ pub(super) async fn store_key(
     };
     let (Some(examined), false) = (examined, errors.any()) else { return Ok(Err(errors)) };
     for region in regions {
-        for other in state.cloud.key_pairs(&caller, region).await? {
-            if other.name == name {
+        match state.cloud.key_pair(&caller, region, &name).await {
+            Err(cloud::Error::NotFound(_)) => {}
+            Ok(_) => {
                 errors.name = Some(format!("There is a key called {name} in {region} already."));
-            } else if described(&other).is_some_and(|(key, _)| key == examined.key) {
-                errors.public_key = Some(format!(
-                    "This key is stored in {region} already, by the name {}.",
-                    other.name
-                ));
+                continue;
             }
+            Err(error) => return Err(error.into()),
+        }
+        let query = KeyPairQuery {
+            fingerprint: Some(examined.key.fingerprint(FingerprintHash::Sha256)),
+            ..KeyPairQuery::first(1)
+        };
+        let (same, _) =
+            state.cloud.find_key_pairs(&caller, std::slice::from_ref(region), &query).await?;
+        if let Some(other) = same.first() {
+            errors.public_key = Some(format!(
+                "This key is stored in {region} already, by the name {}.",
+                other.name
+            ));
         }
     }
     if errors.any() {
@@ -159,17 +173,23 @@ pub(super) async fn copy_keys(
     if !state.cloud.regions(&caller).await?.iter().any(|region| region.id == to) {
         return Err(PageError::not_found("There is no such region."));
     }
+    let to_region = to.to_owned();
     let (mut copied, mut refused) = (Vec::new(), Vec::new());
     for one in which {
         let Some((from, name)) = one.split_once('/') else { continue };
-        let keys = state.cloud.key_pairs(&caller, from).await?;
-        let Some(key) = keys.into_iter().find(|key| key.name == name) else {
-            refused.push(format!("{name} is not in {from}."));
-            continue;
+        let key = match state.cloud.key_pair(&caller, from, name).await {
+            Ok(key) => key,
+            Err(cloud::Error::NotFound(_)) => {
+                refused.push(format!("{name} is not in {from}."));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
         };
-        let there = state.cloud.key_pairs(&caller, to).await?;
-        if let Some(same) = there.iter().find(|other| other.fingerprint_md5 == key.fingerprint_md5)
-        {
+        let query =
+            KeyPairQuery { page: KeyPairQuery::first(1).page, ..KeyPairQuery::same_as(&key) };
+        let (there, _) =
+            state.cloud.find_key_pairs(&caller, std::slice::from_ref(&to_region), &query).await?;
+        if let Some(same) = there.first() {
             refused.push(format!("{name} is in {to} already, by the name {}.", same.name));
             continue;
         }

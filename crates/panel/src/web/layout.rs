@@ -55,7 +55,7 @@ pub(crate) fn page(viewer: &Viewer, title: &str, body: &Markup) -> Markup {
             }
             main #main {
                 @if let Some(flash) = &viewer.flash {
-                    p .notice.good role="status" { (flash) }
+                    p #flash .notice.good role="status" { (flash) }
                 }
                 (body)
             }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::error::{PageError, PageResult};
 use super::layout::{Input, bare, go};
 use super::posted::{Anonymous, Posted};
+use super::proxy::is_secure;
 use super::routes::Routes;
 use super::viewer::{Viewer, cookie, peer, request_id, session_cookie};
 use crate::State;
@@ -45,16 +46,16 @@ struct Form<'a> {
 
 async fn show(
     viewer: Result<Viewer, PageError>,
-    AxumState(state): AxumState<Arc<State>>,
+    origin: Origin,
     Query(next): Query<Next>,
 ) -> PageResult {
     if viewer.is_ok() {
         return Ok(Redirect::to(local(&next.next)).into_response());
     }
-    form(&state, StatusCode::OK, &Form { next: &next.next, ..Form::default() })
+    form(&origin, StatusCode::OK, &Form { next: &next.next, ..Form::default() })
 }
 
-fn form(state: &State, status: StatusCode, form: &Form<'_>) -> PageResult {
+fn form(origin: &Origin, status: StatusCode, form: &Form<'_>) -> PageResult {
     let token = random_text()?;
     let body = html! {
         div .narrow.card {
@@ -77,7 +78,7 @@ fn form(state: &State, status: StatusCode, form: &Form<'_>) -> PageResult {
         }
     };
     let mut response = (status, bare("Log in", &body)).into_response();
-    let secure = if state.settings.https { "; Secure" } else { "" };
+    let secure = if origin.secure { "; Secure" } else { "" };
     let cookie = format!(
         "{FORM_COOKIE}={token}; Path=/login; HttpOnly; SameSite=Strict; Max-Age=3600{secure}"
     );
@@ -93,18 +94,24 @@ struct Origin {
     agent: String,
     request_id: String,
     headers: HeaderMap,
+    /// Whether it came by HTTPS.
+    secure: bool,
 }
 
-impl<S: Sync> FromRequestParts<S> for Origin {
+impl FromRequestParts<Arc<State>> for Origin {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<State>,
+    ) -> Result<Self, Self::Rejection> {
         let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         Ok(Self {
             address: peer(parts),
             agent: agent.unwrap_or_default().to_owned(),
             request_id: request_id(parts),
             headers: parts.headers.clone(),
+            secure: is_secure(state, &parts.extensions),
         })
     }
 }
@@ -119,7 +126,11 @@ async fn log_in(
     if token.is_empty() || digest(&token) != digest(fields.raw("token")) {
         let error =
             Some("The form was too old, or your browser takes no cookies. Try again.".to_owned());
-        return form(&state, StatusCode::FORBIDDEN, &Form { name, next, error, ..Form::default() });
+        return form(
+            &origin,
+            StatusCode::FORBIDDEN,
+            &Form { name, next, error, ..Form::default() },
+        );
     }
     let code = fields.get("code");
     let tried = state
@@ -151,7 +162,7 @@ async fn log_in(
                 state.store.audit(entry("", "login.fail", &text)).await?;
             }
             let again = Form { name, next, error: Some(text), wants_code };
-            return form(&state, status, &again);
+            return form(&origin, status, &again);
         }
     };
     state.store.audit(entry(&user.id, "login.done", &origin.agent)).await?;
@@ -166,13 +177,13 @@ async fn log_in(
         })
         .await?;
     let mut response = Redirect::to(local(next)).into_response();
-    set_session_cookie(&state, &mut response, &secret, crate::accounts::SESSION_SECONDS);
+    set_session_cookie(&origin, &mut response, &secret, crate::accounts::SESSION_SECONDS);
     Ok(response)
 }
 
-fn set_session_cookie(state: &State, response: &mut Response, secret: &str, seconds: i64) {
-    let secure = if state.settings.https { "; Secure" } else { "" };
-    let name = session_cookie(state);
+fn set_session_cookie(origin: &Origin, response: &mut Response, secret: &str, seconds: i64) {
+    let secure = if origin.secure { "; Secure" } else { "" };
+    let name = session_cookie(origin.secure);
     // Lax: a link from a mail to a page here finds its reader logged in. Forms have more to pass.
     let cookie =
         format!("{name}={secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
@@ -181,12 +192,16 @@ fn set_session_cookie(state: &State, response: &mut Response, secret: &str, seco
     }
 }
 
-async fn log_out(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
+async fn log_out(
+    origin: Origin,
+    AxumState(state): AxumState<Arc<State>>,
+    posted: Posted,
+) -> PageResult {
     let viewer = &posted.viewer;
     state.accounts.end_session(&viewer.user.id, &viewer.session.id).await?;
     viewer.audit(&state, "logout", &viewer.user.name, "").await?;
     let mut response = Redirect::to("/login").into_response();
-    set_session_cookie(&state, &mut response, "", 0);
+    set_session_cookie(&origin, &mut response, "", 0);
     Ok(response)
 }
 

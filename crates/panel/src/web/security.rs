@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::PageError;
+use super::proxy::is_secure;
 use crate::State;
 use crate::state::new_request_id;
 
@@ -47,6 +48,7 @@ pub(super) async fn headers(
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
+    let secure = is_secure(&state, request.extensions());
     let had_flash = super::viewer::cookie(request.headers(), super::viewer::FLASH).is_some();
 
     let mut response = next.run(request).await;
@@ -72,7 +74,7 @@ pub(super) async fn headers(
     ] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    if state.settings.https {
+    if secure {
         headers.insert(
             header::STRICT_TRANSPORT_SECURITY,
             HeaderValue::from_static("max-age=31536000"),
@@ -105,15 +107,16 @@ pub(super) async fn same_origin(
     next: Next,
 ) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if safe || is_same_origin(&state, request.headers()) {
+    let secure = is_secure(&state, request.extensions());
+    if safe || is_same_origin(&state, request.headers(), secure) {
         next.run(request).await
     } else {
         PageError::refused("This form came from another site, so nothing was done.").into_response()
     }
 }
 
-/// Whether the browser says that a page of this panel sent the request.
-pub(crate) fn is_same_origin(state: &State, headers: &HeaderMap) -> bool {
+/// Whether the browser says that a page of this panel sent the request, which came by HTTPS or not.
+pub(crate) fn is_same_origin(state: &State, headers: &HeaderMap, secure: bool) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let site = text(HeaderName::from_static("sec-fetch-site"));
     if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
@@ -123,7 +126,7 @@ pub(crate) fn is_same_origin(state: &State, headers: &HeaderMap) -> bool {
         None => true,
         Some(origin) if origin == state.settings.public_url => true,
         Some(origin) => {
-            let scheme = if state.settings.https { "https" } else { "http" };
+            let scheme = if secure { "https" } else { "http" };
             text(header::HOST).is_some_and(|host| origin == format!("{scheme}://{host}"))
         }
     }

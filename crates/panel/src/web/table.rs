@@ -1,6 +1,7 @@
 //! Long lists: search, sort, pages, all in the address, so that they can be linked and need no
 //! script.
 
+use cloud::Page;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -8,6 +9,8 @@ use super::layout::escape_query;
 
 /// Rows on a page.
 pub(super) const PAGE_ROWS: usize = 50;
+/// No list has more rows than this: pages beyond are the last one.
+const ROWS_MAX: usize = 1 << 30;
 
 /// What a list's address says.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -31,6 +34,15 @@ impl Listing {
     pub(super) fn page_index(&self, total: usize) -> usize {
         let last = total.saturating_sub(1) / PAGE_ROWS;
         self.page.parse::<usize>().unwrap_or(1).saturating_sub(1).min(last)
+    }
+
+    /// Which rows of the list a cloud is asked for, once it has said how many there are; before
+    /// that, the page as the address has it.
+    pub(super) fn rows(&self, total: Option<u64>) -> Page {
+        let total = total.and_then(|total| usize::try_from(total).ok());
+        let index = self.page_index(total.unwrap_or(ROWS_MAX));
+        let number = |rows: usize| u32::try_from(rows).unwrap_or(u32::MAX);
+        Page { limit: Some(number(PAGE_ROWS)), offset: number(index * PAGE_ROWS) }
     }
 
     /// The rows of this page.

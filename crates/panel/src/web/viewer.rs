@@ -9,6 +9,7 @@ use cloud::{Caller, Role};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::error::PageError;
+use super::proxy::is_secure;
 use super::security::{Peer, RequestId};
 use crate::State;
 use crate::accounts::{Project, Session, User};
@@ -125,7 +126,8 @@ impl FromRequestParts<Arc<State>> for Viewer {
             let full = parts.uri.path_and_query().map_or("/servers", |full| full.as_str());
             PageError::LogIn(if shown { full.to_owned() } else { String::new() })
         };
-        let secret = cookie(&parts.headers, session_cookie(state)).ok_or_else(back)?;
+        let secret = cookie(&parts.headers, session_cookie(is_secure(state, &parts.extensions)))
+            .ok_or_else(back)?;
         let session = state.accounts.session(&secret).await?.ok_or_else(back)?;
         let user = state
             .accounts
@@ -159,8 +161,8 @@ impl FromRequestParts<Arc<State>> for Viewer {
 }
 
 /// The session cookie's name: the `__Host-` prefix makes browsers insist on HTTPS.
-pub(crate) fn session_cookie(state: &State) -> &'static str {
-    if state.settings.https { "__Host-keyway" } else { "keyway" }
+pub(crate) fn session_cookie(secure: bool) -> &'static str {
+    if secure { "__Host-keyway" } else { "keyway" }
 }
 
 pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {

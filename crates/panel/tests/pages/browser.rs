@@ -1,10 +1,12 @@
 //! Something like a browser without JavaScript: keeps cookies, follows redirects, fills forms in.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use panel::State;
@@ -27,8 +29,14 @@ pub struct Panel {
 
 impl Panel {
     pub async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// With other settings than a test's usual ones.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings::for_tests(folder.path().to_owned());
+        let mut settings = Settings::for_tests(folder.path().to_owned());
+        change(&mut settings);
         let store = Store::open(&settings.database).await.unwrap();
         let (stop, stopping) = tokio::sync::watch::channel(false);
         let state = State::new(Fake::new(store.clone()), store, settings, stopping);
@@ -48,7 +56,8 @@ impl Panel {
     }
 
     pub fn browser(&self) -> Browser {
-        Browser { router: self.router.clone(), cookies: BTreeMap::new() }
+        let router = self.router.clone();
+        Browser { router, cookies: BTreeMap::new(), near: None, headers: Vec::new() }
     }
 
     /// A browser in which this user, made here, is logged in.
@@ -62,8 +71,12 @@ impl Panel {
 }
 
 pub struct Browser {
-    router: Router,
+    pub router: Router,
     pub cookies: BTreeMap<String, String>,
+    /// The other end of its connections, as the panel sees it.
+    pub near: Option<SocketAddr>,
+    /// What it, or a proxy before it, says besides.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 #[derive(Debug)]
@@ -136,14 +149,19 @@ impl Browser {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let path = path.split('#').next().unwrap();
-        Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, "127.0.0.1:8080")
             .header(header::COOKIE, cookies.join("; "))
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Body::from(body.to_owned()))
-            .unwrap()
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(near) = self.near {
+            request = request.extension(ConnectInfo(near));
+        }
+        request.body(Body::from(body.to_owned())).unwrap()
     }
 
     async fn follow(&mut self, mut page: Page) -> Page {

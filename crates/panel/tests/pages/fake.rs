@@ -12,7 +12,10 @@ use cloud::model::{
     Address, Flavor, HostKey, HostKeySource, Image, ImageStatus, KeyPair, Network, NewKeyPair,
     NewServer, Power, Region, Server, ServerAction, ServerEvent, ServerRequest, Status,
 };
-use cloud::{Caller, Capabilities, Cloud, Console, ConsoleKind, Error, Result, Role, ServerQuery};
+use cloud::{
+    Caller, Capabilities, Cloud, Console, ConsoleKind, Error, KeyPairQuery, Result, Role,
+    ServerQuery,
+};
 use keys::{FingerprintHash, KeyKind, PrivateKey, PublicKey};
 use panel::store::{Store, now};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -110,6 +113,20 @@ impl Cloud for Fake {
 
     async fn key_pairs(&self, caller: &Caller, region: &str) -> Result<Vec<KeyPair>> {
         Records::key_pairs(&self.store, region, &caller.user_id).await
+    }
+
+    async fn find_key_pairs(
+        &self,
+        caller: &Caller,
+        regions: &[String],
+        query: &KeyPairQuery,
+    ) -> Result<(Vec<KeyPair>, u64)> {
+        Records::find_key_pairs(&self.store, regions, &caller.user_id, query).await
+    }
+
+    async fn key_pair(&self, caller: &Caller, region: &str, name: &str) -> Result<KeyPair> {
+        let found = Records::key_pair(&self.store, region, &caller.user_id, name).await?;
+        found.ok_or_else(|| Error::NotFound("There is no such key.".to_owned()))
     }
 
     async fn add_key_pair(

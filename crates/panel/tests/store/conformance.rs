@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use cloud::embedded::MemoryRecords;
 use cloud::embedded::records::{Records, ServerRow};
 use cloud::model::{
     Address, Flavor, HostKey, HostKeySource, Image, ImageStatus, KeyPair, KeyType, Power, Server,
     ServerAction, Status,
 };
-use cloud::{Page, ServerQuery};
+use cloud::{KeyPairOrder, KeyPairQuery, Page, ServerQuery};
 use panel::accounts::{
     Accounts, LoginError, NewCredential, NewSession, NewUser, Role, TokenRequest, UserChange,
 };
@@ -59,6 +60,69 @@ fn key_pair(name: &str, user: &str) -> KeyPair {
     }
 }
 
+/// Whatever is asked, the database answers as the reference does in memory.
+async fn pages_of_keys(store: &Store) {
+    let memory = MemoryRecords::default();
+    for (index, name) in
+        ["Zoë", "alpha", "Beta_1", "beta%2", "émile", "gamma", "Delta"].iter().enumerate()
+    {
+        for region in ["ams", "iad", "fra"] {
+            if (index + region.len() + usize::from(region == "iad")) % 3 == 0 && region != "ams" {
+                continue;
+            }
+            let key = KeyPair {
+                region: region.into(),
+                fingerprint_sha256: format!("SHA256:Key{}", index % 5),
+                ..key_pair(name, "u9")
+            };
+            let stored = store.insert_key_pair(key.clone()).await.unwrap();
+            assert_eq!(memory.insert_key_pair(key).await.unwrap().name, stored.name);
+        }
+    }
+    for name in ["gamma", "alpha"] {
+        store.touch_key_pairs("ams", "u9", &[name.into()], now()).await.unwrap();
+        memory.touch_key_pairs("ams", "u9", &[name.into()], now()).await.unwrap();
+    }
+    let regions = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    let some = |text: &str| Some(text.to_owned());
+    for search in [None, some("beta"), some("BETA_"), some("%"), some("sha256:key3"), some("É")] {
+        for order in
+            [KeyPairOrder::Name, KeyPairOrder::Region, KeyPairOrder::Used, KeyPairOrder::Added]
+        {
+            for descending in [false, true] {
+                for asked in [regions(&["ams", "fra", "iad"]), regions(&["iad"]), regions(&[])] {
+                    let page = Page { limit: Some(4), offset: 2 };
+                    let search = search.clone();
+                    let query =
+                        KeyPairQuery { search, order, descending, page, ..KeyPairQuery::default() };
+                    same_page(store, &memory, &asked, &query).await;
+                }
+            }
+        }
+    }
+    let lacking = KeyPairQuery { lacking_in: some("iad"), ..KeyPairQuery::default() };
+    same_page(store, &memory, &regions(&["ams", "fra"]), &lacking).await;
+    let exact = KeyPairQuery { fingerprint: some("SHA256:Key1"), ..KeyPairQuery::first(1) };
+    same_page(store, &memory, &regions(&["ams"]), &exact).await;
+    let one = Records::key_pair(store, "ams", "u9", "Zoë").await.unwrap().unwrap();
+    assert_eq!((one.name.as_str(), one.region.as_str()), ("Zoë", "ams"));
+    assert!(Records::key_pair(store, "ams", "u1", "Zoë").await.unwrap().is_none());
+}
+
+async fn same_page(
+    store: &Store,
+    memory: &MemoryRecords,
+    regions: &[String],
+    query: &KeyPairQuery,
+) {
+    let names = |(keys, total): (Vec<KeyPair>, u64)| {
+        (keys.into_iter().map(|key| (key.name, key.region)).collect::<Vec<_>>(), total)
+    };
+    let found = Records::find_key_pairs(store, regions, "u9", query).await.unwrap();
+    let wanted = memory.find_key_pairs(regions, "u9", query).await.unwrap();
+    assert_eq!(names(found), names(wanted), "{query:?} in {regions:?}");
+}
+
 async fn key_pairs(store: &Store) {
     let stored = store.insert_key_pair(key_pair("b", "u1")).await.unwrap();
     let other = store.insert_key_pair(key_pair("a", "u1")).await.unwrap();
@@ -73,6 +137,7 @@ async fn key_pairs(store: &Store) {
     store.touch_key_pairs("ams", "u1", &["a".into()], at).await.unwrap();
     assert_eq!(Records::key_pairs(store, "ams", "u1").await.unwrap()[0].last_used_at, Some(at));
     assert_eq!(Records::key_pairs(store, "ams", "u2").await.unwrap()[0].last_used_at, None);
+    pages_of_keys(store).await;
     assert!(Records::delete_key_pair(store, "ams", "u1", "a").await.unwrap());
     assert!(!Records::delete_key_pair(store, "ams", "u1", "a").await.unwrap());
 }

@@ -38,6 +38,15 @@ pub fn decode_debug(payload: &[u8]) -> Result<(bool, String), Error> {
     })
 }
 
+/// SSH_MSG_DEBUG, which clients show on request only.
+pub fn encode_debug(text: &str) -> Vec<u8> {
+    let mut payload = vec![table::DEBUG];
+    payload.put_boolean(false);
+    payload.put_string(text.as_bytes());
+    payload.put_string(b"");
+    payload
+}
+
 /// SSH_MSG_UNIMPLEMENTED.
 pub fn encode_unimplemented(sequence_number: u32) -> Vec<u8> {
     let mut payload = vec![table::UNIMPLEMENTED];

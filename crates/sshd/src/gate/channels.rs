@@ -356,7 +356,10 @@ impl Gate {
             FromSession::ForwardedLocal { path } => {
                 self.open(link, ChannelOpen::ForwardedStreamlocal { path }, descriptors);
             }
-            FromSession::Listening { good, port } => {
+            FromSession::Listening { good, port, why } => {
+                if !why.is_empty() {
+                    self.remark(link, &why);
+                }
                 if let Some(Asked::Session { want_reply, any_port }) = self.globals.pop_front()
                     && want_reply
                 {
@@ -368,6 +371,13 @@ impl Gate {
                 }
                 self.answer_globals_here(link);
             }
+        }
+    }
+
+    /// Says something to those who look for a fault on the client's side.
+    pub(super) fn remark(&mut self, link: &mut Link<Server>, text: &str) {
+        if let Err(error) = link.connection_mut().send_debug(text) {
+            log::debug!("the client is not told: {error}");
         }
     }
 

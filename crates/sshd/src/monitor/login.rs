@@ -50,6 +50,7 @@ impl Monitor {
         let Authentication { account, settings, options, interactive, information, .. } = auth;
         let must_change = options.must_change_password || interactive.must_change_password();
         let options = if must_change { options.without_forwarding() } else { options };
+        let remarks = options.remarks.clone();
         let mut transaction = interactive.into_transaction();
         let mut start = self.session_start(&account, &settings, options)?;
         start.must_change_password = must_change;
@@ -94,6 +95,7 @@ impl Monitor {
                 .collect(),
             interactive_class: settings.ip_qos.value.interactive,
             bulk_class: settings.ip_qos.value.bulk,
+            remarks,
         };
         self.gate.send(&ToGate::Session { facts }, &[for_gate.as_fd()])?;
         self.phase = Phase::LoggedIn(Box::new(Login {

@@ -261,9 +261,10 @@ fn search(
         } else {
             None
         };
-        if granted.is_some() {
+        if let Some(mut granted) = granted {
             log::debug!("Accepted key {} found at {place}", describe(key, settings));
-            return granted;
+            granted.options.remarks.push(granted.options.describe(&place));
+            return Some(granted);
         }
     }
     None
@@ -332,6 +333,7 @@ pub(super) fn grant(options: &Options, settings: &ServerSettings) -> Grant {
             },
             environment: options.environment.clone(),
             must_change_password: false,
+            remarks: Vec::new(),
         },
         verify: VerifyOptions {
             require_touch: demanded.touch_required || !options.no_touch_required,

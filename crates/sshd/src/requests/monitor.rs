@@ -228,6 +228,8 @@ record! {
         interactive_class: Option<u8>,
         /// `IPQoS` without.
         bulk_class: Option<u8>,
+        /// What the client is told for its debugging.
+        remarks: Vec<String>,
     }
 }
 

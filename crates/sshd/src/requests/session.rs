@@ -348,6 +348,8 @@ choice! {
             good: bool,
             /// The port in use.
             port: u32,
+            /// If not, why: the client is told for its debugging.
+            why: String,
         },
         /// A program connected to a forwarded display: the connection comes beside this.
         10 X11Connection {

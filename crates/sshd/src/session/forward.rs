@@ -25,6 +25,11 @@ const CONNECT_TIME: Duration = Duration::from_secs(120);
 /// A thread that only connects needs little.
 const THREAD_STACK_BYTES: usize = 128 * 1024;
 
+/// What OpenSSH says to clients about a listener that the configuration does not allow.
+const DISABLED: &str = "Server has disabled port forwarding.";
+/// And about one that is in no list of those that may be.
+const REFUSED: &str = "port forwarding refused";
+
 /// What is listened on for the client.
 #[derive(Default)]
 pub(super) struct Forwards {
@@ -184,31 +189,46 @@ impl Forwards {
         self.listeners.iter().map(Listener::descriptor)
     }
 
-    /// Listens for the client. Returns the port, or nothing when that is not to be.
-    pub(super) fn listen(&mut self, start: &SessionStart, address: &str, port: u32) -> Option<u32> {
-        let refused = !start.permit_remote_forwarding
-            || !permits(&start.permit_listen, address, port)
-            || address.len() > ADDRESS_BYTES
-            || self.listeners.len() + 2 > LISTENERS;
-        if refused {
+    /// Listens for the client. Returns the port, or why that is not to be.
+    pub(super) fn listen(
+        &mut self,
+        start: &SessionStart,
+        address: &str,
+        port: u32,
+    ) -> Result<u32, String> {
+        let refused = if !start.permit_remote_forwarding {
+            Some(DISABLED)
+        } else if !permits(&start.permit_listen, address, port) || address.len() > ADDRESS_BYTES {
+            Some(REFUSED)
+        } else {
+            (self.listeners.len() + 2 > LISTENERS).then_some("too many listeners")
+        };
+        if let Some(why) = refused {
             log::info!(
                 "Received request from {} port {} to remote forward to host {} port {port}, but the request was denied.",
                 start.ends.remote_address,
                 start.ends.remote_port,
                 crate::monitor::printable(address, 100)
             );
-            return None;
+            return Err(why.to_owned());
         }
-        let mut port = u16::try_from(port).ok()?;
+        let mut port = u16::try_from(port).map_err(|_| "no such port".to_owned())?;
         let mut bound = Vec::new();
-        for host in bind_addresses(start.gateway_ports, address)? {
-            match bind(SocketAddr::new(host, port)) {
-                Ok(socket) => {
+        let mut why = String::new();
+        let hosts = bind_addresses(start.gateway_ports, address);
+        for host in hosts.ok_or_else(|| "the address has no meaning here".to_owned())? {
+            let socket = bind(SocketAddr::new(host, port))
+                .and_then(|socket| Ok((socket.local_addr()?.port(), socket)));
+            match socket {
+                Ok((found, socket)) => {
                     // The port that was found for the first address is that of all.
-                    port = socket.local_addr().ok()?.port();
+                    port = found;
                     bound.push(socket);
                 }
-                Err(error) => log::debug!("bind {host} port {port}: {error}"),
+                Err(error) => {
+                    why = format!("cannot listen to port {port}: {error}");
+                    log::debug!("bind {host} port {port}: {error}");
+                }
             }
         }
         if bound.is_empty() {
@@ -216,7 +236,7 @@ impl Forwards {
                 "bind [{}]:{port} for a forward: failed",
                 crate::monitor::printable(address, 100)
             );
-            return None;
+            return Err(why);
         }
         let port = u32::from(port);
         let listeners = bound.into_iter().map(|socket| {
@@ -224,7 +244,7 @@ impl Forwards {
             Listener::Tcp { socket, address, port }
         });
         self.listeners.extend(listeners);
-        Some(port)
+        Ok(port)
     }
 
     /// Stops listening. Whether there was such a listener.
@@ -234,19 +254,23 @@ impl Forwards {
         })
     }
 
-    /// Listens on a Unix socket for the client.
-    pub(super) fn listen_local(&mut self, start: &SessionStart, path: &str) -> bool {
-        let refused = !start.permit_stream_local_listen
-            || !start.permit_listen.is_empty()
-            || self.listeners.len() >= LISTENERS;
-        if refused {
+    /// Listens on a Unix socket for the client. The error is why not.
+    pub(super) fn listen_local(&mut self, start: &SessionStart, path: &str) -> Result<(), String> {
+        let refused = if !start.permit_stream_local_listen {
+            Some(DISABLED)
+        } else if !start.permit_listen.is_empty() {
+            Some(REFUSED)
+        } else {
+            (self.listeners.len() >= LISTENERS).then_some("too many listeners")
+        };
+        if let Some(why) = refused {
             log::info!(
                 "Received request from {} port {} to remote forward to path {}, but the request was denied.",
                 start.ends.remote_address,
                 start.ends.remote_port,
                 crate::monitor::printable(path, 200)
             );
-            return false;
+            return Err(why.to_owned());
         }
         if start.stream_local_bind_unlink && is_socket(path) {
             let _ = std::fs::remove_file(path);
@@ -259,14 +283,14 @@ impl Forwards {
         match bound.and_then(|socket| socket.set_nonblocking(true).map(|()| socket)) {
             Ok(socket) => {
                 self.listeners.push(Listener::Local { socket, path: path.to_owned() });
-                true
+                Ok(())
             }
             Err(error) => {
                 log::error!(
                     "unix_listener: cannot bind to path {}: {error}",
                     crate::monitor::printable(path, 200)
                 );
-                false
+                Err(format!("cannot bind to path: {error}"))
             }
         }
     }

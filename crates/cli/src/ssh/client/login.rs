@@ -77,6 +77,7 @@ impl Login {
 
     pub(super) fn authenticated(&mut self, link: &mut Link<Client>) {
         self.stage = Stage::Authenticated;
+        self.start_liveness(link);
         if !self.is_proxied {
             self.tell_authenticated();
         }
@@ -161,6 +162,8 @@ impl Login {
             None => (before.key, before.sign),
         };
         remembered.early = memory::takes_early_channels(ident);
+        remembered.idle = before.idle;
+        remembered.unmarked = self.watch.unmarked_day().or(before.unmarked);
         remembered.sightings = before.sightings;
         if let Some(key) = connection.host_key().filter(|key| key.certificate().is_none()) {
             remembered.sightings.saw(&key.fingerprint(FingerprintHash::Sha256));

@@ -8,6 +8,11 @@ use crate::sys::clock;
 const KEYS_MAX: usize = 4;
 const DAY_SECONDS: u64 = 86_400;
 
+/// The day it is, counted from 1970.
+pub fn today() -> u64 {
+    clock::now() / DAY_SECONDS
+}
+
 /// Days on which keys were seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sightings(Vec<Sighting>);
@@ -23,7 +28,7 @@ pub struct Sighting {
 impl Sightings {
     /// The key is in use now.
     pub fn saw(&mut self, fingerprint: &str) {
-        let today = clock::now() / DAY_SECONDS;
+        let today = today();
         let known = self.0.iter().position(|one| one.fingerprint == fingerprint);
         let first_day = known.map_or(today, |at| self.0.remove(at).first_day);
         let fingerprint = fingerprint.to_owned();

@@ -71,14 +71,14 @@ pub(super) async fn list(api: Api, query: Query) -> Outcome {
 }
 
 async fn find(api: &Api, caller: &Caller, name: &str) -> Outcome<KeyPair> {
-    let all = api.cloud().key_pairs(caller, &api.region).await?;
-    all.into_iter().find(|key| key.name == name).ok_or_else(|| {
-        Fault::not_found(format_args!(
+    match api.cloud().key_pair(caller, &api.region, name).await {
+        Err(cloud::Error::NotFound(_)) => Err(Fault::not_found(format_args!(
             "Keypair {} not found for user {}",
             shown(name),
             caller.user_id
-        ))
-    })
+        ))),
+        other => Ok(other?),
+    }
 }
 
 pub(super) async fn show(api: Api, Path((_, name)): Two, query: Query) -> Outcome {
@@ -131,9 +131,12 @@ pub(super) async fn create(api: Api, Json(body): Json) -> Outcome {
         }
         None => {
             // Not worth a second of a processor for a name that is taken.
-            let all = api.cloud().key_pairs(&caller, &api.region).await?;
-            if all.iter().any(|key| key.name == name) {
-                return Err(Fault::conflict(format_args!("Key pair '{name}' already exists.")));
+            match api.cloud().key_pair(&caller, &api.region, name).await {
+                Err(cloud::Error::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => {
+                    return Err(Fault::conflict(format_args!("Key pair '{name}' already exists.")));
+                }
             }
             let (public, private) = public_key::generate(kind, name).await?;
             (public, Some(private))

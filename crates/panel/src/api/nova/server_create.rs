@@ -306,11 +306,12 @@ async fn keys(api: &Api, request: Object<'_>) -> Outcome<Vec<String>> {
 
 /// Refuses a name that the caller has no key pair by.
 pub(super) async fn check_key(api: &Api, name: &str) -> Outcome<()> {
-    let pairs = api.cloud().key_pairs(&api.caller, &api.region).await?;
-    if pairs.iter().any(|key| key.name == name) {
-        return Ok(());
+    match api.cloud().key_pair(&api.caller, &api.region, name).await {
+        Err(cloud::Error::NotFound(_)) => {
+            Err(Fault::invalid("key_name", "Invalid key_name provided."))
+        }
+        other => other.map(drop).map_err(Fault::from),
     }
-    Err(Fault::invalid("key_name", "Invalid key_name provided."))
 }
 
 /// There is one network, and every server is on it: whatever names that network will do.

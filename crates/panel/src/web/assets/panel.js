@@ -75,7 +75,16 @@
         brush(other);
         if (other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);
       }
+      over();
     } catch { /* The next event tries again. */ } finally { running = false; }
+  };
+  // "… is being rebuilt." is no longer so when nothing goes on; it stays long enough to be read.
+  const shown = Date.now();
+  const over = () => {
+    const said = document.querySelector("[data-server]") && document.getElementById("flash");
+    if (!said || document.querySelector("[data-busy]")) return;
+    const left = shown + 4000 - Date.now();
+    if (left > 0) setTimeout(over, left); else said.remove();
   };
   const soon = () => { if (waiting === null) waiting = setTimeout(refresh, 250); };
   const events = new EventSource("/events");

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::holders;
 use crate::State;
-use crate::web::error::{PageError, PageResult};
+use crate::web::error::PageResult;
 use crate::web::layout::{csrf, go, page};
 use crate::web::posted::Posted;
 use crate::web::viewer::Viewer;
@@ -26,13 +26,8 @@ pub(super) async fn show(
     Query(which): Query<Which>,
 ) -> PageResult {
     let caller = viewer.changer()?;
-    let keys = state.cloud.key_pairs(&caller, &which.region).await?;
-    let key = keys
-        .into_iter()
-        .find(|key| key.name == which.name)
-        .ok_or_else(|| PageError::not_found("There is no such key."))?;
-    let regions = state.cloud.regions(&caller).await?;
-    let holders = holders(&state, &caller, &regions).await?;
+    let key = state.cloud.key_pair(&caller, &which.region, &which.name).await?;
+    let holders = holders(&state, &caller, std::slice::from_ref(&key)).await?;
     let on = holders.get(&(key.region.clone(), key.name.clone()));
     let body = html! {
         div .narrow.card {

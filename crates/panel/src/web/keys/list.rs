@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Query, State as AxumState};
 use axum::response::IntoResponse;
 use cloud::model::{KeyPair, KeyType, Region};
+use cloud::{KeyPairOrder, KeyPairQuery};
 use maud::{Markup, html};
 
 use super::{Holders, copy_keys, described, holders};
@@ -22,35 +23,20 @@ pub(super) async fn show(
 ) -> PageResult {
     let caller = viewer.caller()?;
     let regions = state.cloud.regions(&caller).await?;
-    let mut keys = Vec::new();
-    for region in &regions {
-        if listing.region.is_empty() || listing.region == region.id {
-            keys.extend(state.cloud.key_pairs(&caller, &region.id).await?);
-        }
+    let asked: Vec<String> = regions
+        .iter()
+        .map(|region| region.id.clone())
+        .filter(|id| listing.region.is_empty() || listing.region == *id)
+        .collect();
+    let mut query = query(&listing);
+    let (mut keys, total) = state.cloud.find_key_pairs(&caller, &asked, &query).await?;
+    if keys.is_empty() && total > 0 {
+        query.page = listing.rows(Some(total));
+        keys = state.cloud.find_key_pairs(&caller, &asked, &query).await?.0;
     }
-    let stored = keys.len();
-    let wanted = listing.q.trim().to_lowercase();
-    if !wanted.is_empty() {
-        keys.retain(|key| {
-            key.name.to_lowercase().contains(&wanted)
-                || key.fingerprint_sha256.to_lowercase().contains(&wanted)
-                || key.fingerprint_md5.contains(&wanted)
-                || key.public_key.to_lowercase().contains(&wanted)
-        });
-    }
-    // By name first: the sorts are stable, and names are folded once each.
-    keys.sort_by_cached_key(|key| key.name.to_lowercase());
-    let (column, down) = listing.order();
-    match column {
-        "region" => keys.sort_by(|a, b| a.region.cmp(&b.region)),
-        "added" => keys.sort_by_key(|key| key.created_at),
-        "used" => keys.sort_by_key(|key| key.last_used_at),
-        _ => {}
-    }
-    if down {
-        keys.reverse();
-    }
-    let holders = holders(&state, &caller, &regions).await?;
+    let total = usize::try_from(total).unwrap_or(usize::MAX);
+    let wanted = listing.q.trim();
+    let holders = holders(&state, &caller, &keys).await?;
     let body = html! {
         div .heading {
             h1 { "SSH Keys" }
@@ -58,7 +44,7 @@ pub(super) async fn show(
                 a .button.primary href="/keys/new" { "Add Public Key" }
             }
         }
-        @if stored == 0 && listing.region.is_empty() {
+        @if total == 0 && wanted.is_empty() && listing.region.is_empty() {
             (empty(&viewer))
         } @else {
             (listing.search("/keys", "Name, fingerprint or comment", &regions))
@@ -75,11 +61,27 @@ pub(super) async fn show(
                 }
             } @else {
                 (table(&viewer, &listing, &keys, &regions, &holders))
-                (listing.pages("/keys", keys.len()))
+                (listing.pages("/keys", total))
             }
         }
     };
     Ok(page(&viewer, "SSH Keys", &body).into_response())
+}
+
+fn query(listing: &Listing) -> KeyPairQuery {
+    let wanted = listing.q.trim();
+    let (column, descending) = listing.order();
+    KeyPairQuery {
+        search: (!wanted.is_empty()).then(|| wanted.to_owned()),
+        order: match column {
+            "region" => KeyPairOrder::Region,
+            "used" => KeyPairOrder::Used,
+            _ => KeyPairOrder::Name,
+        },
+        descending,
+        page: listing.rows(None),
+        ..KeyPairQuery::default()
+    }
 }
 
 fn empty(viewer: &Viewer) -> Markup {
@@ -123,7 +125,7 @@ fn table(
                 }
             }
             tbody {
-                @for key in listing.cut(keys) { (row(viewer, key, regions, holders)) }
+                @for key in keys { (row(viewer, key, regions, holders)) }
             }
         }
     }

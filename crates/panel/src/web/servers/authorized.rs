@@ -116,6 +116,12 @@ pub(super) fn section(viewer: &Viewer, details: &Details) -> Markup {
                             }
                         }
                     }
+                    @if details.more_stored {
+                        div .field {
+                            label for="stored-other" { "Another stored key, by its name" }
+                            input #stored-other type="text" name="stored" autocomplete="off";
+                        }
+                    }
                     // Without a stored key to choose, the field is all there is to add.
                     @if addable.is_empty() { (pasted_field("Add another public key")) }
                     @else {
@@ -175,11 +181,14 @@ pub(super) async fn change(
         };
         return Ok(go(&back, said));
     }
-    let (line, repairs) = if fields.has("stored") {
-        let stored = state.cloud.key_pairs(&caller, &region).await?;
-        let key = stored.into_iter().find(|key| key.name == fields.get("stored"));
-        let key =
-            key.ok_or_else(|| PageError::not_found("There is no such key in this region."))?;
+    // Chosen from the list, or named in the field beside it.
+    let (line, repairs) = if let Some(name) = fields.all("stored").first() {
+        let key = match state.cloud.key_pair(&caller, &region, name).await {
+            Err(cloud::Error::NotFound(_)) => {
+                return Err(PageError::not_found("There is no such key in this region."));
+            }
+            other => other?,
+        };
         (key.public_key, Vec::new())
     } else {
         match examine(fields.raw("public_key")) {

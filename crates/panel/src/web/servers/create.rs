@@ -3,14 +3,13 @@
 //! One form with several buttons: another region, copied keys and an added key all send the whole
 //! form, so that nothing typed is lost and no script is needed.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::State as AxumState;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use cloud::Caller;
 use cloud::model::{Flavor, Image, ImageStatus, KeyPair, NewServer, Region};
+use cloud::{Caller, KeyPairQuery};
 use maud::{Markup, html};
 
 use crate::State;
@@ -24,7 +23,9 @@ use crate::web::viewer::Viewer;
 const USER_DATA_BYTES_MAX: usize = 64 * 1024;
 const NAME_CHARACTERS_MAX: usize = 255;
 /// Keys that are shown to be ticked; of more than these, others are named.
-const KEYS_SHOWN: usize = 200;
+pub(super) const KEYS_SHOWN: u32 = 200;
+/// Keys of other regions that are shown to be copied.
+const ELSEWHERE_SHOWN: u32 = 50;
 
 /// What was typed.
 #[derive(Default)]
@@ -77,15 +78,21 @@ struct Choice {
     regions: Vec<Region>,
     images: Vec<Image>,
     flavors: Vec<Flavor>,
+    /// The chosen keys, then others up to [`KEYS_SHOWN`].
     keys: Vec<KeyPair>,
-    /// Keys of other regions that this one lacks.
+    /// Whether there are keys that are not among them.
+    more: bool,
+    /// Keys of other regions that this one lacks, up to [`ELSEWHERE_SHOWN`].
     elsewhere: Vec<KeyPair>,
+    /// How many there are of these.
+    elsewhere_total: u64,
     several: bool,
 }
 
 impl Choice {
     /// For the region that was chosen, or the first.
-    async fn new(state: &State, caller: &Caller, region: &mut String) -> PageResult<Self> {
+    async fn new(state: &State, caller: &Caller, typed: &mut Typed) -> PageResult<Self> {
+        let region = &mut typed.region;
         let regions = state.cloud.regions(caller).await?;
         if !regions.iter().any(|known| known.id == *region) {
             *region = regions.first().map(|region| region.id.clone()).unwrap_or_default();
@@ -93,26 +100,47 @@ impl Choice {
         let mut images = state.cloud.images(caller, region).await?;
         images.retain(|image| image.status == ImageStatus::Active);
         let flavors = state.cloud.flavors(caller, region).await?;
-        let keys = state.cloud.key_pairs(caller, region).await?;
-        let mut seen: HashSet<String> =
-            keys.iter().map(|key| key.fingerprint_md5.clone()).collect();
-        let mut elsewhere: Vec<KeyPair> = Vec::new();
-        for other in regions.iter().filter(|other| other.id != *region) {
-            for key in state.cloud.key_pairs(caller, &other.id).await? {
-                if seen.insert(key.fingerprint_md5.clone()) {
-                    elsewhere.push(key);
-                }
+        let (keys, total) = offered_keys(state, caller, region, KEYS_SHOWN).await?;
+        let more = total > keys.len() as u64;
+        let mut keys = keys;
+        for name in &typed.keys {
+            if keys.iter().any(|key| key.name == *name) {
+                continue;
+            }
+            match state.cloud.key_pair(caller, region, name).await {
+                Ok(key) => keys.insert(0, key),
+                Err(cloud::Error::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
             }
         }
+        let others: Vec<String> =
+            regions.iter().map(|other| other.id.clone()).filter(|id| id != region).collect();
+        let query = KeyPairQuery {
+            lacking_in: Some(region.clone()),
+            ..KeyPairQuery::first(ELSEWHERE_SHOWN)
+        };
+        let (elsewhere, elsewhere_total) =
+            state.cloud.find_key_pairs(caller, &others, &query).await?;
         let several = state.cloud.capabilities().several_keys;
-        Ok(Self { regions, images, flavors, keys, elsewhere, several })
+        Ok(Self { regions, images, flavors, keys, more, elsewhere, elsewhere_total, several })
     }
+}
+
+/// The first keys of a region by name, and how many there are.
+pub(super) async fn offered_keys(
+    state: &State,
+    caller: &Caller,
+    region: &str,
+    limit: u32,
+) -> PageResult<(Vec<KeyPair>, u64)> {
+    let region = [region.to_owned()];
+    Ok(state.cloud.find_key_pairs(caller, &region, &KeyPairQuery::first(limit)).await?)
 }
 
 pub(super) async fn show(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
     let caller = viewer.changer()?;
     let mut typed = Typed::default();
-    let choice = Choice::new(&state, &caller, &mut typed.region).await?;
+    let choice = Choice::new(&state, &caller, &mut typed).await?;
     Ok(form(&viewer, &typed, &choice, &Said::default(), StatusCode::OK))
 }
 
@@ -155,7 +183,7 @@ pub(super) async fn create(AxumState(state): AxumState<Arc<State>>, posted: Post
         }
         _ => return make(&state, viewer, &caller, typed).await,
     }
-    let choice = Choice::new(&state, &caller, &mut typed.region).await?;
+    let choice = Choice::new(&state, &caller, &mut typed).await?;
     let status = if said.wrong() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     Ok(form(viewer, &typed, &choice, &said, status))
 }
@@ -178,7 +206,7 @@ fn read(fields: &Fields) -> Typed {
 
 async fn make(state: &State, viewer: &Viewer, caller: &Caller, mut typed: Typed) -> PageResult {
     let asked = typed.region.clone();
-    let choice = Choice::new(state, caller, &mut typed.region).await?;
+    let choice = Choice::new(state, caller, &mut typed).await?;
     let mut said = Said::default();
     if asked != typed.region {
         said.form = Some("That region is not there; the form now shows another.".to_owned());
@@ -378,17 +406,14 @@ fn memory(mib: u32) -> String {
 
 fn key_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
     let kind = if choice.several { "checkbox" } else { "radio" };
-    let usable = || choice.keys.iter().filter(|key| key.kind == cloud::model::KeyType::Ssh);
-    // Chosen ones are always among them.
-    let (chosen, others): (Vec<_>, Vec<_>) =
-        usable().partition(|key| typed.keys.contains(&key.name));
-    let more = chosen.len() + others.len() > KEYS_SHOWN;
+    let usable = choice.keys.iter().filter(|key| key.kind == cloud::model::KeyType::Ssh);
+    let (chosen, others): (Vec<_>, Vec<_>) = usable.partition(|key| typed.keys.contains(&key.name));
     html! {
         fieldset #ssh-key .field.bad[said.keys.is_some()] {
             legend { "SSH Key" }
             p .hint { "Keys stored in " (typed.region) ". Whoever holds one can log in as root." }
             div .boxes.column {
-                @for key in chosen.into_iter().chain(others).take(KEYS_SHOWN) {
+                @for key in chosen.into_iter().chain(others) {
                     label .box {
                         input type=(kind) name="key" value=(key.name) checked[typed.keys.contains(&key.name)];
                         span {
@@ -403,7 +428,7 @@ fn key_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
                     }
                 }
                 @if choice.keys.is_empty() { p { "No key is stored in " (typed.region) " yet." } }
-                @if more {
+                @if choice.more {
                     div .field {
                         label for="other-key" { "Another key, by its name" }
                         input #other-key type="text" name="key" autocomplete="off";
@@ -419,11 +444,11 @@ fn key_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
         @if !choice.elsewhere.is_empty() {
             fieldset .field {
                 legend {
-                    (count(choice.elsewhere.len() as u64, "more key is", "more keys are"))
+                    (count(choice.elsewhere_total, "more key is", "more keys are"))
                     " in other regions"
                 }
                 div .boxes.column {
-                    @for key in choice.elsewhere.iter().take(50) {
+                    @for key in &choice.elsewhere {
                         label .box {
                             input type="checkbox" name="copy" value=(format!("{}/{}", key.region, key.name));
                             span { strong { (key.name) } " " span .muted { "in " (key.region) } }

@@ -11,6 +11,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::create::{KEYS_SHOWN, offered_keys};
 use super::{address_of, authorized, identity, pill, reached_at, ssh_command, status_words};
 use crate::State;
 use crate::web::error::{PageError, PageResult};
@@ -34,8 +35,10 @@ pub(super) struct Details {
     pub(super) names: BTreeMap<String, String>,
     /// What is in `authorized_keys`, or why that is not known.
     pub(super) authorized: Result<String, String>,
-    /// Keys of the viewer in this region.
+    /// The first keys of the viewer in this region.
     pub(super) stored: Vec<KeyPair>,
+    /// Whether there are others.
+    pub(super) more_stored: bool,
 }
 
 /// Reads an identifier from a path.
@@ -64,8 +67,9 @@ async fn details(state: &State, caller: &Caller, region: &str, id: Uuid) -> Page
     } else {
         Err("This cloud cannot look into its servers.".to_owned())
     };
-    let stored = cloud.key_pairs(caller, region).await?;
-    Ok(Details { server, image, host_keys, actions, names, authorized, stored })
+    let (stored, total) = offered_keys(state, caller, region, KEYS_SHOWN).await?;
+    let more_stored = total > stored.len() as u64;
+    Ok(Details { server, image, host_keys, actions, names, authorized, stored, more_stored })
 }
 
 pub(super) async fn show(
@@ -98,8 +102,10 @@ pub(super) async fn show(
 
 fn summary(viewer: &Viewer, state: &State, details: &Details) -> Markup {
     let server = &details.server;
+    let busy = server.task_state.is_some() || status_words(server).0 == "busy";
     html! {
-        section .card {
+        // What was said about an action goes when nothing goes on any more.
+        section .card data-busy[busy] {
             p .status-line {
                 (pill(server))
                 // Where the state itself says that something goes on, this would say it twice.
