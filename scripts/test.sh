@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A few seconds of fuzzing for each target where the fuzzer is installed, every
-# test of the workspace, and the short ones of OpenSSH's own scripts. Arguments go
-# to `cargo test`; with any, the scripts are left out.
+# test of the workspace, the short ones of OpenSSH's own scripts, and the panel
+# in a browser. Arguments go to `cargo test`; with any, the last two are left out.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo="${CARGO:-cargo}"
@@ -37,10 +37,19 @@ if [ "$#" = 0 ]; then
   grep '^not run: ' "$peers/regress.log" >>"$log"
 fi
 
+# The panel's pages in a browser, over the programs that the tests have just built.
+browser_status=0
+if [ "$#" = 0 ]; then
+  echo "The panel in a browser:"
+  scripts/panel-browser.sh 2>&1 | tee "$peers/browser.log"
+  browser_status=${PIPESTATUS[0]}
+  grep '^not run: ' "$peers/browser.log" >>"$log"
+fi
+
 # One line that adds up cargo's own.
-awk -v fuzzed="$fuzzed" -v status="$status" -v scripts="$scripts_status" '
+awk -v fuzzed="$fuzzed" -v status="$status" -v scripts="$scripts_status" -v browser="$browser_status" '
   /^test result:/ { for (i = 1; i < NF; i++) { if ($(i+1) ~ /^passed/) passed += $i; if ($(i+1) ~ /^failed/) failed += $i; if ($(i+1) ~ /^ignored/) ignored += $i } }
   /^not run: / { skipped++ }
-  END { printf "total: %d passed; %d failed; %d ignored; %d not run for want of a peer%s%s%s\n", passed, failed, ignored, skipped, scripts ? "; OPENSSH'"'"'S SCRIPTS FAILED" : "", fuzzed ? "; FUZZING FAILED" : "", status ? "; CARGO TEST FAILED" : "" }
+  END { printf "total: %d passed; %d failed; %d ignored; %d not run for want of a peer%s%s%s%s\n", passed, failed, ignored, skipped, scripts ? "; OPENSSH'"'"'S SCRIPTS FAILED" : "", browser ? "; THE PANEL IN A BROWSER FAILED" : "", fuzzed ? "; FUZZING FAILED" : "", status ? "; CARGO TEST FAILED" : "" }
 ' "$log"
-[ "$status" = 0 ] && [ "$fuzzed" = 0 ] && [ "$scripts_status" = 0 ]
+[ "$status" = 0 ] && [ "$fuzzed" = 0 ] && [ "$scripts_status" = 0 ] && [ "$browser_status" = 0 ]

@@ -14,6 +14,7 @@ mod forwarding;
 mod greeting;
 mod hostile;
 mod idle;
+mod installed;
 mod load;
 mod private;
 mod processes;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         accounts::TESTS,
         commands::TESTS,
         idle::TESTS,
+        installed::TESTS,
         load::TESTS,
         hostile::TESTS,
     ];
