@@ -127,6 +127,7 @@ impl From<cloud::Error> for Fault {
             Error::Forbidden(message) | Error::Exhausted(message) => Self::forbidden(message),
             Error::Unauthorized(message) => Self::new(StatusCode::UNAUTHORIZED, message),
             Error::Unsupported(message) => Self::new(StatusCode::NOT_IMPLEMENTED, message),
+            Error::Unreachable(message) => Self::new(StatusCode::SERVICE_UNAVAILABLE, message),
             Error::Internal(message) => Self::internal(message),
         }
     }

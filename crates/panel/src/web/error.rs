@@ -46,7 +46,7 @@ impl From<cloud::Error> for PageError {
             Error::Invalid { .. } => StatusCode::BAD_REQUEST,
             Error::Forbidden(_) => StatusCode::FORBIDDEN,
             Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Error::Exhausted(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Exhausted(_) | Error::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
