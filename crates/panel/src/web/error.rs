@@ -76,6 +76,9 @@ impl From<store::Error> for PageError {
 
 /// The person is told that it failed, the log why.
 fn internal(error: &store::Error) -> PageError {
+    if error.is_unstorable() {
+        return PageError::bad(store::UNSTORABLE);
+    }
     tracing::error!(%error, "the store failed");
     PageError::Status(
         StatusCode::INTERNAL_SERVER_ERROR,
