@@ -4,6 +4,7 @@
 # make test    install foreign peers where possible, run every test
 # make test-tempest  OpenStack's test suite and schemathesis against the panel's API (ARGS="keypairs" picks tests)
 # make test-browser  the panel in Chromium, from the first log-in to a rebuilt server (ARGS="--only narrow"); pictures in target/browser
+# make test-images  images by mmdebstrap, umoci and skopeo, and servers from them in which cloud-init does its work
 # make regress OpenSSH's own test scripts, all of them, with these tools (ARGS="--round server connect" picks some)
 # make check   formatting, lints, documents
 # make bench   side by side with the OpenSSH of this machine (WRITE=1 keeps the table)
@@ -16,7 +17,7 @@ PREFIX ?= /usr/local
 TIME ?= 300
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: up down clean-cloud up-ssh build test test-tempest regress check bench fuzz install links deny clean-up test-browser
+.PHONY: up down clean-cloud up-ssh build test test-tempest regress check bench fuzz install links deny clean-up test-browser test-images
 
 up:
 	@scripts/up.sh
@@ -47,6 +48,12 @@ test-tempest:
 	@scripts/install-test-peers.sh --heavy
 	@scripts/panel-tempest.sh $(ARGS)
 	@$(if $(ARGS),true,scripts/panel-schemathesis.sh)
+
+# Minutes, and hundreds of megabytes.
+test-images:
+	@scripts/install-test-peers.sh --heavy
+	@$(CARGO) build -p keyway-cli -p keyway-panel
+	@scripts/test-images.sh
 
 # The rest of OpenSSH's scripts; `make test` runs those that are short.
 regress: build

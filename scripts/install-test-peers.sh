@@ -32,7 +32,10 @@ needed=(
   groff=groff
   softhsm2-util=softhsm2
   chromium=chromium
+  runc=runc
 )
+# What minutes of tests need.
+[ "${1:-}" != --heavy ] || needed+=(mmdebstrap=mmdebstrap umoci=umoci skopeo=skopeo zstd=zstd xz=xz-utils)
 find_program() { PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin" command -v "$1" >/dev/null 2>&1; }
 find_python() {
   local candidate

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
+use crate::accounts::{OwnAccounts, Token};
 use crate::model::{
     Flavor, HostKey, Image, KeyPair, Network, NewKeyPair, NewServer, Region, Server, ServerAction,
     ServerEvent, ServerRequest,
@@ -39,7 +40,7 @@ pub struct Caller {
     /// This request's identifier, `req-...`, for action logs.
     pub request_id: String,
     /// A real cloud's token for this user and project; none with the embedded cloud.
-    pub token: Option<std::sync::Arc<str>>,
+    pub token: Option<Token>,
 }
 
 /// Which servers to list, and where the page begins.
@@ -170,10 +171,14 @@ pub trait Console: AsyncRead + AsyncWrite + Send + Unpin {
 pub struct Capabilities {
     /// [`ConsoleKind::System`] and [`ConsoleKind::Shell`] can be opened here.
     pub consoles: bool,
+    /// A server's screen can be had as a page of the cloud's own.
+    pub remote_consoles: bool,
     /// `authorized_keys` of a server can be read and written.
     pub authorized_keys: bool,
     /// A server can be made with several key pairs.
     pub several_keys: bool,
+    /// It is known when a key pair was last used.
+    pub key_use: bool,
     /// Accounts are the cloud's own (Keystone): the panel logs in by them.
     pub own_accounts: bool,
 }
@@ -206,6 +211,11 @@ pub trait Cloud: Send + Sync {
 
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// Its own accounts, where [`Capabilities::own_accounts`] says that it has them.
+    fn accounts(&self) -> Option<&dyn OwnAccounts> {
+        None
+    }
 
     /// What isolation or limit this cloud lacks on this machine, for a page to say plainly.
     fn warnings(&self) -> Vec<String>;
@@ -301,6 +311,11 @@ pub trait Cloud: Send + Sync {
         id: Uuid,
         kind: ConsoleKind,
     ) -> Result<Box<dyn Console>>;
+
+    /// The address of a page of the cloud's own with the server's screen, good for some minutes.
+    async fn remote_console(&self, _: &Caller, _region: &str, _id: Uuid) -> Result<String> {
+        Err(Error::Unsupported("This cloud's consoles are terminals.".to_owned()))
+    }
 
     /// Its host keys, present ones first, with their history.
     async fn host_keys(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Vec<HostKey>>;

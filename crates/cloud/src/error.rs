@@ -32,6 +32,9 @@ pub enum Error {
     /// This cloud cannot do that at all.
     #[error("{0}")]
     Unsupported(String),
+    /// A part of the cloud does not answer; the rest of it may.
+    #[error("{0}")]
+    Unreachable(String),
     /// The cloud itself failed; the text says at what.
     #[error("{0}")]
     Internal(String),

@@ -14,9 +14,10 @@ use crate::special::{
     Addendum, Algorithms, ChannelTimeouts, Class, Facility, Hash, Level, Mask, PathList, Qos,
     Rekey, SetEnvironment, Variable,
 };
+use crate::special_agent::{AddKeys, Agent, AgentForward, AgentKeys};
 use crate::special_client::{
-    AddKeys, Agent, AgentForward, CanonicalNames, Escape, ForwardLine, JumpList, Keystrokes,
-    NameList, Persist, PortNumber, RemoteOpen, TunnelUnits,
+    CanonicalNames, Escape, ForwardLine, JumpList, Keystrokes, NameList, Persist, PortNumber,
+    RemoteOpen, TunnelUnits,
 };
 use crate::value::{
     AddKeysToAgent, AddressFamily, AgentSocket, CanonicalizeHostname, ChannelTimeout,
@@ -238,6 +239,8 @@ keywords! {
     add_keys_to_agent: Setting<AddKeysToAgent> = One<AddKeys>, AddKeysToAgent::default();
     "ForwardAgent" Anywhere Built "let the remote host use the agent"
     forward_agent: Setting<ForwardAgent> = One<AgentForward>, ForwardAgent::No;
+    "ForwardAgentKeys" Anywhere Built "the only keys a forwarded agent shows, as files and fingerprints"
+    forward_agent_keys: Setting<Vec<String>> = One<AgentKeys>, Vec::new();
     "ConnectTimeout" Anywhere Built "how long to wait for the server"
     connect_timeout: Setting<Option<Duration>> = One<TimeOrNone>, None;
     "TunnelDevice" Anywhere Built "the local and remote interface"

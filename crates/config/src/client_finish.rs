@@ -65,12 +65,25 @@ impl ClientConfig {
             .iter()
             .filter(|file| !file.eq_ignore_ascii_case("none"))
             .map(|file| {
-                let path = tokens::tilde(file, home, &|_| None)?;
-                let path = path.to_string_lossy();
-                let path = self.token_values.expand_with_environment(&path, variable)?;
-                Ok(Setting::new(PathBuf::from(path), file.origin.clone()))
+                let path = self.key_path(file, home, variable)?;
+                Ok(Setting::new(path, file.origin.clone()))
             })
             .collect()
+    }
+
+    /// The file that a name of a key means, expanded.
+    ///
+    /// # Errors
+    /// A letter or variable without a value.
+    pub fn key_path(
+        &self,
+        name: &str,
+        home: &Path,
+        variable: Variables<'_>,
+    ) -> Result<PathBuf, TokenError> {
+        let path = tokens::tilde(name, home, &|_| None)?;
+        let path = path.to_string_lossy();
+        Ok(PathBuf::from(self.token_values.expand_with_environment(&path, variable)?))
     }
 
     /// Every value in force with what set it, in the order of the dump.

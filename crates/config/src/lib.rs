@@ -39,6 +39,7 @@ mod server_load;
 mod server_match;
 mod snapshot;
 mod special;
+mod special_agent;
 mod special_client;
 mod special_server;
 mod suggest;

@@ -64,7 +64,9 @@ impl Store {
             from = entry.address,
             request = entry.request_id,
         );
-        let cut = |text: &str| text.chars().take(1000).collect::<String>();
+        // PostgreSQL takes no text with a zero in it.
+        let cut =
+            |text: &str| text.chars().take(1000).collect::<String>().replace('\0', "\u{fffd}");
         let found =
             [entry.user_name, entry.action, entry.target, entry.detail, entry.address].join("\n");
         let mut tx = self.begin().await?;

@@ -18,8 +18,8 @@ pub use client::give;
 
 use crate::State;
 
-/// An order with a public key in it is far shorter.
-const ORDER_BYTES_MAX: u64 = 64 * 1024;
+/// An order with user data in it, the longest there is, is shorter.
+const ORDER_BYTES_MAX: u64 = 128 * 1024;
 /// What `keyway-panel --help` says about orders.
 pub const HELP: &str = "\
 Orders to the panel that runs with the same --state:
@@ -29,6 +29,7 @@ Orders to the panel that runs with the same --state:
   server list | show NAME | delete NAME            [--region R]
   server start NAME | stop NAME                    [--region R]
   server create NAME --key KEY [--key KEY...]      [--region R --image I --flavor F]
+                                                   [--user-data FILE, for cloud-init]
 ";
 
 /// The socket's name in the private folder.

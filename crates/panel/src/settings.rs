@@ -299,7 +299,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             Arg::Long("keyway") => flags.keyway = Some(path(&mut parser)?),
             Arg::Long("log-json") => flags.log_json = Some(true),
             Arg::Long("system") => system = true,
-            Arg::Long(name @ ("region" | "key" | "image" | "flavor" | "sha256")) => {
+            Arg::Long(name @ ("region" | "key" | "image" | "flavor" | "sha256" | "user-data")) => {
                 let flag = format!("--{name}=");
                 words.push(flag + &text(&mut parser)?);
             }

@@ -55,7 +55,16 @@ impl Error {
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
     }
+
+    /// Whether it was given text that PostgreSQL cannot hold, which is text with a zero in it.
+    pub fn is_unstorable(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| code == "22021"))
+    }
 }
+
+/// Of [`Error::is_unstorable`], for the person.
+pub(crate) const UNSTORABLE: &str = "There is a character in it that no text can have.";
 
 /// Which database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,11 +284,19 @@ pub fn now() -> OffsetDateTime {
     time_of(micros(OffsetDateTime::now_utc()))
 }
 
+/// SQLite takes patterns of 50,000 bytes; what is searched for is never as long.
+const PATTERN_BYTES_MAX: usize = 32 * 1024;
+
 /// A `LIKE` pattern that finds `part` anywhere, with `\` as its escape.
 pub(crate) fn containing(part: &str) -> String {
     let mut pattern = String::with_capacity(part.len() + 2);
     pattern.push('%');
     for c in part.to_lowercase().chars() {
+        if pattern.len() > PATTERN_BYTES_MAX {
+            break;
+        }
+        // PostgreSQL takes no text with a zero in it, and has none to find.
+        let c = if c == '\0' { '\u{fffd}' } else { c };
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }

@@ -5,6 +5,7 @@
 //! which has seen to the CSRF token, when it changes something.
 
 mod account;
+mod accounts;
 pub(crate) mod assets;
 mod audit;
 mod downloads;

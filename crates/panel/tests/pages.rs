@@ -15,6 +15,8 @@ mod browser;
 mod console;
 #[path = "pages/fake.rs"]
 mod fake;
+#[path = "pages/fuzz.rs"]
+mod fuzz;
 #[path = "pages/guard.rs"]
 mod guard;
 #[path = "pages/keys.rs"]

@@ -42,6 +42,16 @@ pub fn client() -> String {
     page.section("KEYWORDS");
     let defaults = ClientConfig::default().effective();
     entries(&mut page, ClientConfig::keywords(), &defaults, ClientConfig::aliases());
+    page.section("FORWARDED AGENT");
+    page.paragraphs(&[
+        "A server that has the agent can use every key in it for as long as the connection lasts. With ForwardAgentKeys it \
+         sees only the keys that are named, by files (the private or the public key, or a certificate) or fingerprints as \
+         ssh-add -l prints them, and can sign with these alone; it cannot add or remove keys or lock the agent. \
+         Limits that the agent itself keeps to (ssh-add -h, ssh-add -c) count as before. The keyword does not \
+         turn forwarding on. Over a connection that another process shares with this one (ControlPath) no agent is \
+         forwarded then, for that process decides what its agent shows. OpenSSH does not know this keyword: a file that \
+         it reads, too, needs IgnoreUnknown ForwardAgentKeys before it.",
+    ]);
     page.section("SILENCE");
     page.paragraphs(&[
         "Where somebody sits at a terminal and no file or option names ServerAliveInterval, the client finds out by \

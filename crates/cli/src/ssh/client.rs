@@ -158,14 +158,17 @@ impl Application<Client> for Login {
 
     fn data(&mut self, link: &mut Link<Client>, channel: ChannelId, stream: Stream, data: &[u8]) {
         let is_taken = self.mux.data(link, channel, stream, data)
-            || self.session.x11.data(link, channel, data);
+            || self.session.x11.data(link, channel, data)
+            || self.session.agents.data(link, channel, data);
         if !is_taken {
             self.forwards.data(link, channel, data);
         }
     }
 
     fn input(&mut self, link: &mut Link<Client>, channel: ChannelId, data: &mut Vec<u8>) {
-        if !self.mux.typed(link, channel, data) {
+        let is_taken = self.mux.typed(link, channel, data)
+            || self.session.agents.answered(link, channel, data);
+        if !is_taken {
             self.session.typed(link, data, &mut self.forwards);
             if self.session.take_background() {
                 // The run is taken up again in the background.
@@ -269,6 +272,7 @@ impl Login {
             Event::Eof { channel } => {
                 self.mux.ended(channel);
                 self.session.x11.ended(link, channel);
+                self.session.agents.ended(channel);
                 self.forwards.ended(link, channel);
             }
             // The other questions are a server's.

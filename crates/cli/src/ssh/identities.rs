@@ -12,6 +12,7 @@ use keys::{FingerprintHash, PrivateKey, PublicKey};
 use net::agent::AgentClient;
 
 use self::hardware::Hardware;
+pub use self::key_file::public_of;
 use self::key_file::{push_certificate, push_file, read_private};
 use crate::messages::{debug, debug2, error};
 

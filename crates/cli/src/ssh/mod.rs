@@ -50,6 +50,7 @@ use self::memory::Memory;
 use self::mux::master::Master;
 use self::purpose::{Plan, Purpose};
 use self::session::Session;
+use self::session::agent::filter::AllowedKeys;
 use crate::messages::{self, Level, debug, error, fatal};
 use crate::sys;
 
@@ -140,7 +141,7 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
     let agent = agent_socket(&config);
     let plan = match arguments.control {
         None | Some(mux::client::Command::Proxy) => {
-            Plan::new(arguments, &config, forwarded_agent(&config, agent.as_ref()))?
+            Plan::new(arguments, &config, forwarded_agent(&config, agent.as_ref(), &user))?
         }
         Some(_) => Plan::nothing(),
     };
@@ -303,13 +304,19 @@ pub fn agent_socket(config: &ClientConfig) -> Option<PathBuf> {
     }
 }
 
-fn forwarded_agent(config: &ClientConfig, own: Option<&PathBuf>) -> Option<PathBuf> {
-    match &*config.forward_agent {
+/// The agent that the server's programs may use, and which keys of it, if not all.
+fn forwarded_agent(
+    config: &ClientConfig,
+    own: Option<&PathBuf>,
+    user: &sys::Account,
+) -> Option<(PathBuf, Option<AllowedKeys>)> {
+    let path = match &*config.forward_agent {
         ForwardAgent::No => None,
         ForwardAgent::Yes => own.cloned(),
         ForwardAgent::Path(path) => Some(path.clone()),
         ForwardAgent::Environment(name) => std::env::var_os(name).map(PathBuf::from),
-    }
+    }?;
+    Some((path, AllowedKeys::named(config, &user.home)))
 }
 
 /// Says what of the configuration this version cannot do: with `-v` where it only does less, as an

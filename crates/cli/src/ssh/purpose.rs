@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use config::{ClientConfig, RequestTty, SessionType};
 
 use super::args::Arguments;
+use super::session::agent::filter::AllowedKeys;
 use crate::messages::info;
 
 /// What the connection is for.
@@ -32,12 +33,14 @@ pub struct Plan {
     pub terminal: bool,
     /// Where the forwarded agent listens, if it is to be forwarded.
     pub agent: Option<PathBuf>,
+    /// The only keys of it that may be used, if not all.
+    pub agent_keys: Option<AllowedKeys>,
 }
 
 impl Plan {
     /// No session at all.
     pub fn nothing() -> Self {
-        Plan { purpose: Purpose::Nothing, terminal: false, agent: None }
+        Plan { purpose: Purpose::Nothing, terminal: false, agent: None, agent_keys: None }
     }
 
     /// From the command line and the configuration.
@@ -47,7 +50,7 @@ impl Plan {
     pub fn new(
         arguments: &Arguments,
         config: &ClientConfig,
-        agent: Option<PathBuf>,
+        agent: Option<(PathBuf, Option<AllowedKeys>)>,
     ) -> Result<Plan, String> {
         let purpose = purpose(arguments, config)?;
         let stdin_is_terminal = io::stdin().is_terminal();
@@ -64,7 +67,9 @@ impl Plan {
             }
         };
         let has_session = !matches!(purpose, Purpose::Connect(..) | Purpose::Nothing);
-        Ok(Plan { purpose, terminal: terminal && has_session, agent })
+        let (agent, agent_keys) = agent.unzip();
+        let agent_keys = agent_keys.flatten();
+        Ok(Plan { purpose, terminal: terminal && has_session, agent, agent_keys })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What happens once the user is in: a shell, a command, a subsystem, or standard input and
 //! output connected through the server (`-W`).
 
-mod agent;
+pub mod agent;
 mod command_line;
 pub mod keyboard;
 pub mod requests;
@@ -18,6 +18,7 @@ use net::signals::{Signal, Signals};
 use net::{Endpoint, EndpointEvent, Endpoints, Interest, KeepAlive, Link, Obscure, UserToken};
 use proto::{ChannelId, ChannelOpen, Client, DisconnectReason, GlobalRequest, OpenFailure};
 
+use self::agent::Agents;
 use self::requests::Expected;
 use super::escapes::Escapes;
 use super::purpose::{Plan, Purpose};
@@ -58,6 +59,8 @@ pub struct Session {
     last_status: Option<u8>,
     /// Channels other than the session: forwarded agents.
     others: Vec<ChannelId>,
+    /// The agents among them whose messages are looked at.
+    pub agents: Agents,
     /// The display that the server's programs may use.
     pub x11: X11,
     /// Until then the end waits for proofs of new host keys, so that a short command does not
@@ -86,6 +89,7 @@ impl Session {
             is_background: false,
             last_status: None,
             others: Vec::new(),
+            agents: Agents::default(),
             proofs_until: None,
         }
     }
@@ -326,6 +330,7 @@ impl Session {
     /// `busy`: others use the connection.
     pub fn closed(&mut self, link: &mut Link<Client>, channel: ChannelId, busy: bool) {
         self.others.retain(|other| *other != channel);
+        self.agents.closed(channel);
         self.x11.closed(channel);
         if self.channel != Some(channel) {
             self.end_when_idle(link, busy);

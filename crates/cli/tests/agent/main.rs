@@ -5,6 +5,7 @@
 
 mod clients;
 mod copy_id;
+mod forwarded;
 mod life;
 mod restrict;
 mod robust;
@@ -51,6 +52,17 @@ struct Agent {
 impl Agent {
     fn start() -> Self {
         Self::with(|_, _| {})
+    }
+
+    /// The machine's own agent instead.
+    fn of_openssh() -> Self {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let mut command = stock("ssh-agent");
+        command.arg("-D").arg("-a").arg(folder.path().join("socket"));
+        let process = Running::start(&mut command, &folder.path().join("log"));
+        let agent = Agent { folder, process };
+        wait_for_socket(&agent.socket());
+        agent
     }
 
     /// `prepare` changes the command before it starts; it also gets the agent's folder.

@@ -79,8 +79,10 @@ impl Cloud for Embedded {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             consoles: true,
+            remote_consoles: false,
             authorized_keys: true,
             several_keys: true,
+            key_use: true,
             own_accounts: false,
         }
     }

@@ -55,24 +55,45 @@ pub(super) fn make(path: &Path, new: &NewDisk<'_>) -> io::Result<()> {
     fs::rename(next, path)
 }
 
-/// The data source that cloud-init calls NoCloud. What the vendor says gives way to what the user
-/// says: root may log in, and the host keys that the panel has seen stay.
+/// What the vendor says gives way to what the user says: root may log in, the host keys that the
+/// panel has seen stay, and nothing is fetched for a language.
+const VENDOR_DATA: &str = "#cloud-config\ndisable_root: false\nssh_deletekeys: false\n\
+                           ssh_genkeytypes: []\nlocale: C.UTF-8\n";
+
+/// What cloud-init reads, as its sources NoCloud and `ConfigDrive` have it: images differ in which
+/// one they look for.
 fn seed(disk: &Disk<'_>, new: &NewDisk<'_>, user_data: &[u8]) -> io::Result<()> {
-    const SEED: &str = "var/lib/cloud/seed/nocloud";
+    const NO_CLOUD: &str = "var/lib/cloud/seed/nocloud";
+    const CONFIG_DRIVE: &str = "var/lib/cloud/seed/config_drive/openstack/latest";
+    let user_data = if user_data.is_empty() { b"#cloud-config\n{}\n" } else { user_data };
     let meta = serde_json::json!({
         "instance-id": new.id,
         "local-hostname": new.hostname,
         "public-keys": new.public_keys,
     });
-    disk.file(&format!("{SEED}/meta-data"), 0o644, meta.to_string().as_bytes())?;
-    let user_data = if user_data.is_empty() { b"#cloud-config\n{}\n" } else { user_data };
-    disk.file(&format!("{SEED}/user-data"), 0o600, user_data)?;
-    disk.file(
-        &format!("{SEED}/vendor-data"),
-        0o644,
-        b"#cloud-config\ndisable_root: false\nssh_deletekeys: false\nssh_genkeytypes: []\n",
-    )?;
-    disk.file(&format!("{SEED}/network-config"), 0o644, b"version: 2\n")
+    disk.file(&format!("{NO_CLOUD}/meta-data"), 0o644, meta.to_string().as_bytes())?;
+    disk.file(&format!("{NO_CLOUD}/user-data"), 0o600, user_data)?;
+    disk.file(&format!("{NO_CLOUD}/vendor-data"), 0o644, VENDOR_DATA.as_bytes())?;
+    disk.file(&format!("{NO_CLOUD}/network-config"), 0o644, b"version: 2\n")?;
+
+    let names = (0_u32..).map(|number| format!("key-{number}"));
+    let keys: serde_json::Map<String, serde_json::Value> =
+        names.zip(new.public_keys.iter().map(|key| key.as_str().into())).collect();
+    let meta = serde_json::json!({
+        "uuid": new.id,
+        "name": new.hostname,
+        "hostname": new.hostname,
+        "public_keys": keys,
+    });
+    let vendor = serde_json::json!({ "cloud-init": VENDOR_DATA });
+    // The interface has its address from outside.
+    let network = serde_json::json!({ "links": [], "networks": [], "services": [] });
+    for (name, value) in
+        [("meta_data.json", meta), ("vendor_data.json", vendor), ("network_data.json", network)]
+    {
+        disk.file(&format!("{CONFIG_DRIVE}/{name}"), 0o644, value.to_string().as_bytes())?;
+    }
+    disk.file(&format!("{CONFIG_DRIVE}/user_data"), 0o600, user_data)
 }
 
 /// The machine's name servers, but for those that listen on its loopback interface only.

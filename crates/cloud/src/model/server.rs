@@ -112,6 +112,8 @@ pub struct NewServer {
     pub image_id: Uuid,
     /// The flavor's identifier.
     pub flavor_id: String,
+    /// The network, where the cloud has several to choose from.
+    pub network_id: Option<Uuid>,
     /// Names of the caller's key pairs in this region. None is the caller's explicit choice.
     pub key_names: Vec<String>,
     /// Free text by key.

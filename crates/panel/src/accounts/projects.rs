@@ -293,5 +293,8 @@ fn check_description(text: &str) -> Result<String, Error> {
     if text.chars().count() > 1000 {
         return Err(Error::invalid("description", "A description has at most 1000 characters."));
     }
+    if text.contains('\0') {
+        return Err(Error::invalid("description", crate::store::UNSTORABLE));
+    }
     Ok(text.to_owned())
 }

@@ -92,6 +92,10 @@ impl Accounts {
     /// # Errors
     /// When the store fails.
     pub async fn user_by_name(&self, name: &str) -> Result<Option<User>, Error> {
+        // No name has a zero in it, and PostgreSQL takes no text that has.
+        if name.contains('\0') {
+            return Ok(None);
+        }
         let row = sqlx::query(&format!("SELECT {COLUMNS} FROM users WHERE folded = $1"))
             .bind(folded(name))
             .fetch_optional(self.store.read())

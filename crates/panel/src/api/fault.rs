@@ -127,6 +127,7 @@ impl From<cloud::Error> for Fault {
             Error::Forbidden(message) | Error::Exhausted(message) => Self::forbidden(message),
             Error::Unauthorized(message) => Self::new(StatusCode::UNAUTHORIZED, message),
             Error::Unsupported(message) => Self::new(StatusCode::NOT_IMPLEMENTED, message),
+            Error::Unreachable(message) => Self::new(StatusCode::SERVICE_UNAVAILABLE, message),
             Error::Internal(message) => Self::internal(message),
         }
     }
@@ -139,7 +140,7 @@ impl From<accounts::Error> for Fault {
             Error::NotFound(message) => Self::not_found(message),
             Error::Conflict(message) => Self::conflict(message),
             Error::Invalid { field, message } => Self::invalid(field, message),
-            Error::Store(error) => Self::internal(error),
+            Error::Store(error) => error.into(),
             Error::Internal(message) => Self::internal(message),
         }
     }
@@ -147,6 +148,9 @@ impl From<accounts::Error> for Fault {
 
 impl From<crate::store::Error> for Fault {
     fn from(error: crate::store::Error) -> Self {
+        if error.is_unstorable() {
+            return Self::bad(crate::store::UNSTORABLE);
+        }
         Self::internal(error)
     }
 }

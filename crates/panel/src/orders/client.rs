@@ -4,10 +4,16 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use data_encoding::BASE64;
+
 use super::SOCKET;
 
 /// Largest public key file that is sent along.
 const FILE_BYTES_MAX: u64 = 16 * 1024;
+/// What clouds take as user data.
+const USER_DATA_MAX: usize = 65_535;
+/// Before the name of a file; behind it, when it is sent, what is in the file.
+const USER_DATA: &str = "--user-data=";
 
 /// Gives an order to the panel whose private folder this is.
 ///
@@ -53,6 +59,15 @@ fn with_files(words: &[String]) -> Result<Vec<String>, String> {
             return Err(format!("{file} is far too long for a public key"));
         }
         *file = std::fs::read_to_string(&*file).map_err(failed)?;
+    }
+    for word in &mut words {
+        if let Some(file) = word.strip_prefix(USER_DATA) {
+            let bytes = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
+            if bytes.len() > USER_DATA_MAX {
+                return Err(format!("{file} is too long: user data has at most 65535 bytes"));
+            }
+            *word = format!("{USER_DATA}{}", BASE64.encode(&bytes));
+        }
     }
     Ok(words)
 }

@@ -5,14 +5,15 @@ use std::time::Duration;
 use cloud::embedded::ImportImage;
 use cloud::model::{KeyType, NewKeyPair, NewServer, Region, Server, ServerRequest, Status};
 use cloud::{Caller, Role, ServerQuery};
+use data_encoding::BASE64;
 use keys::FingerprintHash;
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
 use crate::State;
 use crate::audit::Entry;
-use crate::public_key;
 use crate::local;
+use crate::public_key;
 use crate::state::{caller, new_request_id};
 
 /// How long a new server may take until its host keys are known.
@@ -27,6 +28,7 @@ struct Flags<'a> {
     flavor: Option<&'a str>,
     keys: Vec<&'a str>,
     sha256: Option<&'a str>,
+    user_data: Vec<u8>,
 }
 
 /// Does one order; `said` takes what is to be printed.
@@ -65,6 +67,9 @@ fn sort(words: &[String]) -> Result<(Flags<'_>, Vec<&str>), String> {
             Some(("image", value)) => flags.image = Some(value),
             Some(("flavor", value)) => flags.flavor = Some(value),
             Some(("sha256", value)) => flags.sha256 = Some(value),
+            Some(("user-data", value)) => {
+                flags.user_data = BASE64.decode(value.as_bytes()).map_err(text)?;
+            }
             Some(("key", value)) => flags.keys.push(value),
             Some((other, _)) => return Err(format!("--{other} is no flag of orders")),
             None => rest.push(word.as_str()),
@@ -258,6 +263,7 @@ impl Order<'_> {
             image_id: image.id,
             flavor_id: flavor.id.clone(),
             key_names: self.flags.keys.iter().map(|key| (*key).to_owned()).collect(),
+            user_data: self.flags.user_data.clone(),
             ..NewServer::default()
         };
         let server = cloud.create_server(&self.caller, &region, new).await.map_err(text)?;

@@ -17,6 +17,9 @@ use super::{Error, Store, micros};
 
 impl From<Error> for CloudError {
     fn from(error: Error) -> Self {
+        if error.is_unstorable() {
+            return Self::Invalid { field: None, message: super::UNSTORABLE.to_owned() };
+        }
         Self::Internal(error.to_string())
     }
 }

@@ -46,7 +46,7 @@ impl From<cloud::Error> for PageError {
             Error::Invalid { .. } => StatusCode::BAD_REQUEST,
             Error::Forbidden(_) => StatusCode::FORBIDDEN,
             Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Error::Exhausted(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Exhausted(_) | Error::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -76,6 +76,9 @@ impl From<store::Error> for PageError {
 
 /// The person is told that it failed, the log why.
 fn internal(error: &store::Error) -> PageError {
+    if error.is_unstorable() {
+        return PageError::bad(store::UNSTORABLE);
+    }
     tracing::error!(%error, "the store failed");
     PageError::Status(
         StatusCode::INTERNAL_SERVER_ERROR,

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State as AxumState};
-use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use maud::html;
 
+use super::accounts::{Wrong, delete_section, enabled_pill};
 use super::error::{PageError, PageResult};
-use super::layout::{Input, csrf, go, page, when};
+use super::layout::{Input, csrf, field_error, go, page, when};
 use super::posted::Posted;
 use super::routes::Routes;
 use super::viewer::Viewer;
 use crate::State;
-use crate::accounts::{Error, role_name};
+use crate::accounts::{Project, role_name};
 
 pub(super) fn routes(routes: &mut Routes) {
     routes.get("/projects", list);
@@ -25,15 +25,14 @@ pub(super) fn routes(routes: &mut Routes) {
 
 async fn list(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
     viewer.need_admin()?;
-    projects_page(&state, &viewer, "", None, StatusCode::OK).await
+    projects_page(&state, &viewer, ("", ""), &Wrong::default()).await
 }
 
 async fn projects_page(
     state: &State,
     viewer: &Viewer,
-    typed: &str,
-    error: Option<&str>,
-    status: StatusCode,
+    typed: (&str, &str),
+    wrong: &Wrong,
 ) -> PageResult {
     let projects = state.accounts.projects().await?;
     let body = html! {
@@ -48,9 +47,7 @@ async fn projects_page(
                     tr {
                         td data-label="Name" { a href=(format!("/projects/{}", project.id)) { strong { (project.name) } } }
                         td data-label="Description" { (project.description) }
-                        td data-label="State" {
-                            @if project.enabled { span .pill.good { "Enabled" } } @else { span .pill.off { "Disabled" } }
-                        }
+                        td data-label="State" { (enabled_pill(project.enabled)) }
                         td data-label="Since" { (when(project.created_at)) }
                     }
                 }
@@ -60,29 +57,26 @@ async fn projects_page(
             h2 { "Add a project" }
             form method="post" action="/projects" {
                 (csrf(viewer))
-                (Input { name: "name", label: "Name", value: typed, error, ..Input::default() }.render())
-                (Input { name: "description", label: "Description", ..Input::default() }.render())
+                (Input { name: "name", label: "Name", value: typed.0, error: wrong.at("name"), ..Input::default() }.render())
+                (Input { name: "description", label: "Description", value: typed.1,
+                    error: wrong.at("description"), ..Input::default() }.render())
                 button .primary type="submit" { "Add the project" }
             }
         }
     };
-    Ok((status, page(viewer, "Projects", &body)).into_response())
+    Ok((wrong.status(), page(viewer, "Projects", &body)).into_response())
 }
 
 async fn add(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
     let Posted { viewer, fields } = &posted;
     viewer.need_admin()?;
-    let name = fields.get("name");
-    match state.accounts.create_project(name, fields.get("description")).await {
+    let typed = (fields.get("name"), fields.get("description"));
+    match state.accounts.create_project(typed.0, typed.1).await {
         Ok(project) => {
             viewer.audit(&state, "project.add", &project.name, &project.id).await?;
             Ok(go(&format!("/projects/{}", project.id), "The project is there."))
         }
-        Err(Error::Invalid { message, .. } | Error::Conflict(message)) => {
-            projects_page(&state, viewer, name, Some(&message), StatusCode::UNPROCESSABLE_ENTITY)
-                .await
-        }
-        Err(error) => Err(error.into()),
+        Err(error) => projects_page(&state, viewer, typed, &Wrong::try_from(error)?).await,
     }
 }
 
@@ -91,23 +85,36 @@ async fn show(
     AxumState(state): AxumState<Arc<State>>,
     Path(id): Path<String>,
 ) -> PageResult {
+    let project = project(&state, &viewer, &id).await?;
+    project_page(&state, &viewer, &project, &Wrong::default()).await
+}
+
+async fn project(state: &State, viewer: &Viewer, id: &str) -> PageResult<Project> {
     viewer.need_admin()?;
-    let project = state
-        .accounts
-        .project(&id)
-        .await?
-        .ok_or_else(|| PageError::not_found("There is no such project."))?;
-    let members = state.accounts.members_of(&id).await?;
-    let at = format!("/projects/{id}");
+    let project = state.accounts.project(id).await?;
+    project.ok_or_else(|| PageError::not_found("There is no such project."))
+}
+
+/// The project's page; the project may be as somebody wants to have it, which is wrong.
+async fn project_page(
+    state: &State,
+    viewer: &Viewer,
+    project: &Project,
+    wrong: &Wrong,
+) -> PageResult {
+    let members = state.accounts.members_of(&project.id).await?;
+    let at = format!("/projects/{}", project.id);
     let body = html! {
         p .crumb { a href="/projects" { "Projects" } " /" }
         h1 { (project.name) }
         section .card {
             form method="post" action=(at) {
-                (csrf(&viewer))
-                (Input { name: "name", label: "Name", value: &project.name, ..Input::default() }.render())
-                (Input { name: "description", label: "Description", value: &project.description, ..Input::default() }.render())
+                (csrf(viewer))
+                (Input { name: "name", label: "Name", value: &project.name, error: wrong.at("name"), ..Input::default() }.render())
+                (Input { name: "description", label: "Description", value: &project.description,
+                    error: wrong.at("description"), ..Input::default() }.render())
                 label .box { input type="checkbox" name="enabled" value="yes" checked[project.enabled]; "May be worked in" }
+                (field_error("enabled", wrong.at("enabled")))
                 button .primary type="submit" { "Save" }
             }
         }
@@ -128,16 +135,9 @@ async fn show(
                 }
             }
         }
-        section .card {
-            h2 { "Delete" }
-            form method="post" action=(format!("{at}/delete")) {
-                (csrf(&viewer))
-                (Input { name: "typed", label: &format!("Type {} to go on", project.name), ..Input::default() }.render())
-                button .danger type="submit" { "Delete the project" }
-            }
-        }
+        (delete_section(viewer, &at, &project.name, "project", "", wrong))
     };
-    Ok(page(&viewer, &project.name, &body).into_response())
+    Ok((wrong.status(), page(viewer, &project.name, &body)).into_response())
 }
 
 async fn change(
@@ -146,31 +146,31 @@ async fn change(
     posted: Posted,
 ) -> PageResult {
     let Posted { viewer, fields } = &posted;
-    viewer.need_admin()?;
+    let now = project(&state, viewer, &id).await?;
     let enabled = fields.has("enabled");
+    let wanted = Project {
+        name: fields.get("name").to_owned(),
+        description: fields.get("description").to_owned(),
+        enabled,
+        ..now
+    };
     let own = viewer.project.as_ref().is_some_and(|(project, _)| project.id == id);
     if own && !enabled {
-        return Err(PageError::bad(
-            "You are working in this project; switch to another one first.",
-        ));
+        let text = "You are working in this project; switch to another one first.";
+        return project_page(&state, viewer, &wanted, &Wrong::field("enabled", text)).await;
     }
-    let project = state
+    let changed = state
         .accounts
-        .update_project(
-            &id,
-            Some(fields.get("name")),
-            Some(fields.get("description")),
-            Some(enabled),
-        )
-        .await?;
-    viewer
-        .audit(
-            &state,
-            "project.change",
-            &project.name,
-            if enabled { "enabled" } else { "disabled" },
-        )
-        .await?;
+        .update_project(&id, Some(&wanted.name), Some(&wanted.description), Some(enabled))
+        .await;
+    let changed = match changed {
+        Ok(changed) => changed,
+        Err(error) => {
+            return project_page(&state, viewer, &wanted, &Wrong::try_from(error)?).await;
+        }
+    };
+    let detail = if enabled { "enabled" } else { "disabled" };
+    viewer.audit(&state, "project.change", &changed.name, detail).await?;
     Ok(go(&format!("/projects/{id}"), "Saved."))
 }
 
@@ -180,14 +180,10 @@ async fn delete(
     posted: Posted,
 ) -> PageResult {
     let Posted { viewer, fields } = &posted;
-    viewer.need_admin()?;
-    let project = state
-        .accounts
-        .project(&id)
-        .await?
-        .ok_or_else(|| PageError::not_found("There is no such project."))?;
+    let project = project(&state, viewer, &id).await?;
     if fields.get("typed") != project.name {
-        return Err(PageError::bad("This is not the project's name, so nothing was done."));
+        let wrong = Wrong::field("typed", "This is not the project's name, so nothing was done.");
+        return project_page(&state, viewer, &project, &wrong).await;
     }
     state.accounts.delete_project(&id).await?;
     viewer.audit(&state, "project.delete", &project.name, &id).await?;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State as AxumState};
-use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use maud::{Markup, html};
 
+use super::accounts::{Wrong, delete_section, enabled_pill};
 use super::error::{PageError, PageResult};
 use super::layout::{Input, csrf, go, page, when};
 use super::posted::Posted;
@@ -15,7 +15,7 @@ use super::table::Listing;
 use super::viewer::Viewer;
 use crate::State;
 use crate::accounts::{
-    Error, NewUser, Project, Role, User, UserChange, generate_password, role_from_name, role_name,
+    NewUser, Project, Role, User, UserChange, generate_password, role_from_name, role_name,
 };
 
 pub(super) fn routes(routes: &mut Routes) {
@@ -34,7 +34,7 @@ async fn list(
     Query(listing): Query<Listing>,
 ) -> PageResult {
     viewer.need_admin()?;
-    users_page(&state, &viewer, &listing, ("", ""), None, StatusCode::OK).await
+    users_page(&state, &viewer, &listing, ("", ""), &Wrong::default()).await
 }
 
 async fn users_page(
@@ -42,14 +42,11 @@ async fn users_page(
     viewer: &Viewer,
     listing: &Listing,
     typed: (&str, &str),
-    error: Option<(&str, String)>,
-    status: StatusCode,
+    wrong: &Wrong,
 ) -> PageResult {
     let search = listing.q.trim();
     let users = state.accounts.users((!search.is_empty()).then_some(search)).await?;
     let projects = state.accounts.projects().await?;
-    let wrong =
-        |field: &str| error.as_ref().filter(|(at, _)| *at == field).map(|(_, text)| text.as_str());
     let body = html! {
         h1 { "Users" }
         (listing.search("/users", "Name or e-mail", &[]))
@@ -63,9 +60,7 @@ async fn users_page(
                     tr {
                         td data-label="Name" { a href=(format!("/users/{}", user.id)) { strong { (user.name) } } }
                         td data-label="E-mail" { (user.email) }
-                        td data-label="State" {
-                            @if user.enabled { span .pill.good { "Enabled" } } @else { span .pill.off { "Disabled" } }
-                        }
+                        td data-label="State" { (enabled_pill(user.enabled)) }
                         td data-label="Second factor" { (if user.has_totp { "on" } else { "off" }) }
                         td data-label="Since" { (when(user.created_at)) }
                     }
@@ -77,15 +72,15 @@ async fn users_page(
             h2 { "Add a user" }
             form method="post" action="/users" {
                 (csrf(viewer))
-                (Input { name: "name", label: "Name", value: typed.0, error: wrong("name"), ..Input::default() }.render())
-                (Input { name: "email", label: "E-mail", value: typed.1, error: wrong("email"), ..Input::default() }.render())
+                (Input { name: "name", label: "Name", value: typed.0, error: wrong.at("name"), ..Input::default() }.render())
+                (Input { name: "email", label: "E-mail", value: typed.1, error: wrong.at("email"), ..Input::default() }.render())
                 (role_choice(&projects, "", Role::Member))
                 p .hint { "A password is made and shown once, for you to hand over." }
                 button .primary type="submit" { "Add the user" }
             }
         }
     };
-    Ok((status, page(viewer, "Users", &body)).into_response())
+    Ok((wrong.status(), page(viewer, "Users", &body)).into_response())
 }
 
 fn role_choice(projects: &[Project], project: &str, role: Role) -> Markup {
@@ -129,22 +124,8 @@ async fn add(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageRes
     let user = match made {
         Ok(user) => user,
         Err(error) => {
-            let (field, message) = match error {
-                Error::Invalid { field, message } => (field, message),
-                Error::Conflict(message) => ("name", message),
-                error => return Err(error.into()),
-            };
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            let listing = Listing::default();
-            return users_page(
-                &state,
-                viewer,
-                &listing,
-                (name, email),
-                Some((field, message)),
-                status,
-            )
-            .await;
+            let wrong = Wrong::try_from(error)?;
+            return users_page(&state, viewer, &Listing::default(), (name, email), &wrong).await;
         }
     };
     viewer.audit(&state, "user.add", &user.name, &user.id).await?;
@@ -183,17 +164,22 @@ async fn show(
     Path(id): Path<String>,
 ) -> PageResult {
     let user = user(&state, &viewer, &id).await?;
-    let roles = state.accounts.projects_of(&id).await?;
+    user_page(&state, &viewer, &user, &Wrong::default()).await
+}
+
+/// The user's page; the user may be as somebody wants to have them, which is wrong.
+async fn user_page(state: &State, viewer: &Viewer, user: &User, wrong: &Wrong) -> PageResult {
+    let roles = state.accounts.projects_of(&user.id).await?;
     let projects = state.accounts.projects().await?;
-    let at = format!("/users/{id}");
+    let at = format!("/users/{}", user.id);
     let body = html! {
         p .crumb { a href="/users" { "Users" } " /" }
         h1 { (user.name) }
         section .card {
             form method="post" action=(at) {
-                (csrf(&viewer))
-                (Input { name: "name", label: "Name", value: &user.name, ..Input::default() }.render())
-                (Input { name: "email", label: "E-mail", value: &user.email, ..Input::default() }.render())
+                (csrf(viewer))
+                (Input { name: "name", label: "Name", value: &user.name, error: wrong.at("name"), ..Input::default() }.render())
+                (Input { name: "email", label: "E-mail", value: &user.email, error: wrong.at("email"), ..Input::default() }.render())
                 label .box { input type="checkbox" name="enabled" value="yes" checked[user.enabled]; "May log in" }
                 button .primary type="submit" { "Save" }
             }
@@ -211,7 +197,7 @@ async fn show(
                                 td data-label="Role" { (role_name(*role)) }
                                 td .actions {
                                     form method="post" action=(format!("{at}/roles")) .inline {
-                                        (csrf(&viewer))
+                                        (csrf(viewer))
                                         input type="hidden" name="remove" value=(project.id);
                                         button .quiet.danger type="submit" { "Take away" }
                                     }
@@ -222,7 +208,7 @@ async fn show(
                 }
             }
             form method="post" action=(format!("{at}/roles")) {
-                (csrf(&viewer))
+                (csrf(viewer))
                 (role_choice(&projects, "", Role::Member))
                 button type="submit" { "Give the role" }
             }
@@ -232,24 +218,16 @@ async fn show(
             h2 { "Password and second factor" }
             p { "Second factor: " (if user.has_totp { "on" } else { "off" }) }
             form method="post" action=(format!("{at}/password")) .inline {
-                (csrf(&viewer))
+                (csrf(viewer))
                 button type="submit" { "Make a new password" }
                 @if user.has_totp {
                     " " label .box { input type="checkbox" name="totp_off" value="yes"; "and turn the second factor off" }
                 }
             }
         }
-        section .card {
-            h2 { "Delete" }
-            p { "Servers and keys of the user stay." }
-            form method="post" action=(format!("{at}/delete")) {
-                (csrf(&viewer))
-                (Input { name: "typed", label: &format!("Type {} to go on", user.name), ..Input::default() }.render())
-                button .danger type="submit" { "Delete the user" }
-            }
-        }
+        (delete_section(viewer, &at, &user.name, "user", "Servers and keys of the user stay.", wrong))
     };
-    Ok(page(&viewer, &user.name, &body).into_response())
+    Ok((wrong.status(), page(viewer, &user.name, &body)).into_response())
 }
 
 async fn change(
@@ -265,7 +243,19 @@ async fn change(
         enabled: Some(fields.has("enabled")),
         default_project: None,
     };
-    let changed = state.accounts.update_user(&id, change).await?;
+    let changed = match state.accounts.update_user(&id, change).await {
+        Ok(changed) => changed,
+        Err(error) => {
+            let wrong = Wrong::try_from(error)?;
+            let wanted = User {
+                name: fields.get("name").to_owned(),
+                email: fields.get("email").to_owned(),
+                enabled: fields.has("enabled"),
+                ..user
+            };
+            return user_page(&state, viewer, &wanted, &wrong).await;
+        }
+    };
     let detail = format!(
         "{} {} {}",
         changed.name,
@@ -322,10 +312,12 @@ async fn delete(
     let Posted { viewer, fields } = &posted;
     let user = user(&state, viewer, &id).await?;
     if fields.get("typed") != user.name {
-        return Err(PageError::bad("This is not the user's name, so nothing was done."));
+        let wrong = Wrong::field("typed", "This is not the user's name, so nothing was done.");
+        return user_page(&state, viewer, &user, &wrong).await;
     }
     if user.id == viewer.user.id {
-        return Err(PageError::bad("You cannot delete yourself; another administrator can."));
+        let wrong = Wrong::field("typed", "You cannot delete yourself; another administrator can.");
+        return user_page(&state, viewer, &user, &wrong).await;
     }
     state.accounts.delete_user(&id).await?;
     viewer.audit(&state, "user.delete", &user.name, &id).await?;

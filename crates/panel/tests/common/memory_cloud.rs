@@ -186,8 +186,10 @@ impl Cloud for MemoryCloud {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             consoles: true,
+            remote_consoles: false,
             authorized_keys: false,
             several_keys: true,
+            key_use: true,
             own_accounts: false,
         }
     }

@@ -96,8 +96,10 @@ impl Cloud for Fake {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             consoles: true,
+            remote_consoles: false,
             authorized_keys: true,
             several_keys: true,
+            key_use: true,
             own_accounts: false,
         }
     }

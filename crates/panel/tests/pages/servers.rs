@@ -191,7 +191,8 @@ async fn keys_on_the_server() {
     page.says("Added the key").says("two@home").says("one@home");
     browser.post(&keys, &[("public_key", LINES[1])]).await.says("on the server already");
     let page = browser.post(&keys, &[("public_key", "nonsense")]).await;
-    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    page.says("id=\"public_key-error\"").says(">nonsense</textarea>");
     let fingerprint = |line: &str| {
         let (key, _) = keys::PublicKey::from_line(line).unwrap();
         key.fingerprint(keys::FingerprintHash::Sha256)

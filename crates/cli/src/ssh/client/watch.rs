@@ -20,6 +20,8 @@ pub struct Watch {
     /// Our address and the server's.
     way: Option<(SocketAddr, SocketAddr)>,
     marking: Marking,
+    /// Marked packets did not arrive from the beginning.
+    lost_first: bool,
     unmarked_day: Option<u64>,
     liveness: Option<Liveness>,
 }
@@ -27,7 +29,13 @@ pub struct Watch {
 impl Watch {
     /// `way`: our address and the server's, where they are known.
     pub fn new(way: Option<(SocketAddr, SocketAddr)>, is_marked: bool) -> Self {
-        Watch { way, marking: Marking::new(is_marked), unmarked_day: None, liveness: None }
+        Watch {
+            way,
+            marking: Marking::new(is_marked),
+            lost_first: false,
+            unmarked_day: None,
+            liveness: None,
+        }
     }
 
     /// The day it is, if marked packets did not arrive.
@@ -69,10 +77,13 @@ impl Login {
             None => {}
             Some(Finding::Suspect) => {
                 debug!("IPQoS: marked packets do not seem to arrive; sending without the mark");
+                self.watch.lost_first = self.stage == Stage::Connected;
                 if let Err(source) = link.set_type_of_service(0) {
                     debug!("set_sock_tos: {}", crate::text::reason(&source));
                 }
             }
+            // Later than that, the network may just have been away for a moment.
+            Some(Finding::Proved) if !self.watch.lost_first => {}
             Some(Finding::Proved) => {
                 debug!("IPQoS: packets arrive without the mark; none for {UNMARKED_DAYS} days");
                 self.watch.unmarked_day = Some(today());

@@ -43,7 +43,7 @@ pub(super) fn push_certificate(
 }
 
 /// The public half: the file itself, `.pub` beside it, or inside the private key.
-fn public_of(path: &Path) -> Option<PublicKey> {
+pub fn public_of(path: &Path) -> Option<PublicKey> {
     let limit = PUBLIC_FILE_BYTES_MAX;
     let own = files::read_limited(path, limit).ok().map(Zeroizing::new);
     let first_line = |bytes: &[u8]| {

@@ -12,7 +12,7 @@ use super::control::{Control, GREETING};
 use super::describe;
 use super::message::{Answer, Request};
 use super::socket;
-use crate::messages::{self, Level, debug, error, say};
+use crate::messages::{self, Level, debug, error, info, say};
 use crate::ssh::purpose::{Plan, Purpose};
 use crate::text::reason;
 
@@ -99,6 +99,12 @@ pub fn attempt(call: &Call<'_>) -> Result<Outcome, String> {
         Err(source) => return not_connected(call, &path, &source),
     };
     match call.command {
+        None if call.plan.agent.is_some() && call.plan.agent_keys.is_some() => {
+            // Which keys its agent shows is not ours to say.
+            info!("ssh: the agent is not forwarded over the shared connection (ForwardAgentKeys)");
+            let plan = Plan { agent: None, ..call.plan.clone() };
+            session::run(&Call { plan: &plan, ..*call }, control)
+        }
         None => session::run(call, control),
         Some(command) => obey(call, control, command),
     }

@@ -1,11 +1,17 @@
 //! The user's agent, for programs on the server.
 
+pub mod filter;
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
 use net::agent::AgentClient;
 use net::{Endpoint, Endpoints, Link};
-use proto::{ChannelAsk, ChannelOpen, Client, OpenFailure};
+use proto::{ChannelAsk, ChannelId, ChannelOpen, Client, OpenFailure, Stream};
 
+use self::filter::{Filter, Unusable};
 use super::Session;
 use crate::messages::{debug, error};
 use crate::ssh::identities;
@@ -20,14 +26,7 @@ impl Session {
             match connected {
                 Ok(stream) => {
                     bind_forwarded(link, &stream);
-                    let endpoints = Endpoints::duplex(Endpoint::socket(stream.into()));
-                    if let Ok(channel) = link.connection_mut().accept_channel(ask) {
-                        self.others.push(channel);
-                        if link.attach(channel, endpoints).is_err() {
-                            // Without its agent the channel has no use.
-                            let _ = link.connection_mut().close(channel);
-                        }
-                    }
+                    self.connect_agent(link, ask, stream);
                     return;
                 }
                 Err(source) => {
@@ -42,6 +41,113 @@ impl Session {
         // Refused only when the connection ended meanwhile.
         let _ = link.connection_mut().refuse_channel(ask, reason, "not requested");
     }
+
+    fn connect_agent(&mut self, link: &mut Link<Client>, ask: ChannelAsk, stream: UnixStream) {
+        let filtered = match &self.plan.agent_keys {
+            None => None,
+            Some(allowed) => match stream.try_clone() {
+                Ok(copy) => Some(Filtered { agent: copy, filter: Filter::new(allowed.clone()) }),
+                Err(source) => {
+                    debug!("agent: {}", crate::text::reason(&source));
+                    let reason = OpenFailure::ConnectFailed;
+                    // Refused only when the connection ended meanwhile.
+                    let _ = link.connection_mut().refuse_channel(ask, reason, "no agent");
+                    return;
+                }
+            },
+        };
+        let Ok(channel) = link.connection_mut().accept_channel(ask) else { return };
+        self.others.push(channel);
+        let endpoint = Endpoint::socket(stream.into());
+        let endpoints = match filtered {
+            None => Endpoints::duplex(endpoint),
+            Some(filtered) => {
+                self.agents.open.insert(channel, filtered);
+                Endpoints { input: Some(endpoint.filtered()), ..Endpoints::default() }
+            }
+        };
+        if link.attach(channel, endpoints).is_err() {
+            // Without its agent the channel has no use.
+            let _ = link.connection_mut().close(channel);
+        }
+    }
+}
+
+/// Connections to the agent of which every message is looked at.
+#[derive(Default)]
+pub struct Agents {
+    open: HashMap<ChannelId, Filtered>,
+}
+
+struct Filtered {
+    agent: UnixStream,
+    filter: Filter,
+}
+
+impl Agents {
+    /// What a program on the server says. Whether it is one of these channels.
+    pub fn data(&mut self, link: &mut Link<Client>, channel: ChannelId, data: &[u8]) -> bool {
+        let Some(filtered) = self.open.get_mut(&channel) else { return false };
+        // Refused only when it is closed already.
+        let _ = link.connection_mut().consumed(channel, data.len());
+        let mut answers = Vec::new();
+        match filtered.filter.hear(data).and_then(|()| filtered.ask(&mut answers)) {
+            Ok(()) => link.queue_input(channel, Stream::Data, &answers),
+            Err(Unusable) => close(link, channel),
+        }
+        true
+    }
+
+    /// What the agent says, of which only what may pass is left. Whether it is one of these.
+    pub fn answered(
+        &mut self,
+        link: &mut Link<Client>,
+        channel: ChannelId,
+        data: &mut Vec<u8>,
+    ) -> bool {
+        let Some(filtered) = self.open.get_mut(&channel) else { return false };
+        let passed = filtered.filter.answer(data);
+        data.clear();
+        let more = passed.and_then(|passed| {
+            *data = passed;
+            filtered.ask(data)
+        });
+        if more.is_err() {
+            close(link, channel);
+        }
+        true
+    }
+
+    /// A program on the server says no more.
+    pub fn ended(&self, channel: ChannelId) {
+        if let Some(filtered) = self.open.get(&channel) {
+            // The agent may be gone already.
+            let _ = filtered.agent.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// A channel is gone.
+    pub fn closed(&mut self, channel: ChannelId) {
+        self.open.remove(&channel);
+    }
+}
+
+impl Filtered {
+    /// Passes the next request on. It is small against what a socket takes, and the agent has none
+    /// before it; so one that is not taken whole means an agent that is of no use.
+    fn ask(&mut self, answers: &mut Vec<u8>) -> Result<(), Unusable> {
+        let Some(request) = self.filter.next(answers)? else { return Ok(()) };
+        self.agent.write_all(&request).map_err(|source| {
+            debug!("agent: {}", crate::text::reason(&source));
+            Unusable
+        })
+    }
+}
+
+fn close(link: &mut Link<Client>, channel: ChannelId) {
+    link.detach(channel);
+    // Refused only when it is closed already.
+    let _ = link.connection_mut().close(channel);
 }
 
 /// Tells the agent through which server its next requests come. An agent that

@@ -146,6 +146,7 @@ async fn read(api: &Api, request: Object<'_>) -> Outcome<(NewServer, Extras)> {
         name: name.to_owned(),
         image_id,
         flavor_id,
+        network_id: None,
         key_names,
         metadata: match request.object("metadata")? {
             Some(object) => metadata::read(object)?,

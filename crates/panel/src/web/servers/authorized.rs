@@ -7,12 +7,12 @@ use cloud::model::KeyType;
 use keys::{FingerprintHash, PublicKey, authorized_keys};
 use maud::{Markup, html};
 
-use super::show::{Details, id};
+use super::show::{Details, id, server_page};
 use super::{address_of, status_words};
 use crate::State;
 use crate::public_key::examine;
 use crate::web::error::{PageError, PageResult};
-use crate::web::layout::{csrf, go};
+use crate::web::layout::{csrf, field_error, go};
 use crate::web::posted::Posted;
 use crate::web::viewer::Viewer;
 
@@ -45,8 +45,15 @@ fn lines(text: &str) -> (Vec<Line>, usize) {
     (lines, unreadable)
 }
 
+/// A key that was not added.
+pub(super) struct Refused {
+    why: String,
+    /// What was pasted, to be mended; a private key is not sent back.
+    text: String,
+}
+
 /// The part of the server's page.
-pub(super) fn section(viewer: &Viewer, details: &Details) -> Markup {
+pub(super) fn section(viewer: &Viewer, details: &Details, refused: Option<&Refused>) -> Markup {
     let text = match &details.authorized {
         Ok(text) => text,
         Err(reason) => {
@@ -123,9 +130,12 @@ pub(super) fn section(viewer: &Viewer, details: &Details) -> Markup {
                         }
                     }
                     // Without a stored key to choose, the field is all there is to add.
-                    @if addable.is_empty() { (pasted_field("Add another public key")) }
+                    @if addable.is_empty() { (pasted_field("Add another public key", refused)) }
                     @else {
-                        details .inner { summary { "Or one that is not stored" } (pasted_field("Public key")) }
+                        details .inner open[refused.is_some()] {
+                            summary { "Or one that is not stored" }
+                            (pasted_field("Public key", refused))
+                        }
                     }
                     button .quiet type="submit" { "Add to the server" }
                 }
@@ -134,12 +144,15 @@ pub(super) fn section(viewer: &Viewer, details: &Details) -> Markup {
     }
 }
 
-fn pasted_field(label: &str) -> Markup {
+fn pasted_field(label: &str, refused: Option<&Refused>) -> Markup {
     html! {
-        div .field {
+        div .field.bad[refused.is_some()] {
             label for="public_key" { (label) }
             textarea #public_key name="public_key" rows="3" spellcheck="false" data-drop
-                placeholder="ssh-ed25519 AAAAC3Nz… you@computer" {}
+                placeholder="ssh-ed25519 AAAAC3Nz… you@computer"
+                aria-invalid=[refused.map(|_| "true")] aria-describedby=[refused.map(|_| "public_key-error")]
+                { (refused.map_or("", |refused| refused.text.as_str())) }
+            (field_error("public_key", refused.map(|refused| refused.why.as_str())))
         }
     }
 }
@@ -194,10 +207,13 @@ pub(super) async fn change(
         match examine(fields.raw("public_key")) {
             Ok(examined) => (examined.line(), examined.repairs),
             Err(refusal) => {
-                if refusal == crate::public_key::Refusal::PrivateKey {
+                let private = refusal == crate::public_key::Refusal::PrivateKey;
+                if private {
                     viewer.audit(&state, "key.refuse-private", &server.name, "").await?;
                 }
-                return Err(PageError::bad(refusal.message()));
+                let text = if private { "" } else { fields.raw("public_key") };
+                let refused = Refused { why: refusal.message(), text: text.to_owned() };
+                return server_page(viewer, &state, &region, id, "", Some(&refused)).await;
             }
         }
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State as AxumState};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use cloud::Caller;
 use cloud::model::{HostKey, KeyPair, Server, ServerAction, Status};
@@ -78,8 +79,20 @@ pub(super) async fn show(
     Path((region, id_text)): Path<(String, String)>,
     Query(printed): Query<Printed>,
 ) -> PageResult {
+    server_page(&viewer, &state, &region, id(&id_text)?, &printed.printed, None).await
+}
+
+/// The page, with what is wrong with a key that was to be added.
+pub(super) async fn server_page(
+    viewer: &Viewer,
+    state: &State,
+    region: &str,
+    id: Uuid,
+    printed: &str,
+    refused: Option<&authorized::Refused>,
+) -> PageResult {
     let caller = viewer.caller()?;
-    let details = details(&state, &caller, &region, id(&id_text)?).await?;
+    let details = details(state, &caller, region, id).await?;
     let server = &details.server;
     let body = html! {
         div .heading {
@@ -89,15 +102,19 @@ pub(super) async fn show(
             }
         }
         div #server data-live data-server=(server.id) {
-            (summary(&viewer, &state, &details))
+            (summary(viewer, state, &details))
             (identity::after_rebuild(&details))
             (identity::keys(&details))
         }
-        (identity::compare(&details, &printed.printed))
-        (authorized::section(&viewer, &details))
+        (identity::compare(&details, printed))
+        (authorized::section(viewer, &details, refused))
         div #log data-live { (action_log(&details)) }
     };
-    Ok(page(&viewer, &server.name, &body).into_response())
+    let status = match refused {
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::OK,
+    };
+    Ok((status, page(viewer, &server.name, &body)).into_response())
 }
 
 fn summary(viewer: &Viewer, state: &State, details: &Details) -> Markup {
