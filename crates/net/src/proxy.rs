@@ -6,7 +6,9 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, SocketType};
 
@@ -36,11 +38,11 @@ pub fn proxy_command(command: &str) -> io::Result<Proxy> {
 }
 
 /// Runs a command that connects and passes the connected descriptor back
-/// through its standard output.
+/// through its standard output, by `deadline` where there is one.
 ///
 /// # Errors
-/// Those of starting it, and `UnexpectedEof` when it passes nothing.
-pub fn proxy_use_fdpass(command: &str) -> io::Result<OwnedFd> {
+/// Those of starting it, `UnexpectedEof` when it passes nothing, and `TimedOut`.
+pub fn proxy_use_fdpass(command: &str, deadline: Option<Instant>) -> io::Result<OwnedFd> {
     let (ours, theirs) = open::socket_pair(SocketType::STREAM)?;
     let mut child = {
         let mut command = shell(command);
@@ -49,7 +51,11 @@ pub fn proxy_use_fdpass(command: &str) -> io::Result<OwnedFd> {
         // the end of the child is the end of the stream.
         command.spawn()?
     };
-    let received = receive_descriptor(&ours);
+    let received = wait_readable(&ours, deadline).and_then(|()| receive_descriptor(&ours));
+    if matches!(&received, Err(error) if error.kind() == io::ErrorKind::TimedOut) {
+        // It may have ended just now.
+        let _ = child.kill();
+    }
     // Its work is done; a failure is told by the missing descriptor.
     let _ = child.wait();
     received
@@ -62,6 +68,20 @@ fn shell(command: &str) -> Command {
     let mut runner = Command::new(shell.unwrap_or_else(|| OsString::from("/bin/sh")));
     runner.arg("-c").arg(format!("exec {command}"));
     runner
+}
+
+fn wait_readable(socket: &OwnedFd, deadline: Option<Instant>) -> io::Result<()> {
+    let Some(deadline) = deadline else { return Ok(()) };
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+        match poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&left)) {
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+        }
+    }
 }
 
 fn receive_descriptor(socket: &OwnedFd) -> io::Result<OwnedFd> {

@@ -21,7 +21,7 @@ use super::memory::Memory;
 use super::mux::master::{Around, Master, Wish};
 use super::purpose::Plan;
 use super::session::Session;
-use crate::messages::{debug, debug2, fatal};
+use crate::messages::{debug, debug2, fatal, info};
 
 /// The parts of one login and session.
 pub struct Login {
@@ -225,6 +225,13 @@ impl Application<Client> for Login {
             fatal!("Connection timed out during banner exchange");
         }
         fatal!("Connection to {} timed out", self.peer());
+        if let Some(proxy) = super::connection::proxy_name(&self.config) {
+            let got = match link.connection().remote_ident() {
+                None => "nothing came from",
+                Some(_) => "the key exchange did not end with",
+            };
+            info!("ssh: {got} {} through {proxy}.", self.host);
+        }
         self.give_up(link);
     }
 }

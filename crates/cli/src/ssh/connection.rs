@@ -2,10 +2,12 @@
 
 use std::env;
 use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Child;
+use std::time::{Duration, Instant};
 
 use config::{AddressFamily, ClientConfig};
 use net::Transport;
@@ -15,6 +17,9 @@ use net::proxy;
 use super::args::Arguments;
 use crate::messages::{self, Level, debug};
 use crate::text::reason;
+
+/// How much longer a proxy of our own has, to say first where it got stuck.
+const JUMP_GRACE: Duration = Duration::from_millis(500);
 
 /// A way to the server.
 pub struct Reached {
@@ -85,7 +90,7 @@ pub fn reach_marked(
         None => Some(jump_command(arguments, config)?),
     };
     match command {
-        Some(command) if *config.proxy_use_fdpass => by_descriptor(&command),
+        Some(command) if *config.proxy_use_fdpass => by_descriptor(&command, config),
         Some(command) => by_proxy(&command),
         None => by_tcp(config, is_interactive, may_mark),
     }
@@ -148,10 +153,18 @@ fn by_proxy(command: &str) -> Result<Reached, String> {
 }
 
 /// The command connects, passes the connection back and ends.
-fn by_descriptor(command: &str) -> Result<Reached, String> {
+fn by_descriptor(command: &str, config: &ClientConfig) -> Result<Reached, String> {
     debug!("Executing proxy dialer command: {command}");
-    let socket = proxy::proxy_use_fdpass(command)
-        .map_err(|source| format!("{command}: {}", reason(&source)))?;
+    let deadline = config.connect_timeout.map(|timeout| Instant::now() + timeout);
+    let socket = proxy::proxy_use_fdpass(command, deadline).map_err(|source| {
+        if source.kind() == io::ErrorKind::TimedOut {
+            return format!(
+                "ssh: the ProxyCommand \"{command}\" passed no connection to {} in time",
+                *config.host_name
+            );
+        }
+        format!("{command}: {}", reason(&source))
+    })?;
     Ok(Reached::by(Transport::socket(socket)))
 }
 
@@ -181,6 +194,10 @@ fn jump_command(arguments: &Arguments, config: &ClientConfig) -> Result<String, 
         Level::Debug3 => words.push("-vvv".to_owned()),
         _ => {}
     }
+    if let Some(timeout) = *config.connect_timeout {
+        // The whole way has no more time than this, so neither has a part of it.
+        words.push(format!("-oConnectTimeout={}", timeout.as_secs().max(1)));
+    }
     let host = &*config.host_name;
     words.extend(["-W".to_owned(), shell_word(&format!("[{host}]:{}", *config.port))]);
     words.push("--".to_owned());
@@ -188,6 +205,23 @@ fn jump_command(arguments: &Arguments, config: &ClientConfig) -> Result<String, 
     let command = words.join(" ");
     debug!("Setting implicit ProxyCommand from ProxyJump: {command}");
     Ok(command)
+}
+
+/// When `ConnectTimeout` is over, for a way begun at `started`.
+pub fn deadline(config: &ClientConfig, started: Instant) -> Option<Instant> {
+    let is_jump = config.proxy_command.is_none() && !config.proxy_jump.is_empty();
+    let grace = if is_jump { JUMP_GRACE } else { Duration::ZERO };
+    config.connect_timeout.map(|timeout| started + timeout + grace)
+}
+
+/// What stands between here and the server, for messages; `None` when nothing is known to.
+pub fn proxy_name(config: &ClientConfig) -> Option<String> {
+    if let Some(command) = config.proxy_command.as_deref() {
+        let command = config.tokens().only("hnpr").expand(command);
+        return Some(format!("the ProxyCommand \"{}\"", command.unwrap_or_default()));
+    }
+    (!config.proxy_jump.is_empty())
+        .then(|| format!("the jump host {}", config::show_jumps(&config.proxy_jump)))
 }
 
 /// A word that the shell takes as it is.

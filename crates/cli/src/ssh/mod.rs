@@ -236,7 +236,7 @@ fn connect(
         authentication,
         memory,
         is_early,
-        connect_deadline: config.connect_timeout.map(|timeout| started + timeout),
+        connect_deadline: connection::deadline(&config, started),
         to_background: *config.fork_after_authentication,
         obsolete_host_keys: Vec::new(),
         host_keys_to_prove: 0,

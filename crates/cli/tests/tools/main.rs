@@ -16,6 +16,7 @@ mod manual;
 mod mux;
 mod network;
 mod session;
+mod stalls;
 mod terminal;
 mod trust;
 mod tunnel;
