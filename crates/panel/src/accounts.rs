@@ -4,6 +4,7 @@
 //! cached.
 
 mod credentials;
+mod guests;
 mod login;
 mod password;
 mod projects;
@@ -13,6 +14,7 @@ mod totp;
 mod users;
 
 pub use credentials::{Credential, NewCredential};
+pub use guests::{Guests, Presence};
 pub use login::LoginError;
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN, generate as generate_password};
 pub use projects::Project;

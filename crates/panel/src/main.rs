@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use cloud::embedded::{Embedded, Settings as CloudSettings};
+use cloud::openstack::{CloudConfig, Openstack};
 use cloud::{Cloud, ConsoleKind};
 use keys::FingerprintHash;
 use panel::State;
@@ -82,7 +83,9 @@ async fn run(settings: Settings) -> Result<(), String> {
     log_lines(&settings);
     make_private(&settings.state)?;
     let store = Store::open(&settings.database).await.map_err(|error| error.to_string())?;
-    first_account(&store).await?;
+    if settings.cloud == CloudKind::Embedded {
+        first_account(&store).await?;
+    }
     let cloud = open_cloud(&settings, &store).await?;
     let tls = if settings.https { Some(panel::tls::load(&settings)?) } else { None };
     let listener = listen(&settings)?;
@@ -164,7 +167,13 @@ fn make_private(folder: &Path) -> Result<(), String> {
 
 async fn open_cloud(settings: &Settings, store: &Store) -> Result<Arc<dyn Cloud>, String> {
     if settings.cloud == CloudKind::OpenStack {
-        return Err("--cloud openstack: this program cannot drive a real OpenStack yet".to_owned());
+        let config = CloudConfig::find(settings.os_cloud.as_deref())?;
+        println!("The cloud {} of {}: {}", config.name, config.file.display(), config.auth_url);
+        if !config.has_account() {
+            println!("It names no account for the panel itself: there are no orders by terminal.");
+        }
+        let openstack = Openstack::new(config, Arc::new(store.clone()));
+        return Ok(openstack.map_err(|error| error.to_string())?);
     }
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let keyway = settings.keyway.clone().unwrap_or_else(|| beside(&program));
@@ -222,6 +231,9 @@ async fn backup(settings: &Settings, to: &Path) -> Result<(), String> {
 }
 
 async fn password(settings: &Settings, name: &str) -> Result<(), String> {
+    if settings.cloud == CloudKind::OpenStack {
+        return Err("accounts are the cloud's own: change passwords in its Keystone".to_owned());
+    }
     let store = Store::open(&settings.database).await.map_err(|error| error.to_string())?;
     let accounts = Accounts::new(store.clone());
     let failed = |error: panel::accounts::Error| error.to_string();

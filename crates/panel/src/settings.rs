@@ -29,6 +29,8 @@ Options:
   --state FOLDER          its private folder (/var/lib/keyway-panel for root,
                           ~/.local/state/keyway-panel otherwise)
   --cloud KIND            embedded (this machine) or openstack (embedded)
+  --os-cloud NAME         which cloud of clouds.yaml openstack is; it is looked for in the
+                          working folder, ~/.config/openstack and /etc/openstack
   --database URL          sqlite:PATH or postgres://... (panel.db in the private folder)
   --tls-cert FILE         certificate chain in PEM; with --tls-key. Without them HTTPS takes a
                           certificate that the panel makes at its first start
@@ -76,6 +78,8 @@ pub struct Settings {
     pub state: PathBuf,
     /// Which cloud.
     pub cloud: CloudKind,
+    /// The entry of clouds.yaml; none for the one that OS_CLOUD names, or the only one.
+    pub os_cloud: Option<String>,
     /// The database, as a URL.
     pub database: String,
     /// Certificate chain and key in PEM files.
@@ -117,6 +121,7 @@ struct Given {
     public_url: Option<String>,
     state: Option<PathBuf>,
     cloud: Option<CloudKind>,
+    os_cloud: Option<String>,
     database: Option<String>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
@@ -163,6 +168,7 @@ impl Given {
             public_url: self.public_url.or(other.public_url),
             state: self.state.or(other.state),
             cloud: self.cloud.or(other.cloud),
+            os_cloud: self.os_cloud.or(other.os_cloud),
             database: self.database.or(other.database),
             tls_cert: self.tls_cert.or(other.tls_cert),
             tls_key: self.tls_key.or(other.tls_key),
@@ -214,6 +220,7 @@ impl Given {
             public_url,
             state,
             cloud: self.cloud.unwrap_or_default(),
+            os_cloud: self.os_cloud,
             database,
             tls,
             https,
@@ -290,6 +297,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
                     other => return Err(format!("--cloud {other}: embedded or openstack")),
                 });
             }
+            Arg::Long("os-cloud") => flags.os_cloud = Some(text(&mut parser)?),
             Arg::Long("database") => flags.database = Some(text(&mut parser)?),
             Arg::Long("tls-cert") => flags.tls_cert = Some(path(&mut parser)?),
             Arg::Long("tls-key") => flags.tls_key = Some(path(&mut parser)?),
@@ -362,6 +370,7 @@ impl Settings {
             database: format!("sqlite:{}/panel.db", state.display()),
             state,
             cloud: CloudKind::Embedded,
+            os_cloud: None,
             tls: None,
             https: false,
             trusted_proxies: Vec::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cloud::{Caller, Cloud, Role};
 
-use crate::accounts::{Accounts, User};
+use crate::accounts::{Accounts, Guests, User};
 use crate::news::News;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -17,6 +17,8 @@ pub struct State {
     pub store: Store,
     /// Users, projects, tokens, sessions; in the same store.
     pub accounts: Accounts,
+    /// Those who logged in by the cloud's own accounts.
+    pub guests: Guests,
     /// What it says about host keys.
     pub voucher: crate::vouch::Voucher,
     /// As the panel was started.
@@ -48,12 +50,26 @@ impl State {
             cloud,
             store,
             accounts,
+            guests: Guests::default(),
             voucher: crate::vouch::Voucher::default(),
             settings,
             metrics: crate::metrics::Metrics::default(),
             news,
             stopping,
         })
+    }
+}
+
+impl State {
+    /// What a user is called, where that is known.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn user_name(&self, id: &str) -> Result<Option<String>, crate::accounts::Error> {
+        match self.guests.name(id) {
+            Some(name) => Ok(Some(name)),
+            None => Ok(self.accounts.user(id).await?.map(|user| user.name)),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Openstack, server_view};
 use crate::accounts::OwnAccounts;
-use crate::cloud::{Caller, Capabilities, Cloud, Console, ConsoleKind, ServerQuery};
+use crate::cloud::{Caller, Capabilities, Cloud, Console, ConsoleKind, KeyPairQuery, ServerQuery};
 use crate::model::{
     Flavor, HostKey, Image, KeyPair, Network, NewKeyPair, NewServer, Region, Server, ServerAction,
     ServerEvent, ServerRequest,
@@ -39,7 +39,7 @@ impl Cloud for Openstack {
     }
 
     fn warnings(&self) -> Vec<String> {
-        Vec::new()
+        self.http.silent()
     }
 
     fn accounts(&self) -> Option<&dyn OwnAccounts> {
@@ -52,6 +52,16 @@ impl Cloud for Openstack {
 
     async fn key_pairs(&self, caller: &Caller, region: &str) -> Result<Vec<KeyPair>> {
         self.list_key_pairs(caller, region).await
+    }
+
+    async fn find_key_pairs(
+        &self,
+        caller: &Caller,
+        regions: &[String],
+        query: &KeyPairQuery,
+    ) -> Result<(Vec<KeyPair>, u64)> {
+        let all = self.key_pairs_of(caller, regions, query.lacking_in.as_ref()).await?;
+        Ok(query.apply(regions, all))
     }
 
     async fn add_key_pair(

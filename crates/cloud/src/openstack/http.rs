@@ -39,6 +39,8 @@ const SILENT_MAX: usize = 256;
 pub(super) struct Ask<'a> {
     /// Who is asked, for the words of an error: `Nova`.
     pub(super) service: &'static str,
+    /// Of which region; empty for Keystone.
+    pub(super) region: &'a str,
     pub(super) method: Method,
     pub(super) url: String,
     pub(super) token: Option<&'a Token>,
@@ -57,6 +59,7 @@ impl<'a> Ask<'a> {
     pub(super) fn new(service: &'static str, method: Method, url: String) -> Self {
         Self {
             service,
+            region: "",
             method,
             url,
             token: None,
@@ -150,6 +153,11 @@ impl Http {
     /// Asks. Every status but 2xx is an error, in the service's own words.
     pub(super) async fn ask(&self, ask: Ask<'_>) -> Result<Answer> {
         let service = ask.service;
+        let whose = if ask.region.is_empty() {
+            service.to_owned()
+        } else {
+            format!("{service} of {}", ask.region)
+        };
         let url: Uri = ask
             .url
             .parse()
@@ -164,7 +172,7 @@ impl Http {
                 self.silences().remove(&at);
                 answer
             }
-            Ok(Err(Failure::Silent(reason))) => return Err(self.note_silence(service, at, reason)),
+            Ok(Err(Failure::Silent(reason))) => return Err(self.note_silence(&whose, at, reason)),
             Ok(Err(Failure::TooLarge)) => {
                 return Err(Error::Internal(format!(
                     "{service}'s answer is larger than {} MiB.",
@@ -174,7 +182,7 @@ impl Http {
             Ok(Err(Failure::Ours(reason))) => return Err(Error::Internal(reason)),
             Err(_) => {
                 let reason = format!("no answer within {} seconds", limit.as_secs());
-                return Err(self.note_silence(service, at, reason));
+                return Err(self.note_silence(&whose, at, reason));
             }
         };
         if raw || answer.status.is_success() {
@@ -214,8 +222,21 @@ impl Http {
         Ok(())
     }
 
-    fn note_silence(&self, service: &str, at: String, reason: String) -> Error {
-        let reason = format!("{service} at {at} does not answer: {reason}.");
+    /// What does not answer at the moment, in sentences.
+    pub(super) fn silent(&self) -> Vec<String> {
+        let now = Instant::now();
+        let mut reasons: Vec<String> = self
+            .silences()
+            .values()
+            .filter(|silence| silence.until > now)
+            .map(|silence| silence.reason.clone())
+            .collect();
+        reasons.sort();
+        reasons
+    }
+
+    fn note_silence(&self, whose: &str, at: String, reason: String) -> Error {
+        let reason = format!("{whose} ({at}) does not answer: {reason}.");
         tracing::warn!(reason, "a service of the cloud is silent");
         let mut silences = self.silences();
         let now = Instant::now();

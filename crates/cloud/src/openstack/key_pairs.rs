@@ -23,6 +23,33 @@ impl Openstack {
         Ok(keys)
     }
 
+    /// Those of several regions, asked at once. While one answers, those that do not are left out,
+    /// and are named among the warnings.
+    pub(super) async fn key_pairs_of(
+        &self,
+        caller: &Caller,
+        regions: &[String],
+        also: Option<&String>,
+    ) -> Result<Vec<KeyPair>> {
+        let also = also.filter(|region| !regions.contains(region));
+        let asked = regions.iter().chain(also).map(|region| self.list_key_pairs(caller, region));
+        let (mut keys, mut silent, mut answered) = (Vec::new(), None, false);
+        for answer in futures_util::future::join_all(asked).await {
+            match answer {
+                Ok(more) => {
+                    keys.extend(more);
+                    answered = true;
+                }
+                Err(error @ Error::Unreachable(_)) => silent = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        match silent {
+            Some(error) if !answered => Err(error),
+            _ => Ok(keys),
+        }
+    }
+
     pub(super) async fn store_key_pair(
         &self,
         caller: &Caller,

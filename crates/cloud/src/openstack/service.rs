@@ -24,6 +24,7 @@ const PAGES_MAX: usize = 20;
 pub(super) struct Service<'a> {
     cloud: &'a Openstack,
     name: &'static str,
+    region: &'a str,
     base: String,
     minor: Option<u32>,
     token: Token,
@@ -47,7 +48,7 @@ impl Openstack {
     fn part<'a>(
         &'a self,
         caller: &'a Caller,
-        region: &str,
+        region: &'a str,
         name: &'static str,
         pick: impl FnOnce(Services) -> Option<String>,
     ) -> Result<Service<'a>> {
@@ -56,14 +57,14 @@ impl Openstack {
             Error::Unsupported(format!("The region {region} has no {name} in its catalog."))
         })?;
         let request_id = &caller.request_id;
-        Ok(Service { cloud: self, name, base, minor: None, token, known, request_id })
+        Ok(Service { cloud: self, name, region, base, minor: None, token, known, request_id })
     }
 
     /// Nova of a region, in the version that it and this program both speak.
     pub(super) async fn nova<'a>(
         &'a self,
         caller: &'a Caller,
-        region: &str,
+        region: &'a str,
     ) -> Result<Service<'a>> {
         let mut nova = self.part(caller, region, "Nova", |services| services.compute)?;
         let known = lock(&self.versions).get(&nova.base).copied();
@@ -84,7 +85,7 @@ impl Openstack {
         Ok(nova)
     }
 
-    pub(super) fn glance<'a>(&'a self, caller: &'a Caller, region: &str) -> Result<Service<'a>> {
+    pub(super) fn glance<'a>(&'a self, caller: &'a Caller, region: &'a str) -> Result<Service<'a>> {
         self.part(caller, region, "Glance", |services| services.image)
     }
 
@@ -92,7 +93,7 @@ impl Openstack {
     pub(super) fn neutron<'a>(
         &'a self,
         caller: &'a Caller,
-        region: &str,
+        region: &'a str,
     ) -> Result<Option<Service<'a>>> {
         let (_, _, services) = self.services(caller, region)?;
         if services.network.is_none() {
@@ -175,6 +176,7 @@ impl Service<'_> {
     ) -> Result<Answer> {
         let mut ask = Ask::new(self.name, method, format!("{}{path}", self.base)).token(token);
         ask.body = body;
+        ask.region = self.region;
         ask.microversion = self.minor;
         ask.request_id = Some(self.request_id);
         self.cloud.http.ask(ask).await

@@ -7,6 +7,8 @@
 use sqlx::Row;
 use time::Duration;
 
+use cloud::accounts::{Credentials, OwnAccounts, Person, Refusal};
+
 use super::{Accounts, Error, User, folded, totp};
 use crate::store::{micros, now, time_of};
 
@@ -28,6 +30,12 @@ pub enum LoginError {
         /// When it is worth trying again.
         retry_after: Duration,
     },
+    /// What the cloud, whose accounts they are, said.
+    #[error("The name, the domain or the password is wrong, says the cloud. {0}")]
+    Refused(String),
+    /// The cloud, whose accounts they are, failed.
+    #[error(transparent)]
+    Cloud(cloud::Error),
     /// Something else failed.
     #[error(transparent)]
     Failed(#[from] Error),
@@ -84,13 +92,7 @@ impl Accounts {
         code: Option<&str>,
         address: &str,
     ) -> Result<User, LoginError> {
-        // A name of any length becomes a key of one length.
-        let name = super::digest(&folded(name));
-        let keys = [
-            format!("both:{name}@{address}"),
-            format!("address:{address}"),
-            format!("name:{name}"),
-        ];
+        let keys = pace_keys(name, address);
         self.check_pace(&keys).await?;
         let (hash, secret, step) = match &user {
             Some(user) => {
@@ -134,13 +136,45 @@ impl Accounts {
                 return Err(LoginError::WrongCode);
             }
         }
+        self.forget_failures(&keys).await?;
+        Ok(user)
+    }
+
+    /// Someone behind an account of the cloud's own, at the same pace.
+    ///
+    /// # Errors
+    /// [`LoginError`] says why nobody is.
+    pub async fn log_in_elsewhere(
+        &self,
+        own: &dyn OwnAccounts,
+        with: Credentials<'_>,
+        address: &str,
+    ) -> Result<Person, LoginError> {
+        let domain = if with.domain.is_empty() { own.domain() } else { with.domain };
+        let keys = pace_keys(&format!("{}@{domain}", with.name), address);
+        self.check_pace(&keys).await?;
+        match own.log_in(with).await {
+            Ok(person) => {
+                self.forget_failures(&keys).await?;
+                Ok(person)
+            }
+            Err(Refusal::Wrong(words)) => {
+                self.count_failure(&keys).await?;
+                Err(LoginError::Refused(words))
+            }
+            Err(Refusal::NeedsCode) => Err(LoginError::NeedsCode),
+            Err(Refusal::Failed(error)) => Err(LoginError::Cloud(error)),
+        }
+    }
+
+    async fn forget_failures(&self, keys: &[String; 3]) -> Result<(), LoginError> {
         for key in [&keys[0], &keys[2]] {
             sqlx::query("DELETE FROM pace WHERE name = $1")
                 .bind(key)
                 .execute(self.store.write())
                 .await?;
         }
-        Ok(user)
+        Ok(())
     }
 
     /// Whether this is the user's own password, asked again before something serious.
@@ -153,11 +187,7 @@ impl Accounts {
         password: &str,
         address: &str,
     ) -> Result<(), LoginError> {
-        let keys = [
-            format!("both:{}@{address}", super::digest(&folded(&user.name))),
-            format!("address:{address}"),
-            format!("name:{}", super::digest(&folded(&user.name))),
-        ];
+        let keys = pace_keys(&user.name, address);
         self.check_pace(&keys).await?;
         let hash: Option<String> = sqlx::query_scalar("SELECT password FROM users WHERE id = $1")
             .bind(&user.id)
@@ -216,6 +246,12 @@ impl From<crate::store::Error> for LoginError {
     fn from(error: crate::store::Error) -> Self {
         Self::Failed(error.into())
     }
+}
+
+/// What failures are counted for. A name of any length becomes a key of one length.
+fn pace_keys(name: &str, address: &str) -> [String; 3] {
+    let name = super::digest(&folded(name));
+    [format!("both:{name}@{address}"), format!("address:{address}"), format!("name:{name}")]
 }
 
 fn pause_after(failures: i64, free: i64, longest: i64) -> Duration {

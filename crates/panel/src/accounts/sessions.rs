@@ -171,6 +171,14 @@ impl Accounts {
         if self.role_in(&session.user_id, project_id).await?.is_none() {
             return Err(Error::NotFound("There is no such project.".to_owned()));
         }
+        self.put_session_in(session, project_id).await
+    }
+
+    /// The same for a guest, whose projects the cloud knows.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn put_session_in(&self, session: &Session, project_id: &str) -> Result<(), Error> {
         sqlx::query("UPDATE sessions SET project_id = $1 WHERE id = $2")
             .bind(project_id)
             .bind(&session.id)

@@ -38,8 +38,7 @@ pub(super) async fn carry_out(
     said: &Sender<String>,
 ) -> Result<(), String> {
     let (flags, words) = sort(words)?;
-    let (user, project) = local::administrator(state).await?;
-    let caller = caller(&user, &project.id, Role::Admin, &new_request_id());
+    let caller = whose(state, &words).await?;
     let order = Order { state, caller, flags, said };
     match words.as_slice() {
         ["fingerprint"] => order.fingerprint().await,
@@ -55,6 +54,29 @@ pub(super) async fn carry_out(
         ["server", "stop", name] => order.stop(name).await,
         ["server", "delete", name] => order.delete(name).await,
         _ => Err(format!("there is no order {:?}; see keyway-panel --help", words.join(" "))),
+    }
+}
+
+/// In whose name an order is carried out: the first administrator's, or with a real cloud that of
+/// the panel's own account there.
+async fn whose(state: &State, words: &[&str]) -> Result<Caller, String> {
+    match state.cloud.accounts() {
+        Some(own) if words != ["fingerprint"] => {
+            let caller = own.service().await.map_err(text)?;
+            Ok(Caller { request_id: new_request_id(), ..caller })
+        }
+        Some(_) => Ok(Caller {
+            user_id: String::new(),
+            user_name: String::new(),
+            project_id: String::new(),
+            role: Role::Reader,
+            request_id: new_request_id(),
+            token: None,
+        }),
+        None => {
+            let (user, project) = local::administrator(state).await?;
+            Ok(caller(&user, &project.id, Role::Admin, &new_request_id()))
+        }
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::extract::State as AxumState;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use cloud::accounts::OwnAccounts;
 use data_encoding::BASE64;
 use maud::{Markup, html};
 use time::Duration;
 
-use super::error::PageResult;
+use super::error::{PageError, PageResult};
 use super::layout::{Input, copyable, csrf, go, page, when};
 use super::posted::Posted;
 use super::routes::Routes;
@@ -42,6 +43,9 @@ async fn show(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageRe
 
 async fn form(state: &State, viewer: &Viewer, errors: &Errors, status: StatusCode) -> PageResult {
     let sessions = state.accounts.sessions_of(&viewer.user.id).await?;
+    if let Some(own) = state.cloud.accounts() {
+        return Ok(page(viewer, "Account", &guest(viewer, own, &sessions)).into_response());
+    }
     let credentials = state.accounts.credentials_of(&viewer.user.id).await?;
     let body = html! {
         h1 { "Account" }
@@ -66,6 +70,43 @@ async fn form(state: &State, viewer: &Viewer, errors: &Errors, status: StatusCod
         (credential_list(viewer, &credentials, errors))
     };
     Ok((status, page(viewer, "Account", &body)).into_response())
+}
+
+/// Of somebody whose account is the cloud's own.
+fn guest(viewer: &Viewer, own: &dyn OwnAccounts, sessions: &[Session]) -> Markup {
+    html! {
+        h1 { "Account" }
+        section .card {
+            h2 { (viewer.user.name) }
+            dl .facts {
+                dt { "Account of" } dd { (own.address()) }
+                dt { "Identifier" } dd { code { (viewer.user.id) } }
+                dt { "Projects" }
+                dd {
+                    @if viewer.projects.is_empty() { "none" }
+                    @for (index, (project, _)) in viewer.projects.iter().enumerate() {
+                        @if index > 0 { ", " }
+                        (project.name)
+                    }
+                }
+            }
+            p .muted { "This account is the cloud's own: its password, its second factor and its \
+                 application credentials are changed there. A login here lasts as long as the \
+                 cloud's token does." }
+        }
+        (session_list(viewer, sessions))
+    }
+}
+
+/// Refuses what only accounts of the panel's own have.
+fn need_own_account(state: &State) -> Result<(), PageError> {
+    match state.cloud.accounts() {
+        None => Ok(()),
+        Some(own) => Err(PageError::refused(format!(
+            "Your account is the cloud's own, at {}: this is changed there, not here.",
+            own.address()
+        ))),
+    }
 }
 
 fn password(viewer: &Viewer, errors: &Errors) -> Markup {
@@ -214,6 +255,7 @@ fn credential_list(viewer: &Viewer, credentials: &[Credential], errors: &Errors)
 }
 
 async fn set_password(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
+    need_own_account(&state)?;
     let Posted { viewer, fields } = &posted;
     let mut errors = Errors::default();
     let checked = state
@@ -240,7 +282,8 @@ async fn set_password(AxumState(state): AxumState<Arc<State>>, posted: Posted) -
     form(&state, viewer, &errors, StatusCode::UNPROCESSABLE_ENTITY).await
 }
 
-async fn second_factor(viewer: Viewer) -> PageResult {
+async fn second_factor(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
+    need_own_account(&state)?;
     Ok(enrolment(&viewer, &Enrolment::new(&viewer.user)?, None))
 }
 
@@ -281,6 +324,7 @@ async fn enable_second_factor(
     AxumState(state): AxumState<Arc<State>>,
     posted: Posted,
 ) -> PageResult {
+    need_own_account(&state)?;
     let Posted { viewer, fields } = &posted;
     if viewer.user.has_totp {
         return Ok(go("/account", "The second factor is on already."));
@@ -304,6 +348,7 @@ async fn disable_second_factor(
     AxumState(state): AxumState<Arc<State>>,
     posted: Posted,
 ) -> PageResult {
+    need_own_account(&state)?;
     let Posted { viewer, fields } = &posted;
     let checked =
         state.accounts.confirm_password(&viewer.user, fields.raw("confirm"), &viewer.address).await;
@@ -340,6 +385,7 @@ async fn end_sessions(AxumState(state): AxumState<Arc<State>>, posted: Posted) -
 }
 
 async fn add_credential(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
+    need_own_account(&state)?;
     let Posted { viewer, fields } = &posted;
     let caller = viewer.caller()?;
     let days: Option<i64> =
@@ -381,6 +427,7 @@ async fn add_credential(AxumState(state): AxumState<Arc<State>>, posted: Posted)
 }
 
 async fn delete_credential(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
+    need_own_account(&state)?;
     let Posted { viewer, fields } = &posted;
     let id = fields.get("id");
     state.accounts.delete_credential(&viewer.user.id, id).await?;

@@ -14,7 +14,7 @@ use maud::html;
 use super::error::PageResult;
 use super::layout::{copyable, page};
 use super::routes::Routes;
-use super::servers::{known_as, reached_at};
+use super::servers::{known_as, of_regions, reached_at};
 use super::viewer::Viewer;
 use crate::State;
 
@@ -28,10 +28,12 @@ pub(super) fn routes(routes: &mut Routes) {
 async fn show(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
     let key = state.voucher.key(&state.store).await?;
     let fingerprint = key.public().fingerprint(FingerprintHash::Sha256);
+    let own = state.cloud.accounts().is_some();
+    let enrols = !own || !state.cloud.own_addresses().ranges.is_empty();
     let enroll = format!("keyway enroll --fingerprint {fingerprint} {}", state.settings.public_url);
     let body = html! {
         h1 { "Downloads" }
-        section #enroll .card {
+        @if enrols { section #enroll .card {
             h2 { "Trust this panel for its servers" }
             p { "With Keyway's ssh no file is needed. This panel signs what it knows of its servers' \
                  host keys; enrolled once, your ssh asks nothing at the first login, raises no alarm \
@@ -40,7 +42,7 @@ async fn show(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageRe
             p .hint { "The fingerprint is that of the panel's own key. The panel also prints it on \
                  its terminal as it starts, and " code { "keyway-panel fingerprint" } " shows it there \
                  again: compare them if you do not trust the way to this page." }
-        }
+        } }
         section .card {
             h2 { "ssh_config" }
             p { "A Host block for each server, so that " code { "ssh NAME" } " is enough. Save it as \
@@ -51,7 +53,8 @@ async fn show(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageRe
         }
         section .card {
             h2 { "known_hosts" }
-            p { "The host keys of all your servers, read from their own disks. With it, the first \
+            p { "The host keys of all your servers, read from their own "
+                @if own { "consoles as they booted" } @else { "disks" } ". With it, the first \
                  login asks nothing. After a rebuild, download it again." }
             p .command { (copyable("ssh -o UserKnownHostsFile=~/Downloads/known_hosts root@ADDRESS")) }
             p { a .button href="/downloads/known_hosts" download { "Download known_hosts" } }
@@ -60,8 +63,10 @@ async fn show(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageRe
             h2 { "clouds.yaml" }
             p { "For the " code { "openstack" } " client and everything else that speaks to \
                  OpenStack. Save it as " code { "~/.config/openstack/clouds.yaml" } ". The password is \
-                 not in it: the client asks, or use an application credential of your "
-                a href="/account#credentials" { "account page" } "." }
+                 not in it: the client asks, or use an application credential"
+                @if own { " of the cloud's." }
+                @else { " of your " a href="/account#credentials" { "account page" } "." }
+            }
             p .command { (copyable("openstack --os-cloud keyway server list")) }
             p { a .button href="/downloads/clouds.yaml" download { "Download clouds.yaml" } }
         }
@@ -89,13 +94,18 @@ async fn clouds_yaml(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) ->
     let caller = viewer.caller()?;
     let regions = state.cloud.regions(&caller).await?;
     let project = viewer.project.as_ref().map_or("", |(project, _)| project.name.as_str());
+    let (auth_url, domain) = match state.cloud.accounts() {
+        Some(own) => (own.address().to_owned(), own.domain().to_owned()),
+        None => (format!("{}/identity/v3", state.settings.public_url), "Default".to_owned()),
+    };
     let mut text = format!(
         "clouds:\n  keyway:\n    auth_type: password\n    auth:\n      auth_url: {}\n      \
-         username: {}\n      project_name: {}\n      user_domain_name: Default\n      \
-         project_domain_name: Default\n    identity_api_version: 3\n",
-        quoted(&format!("{}/identity/v3", state.settings.public_url)),
+         username: {}\n      project_name: {}\n      user_domain_name: {domain}\n      \
+         project_domain_name: {domain}\n    identity_api_version: 3\n",
+        quoted(&auth_url),
         quoted(&viewer.user.name),
         quoted(project),
+        domain = quoted(&domain),
     );
     if let Some(first) = regions.first() {
         let _ = writeln!(text, "    region_name: {}", quoted(&first.id));
@@ -104,7 +114,7 @@ async fn clouds_yaml(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) ->
     for region in &regions {
         let _ = writeln!(text, "      - {}", quoted(&region.id));
     }
-    if state.settings.https && state.settings.tls.is_none() {
+    if state.settings.https && state.settings.tls.is_none() && state.cloud.accounts().is_none() {
         text.push_str(
             "    # The panel made its own certificate: save it and name it here.\n    \
              # cacert: /path/to/certificate.pem\n",
@@ -115,10 +125,7 @@ async fn clouds_yaml(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) ->
 
 async fn servers(state: &State, caller: &Caller) -> PageResult<(Vec<Region>, Vec<Server>)> {
     let regions = state.cloud.regions(caller).await?;
-    let mut servers = Vec::new();
-    for region in &regions {
-        servers.extend(state.cloud.servers(caller, &region.id, &ServerQuery::default()).await?.0);
-    }
+    let servers = of_regions(state, caller, &regions, &ServerQuery::default()).await?;
     Ok((regions, servers))
 }
 

@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::assets;
 use super::viewer::{FLASH, Viewer};
+use crate::State;
 use crate::accounts::role_name;
 
 /// A page of a logged-in person.
@@ -238,6 +239,16 @@ pub(super) fn escape_query(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// What the cloud lacks at the moment.
+pub(super) fn warnings(state: &State) -> Markup {
+    let warnings = state.cloud.warnings();
+    html! {
+        @if !warnings.is_empty() {
+            div .notice { ul { @for warning in &warnings { li { (warning) } } } }
+        }
+    }
 }
 
 /// `1 server`, `2 servers`.

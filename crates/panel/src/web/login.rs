@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, Query, State as AxumState};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{StatusCode, request::Parts};
 use axum::response::{IntoResponse, Redirect, Response};
+use cloud::accounts::{Credentials, OwnAccounts, Person};
 use maud::html;
 use serde::Deserialize;
 
@@ -16,7 +17,7 @@ use super::proxy::is_secure;
 use super::routes::Routes;
 use super::viewer::{Viewer, cookie, peer, request_id, session_cookie};
 use crate::State;
-use crate::accounts::{LoginError, NewSession, digest, random_text};
+use crate::accounts::{LoginError, NewSession, User, digest, random_text};
 use crate::audit::Entry;
 
 /// Binds the login form to the browser that asked for it.
@@ -39,6 +40,8 @@ struct Next {
 #[derive(Default)]
 struct Form<'a> {
     name: &'a str,
+    /// Where accounts are the cloud's own: the domain of the name.
+    domain: Option<&'a str>,
     next: &'a str,
     error: Option<String>,
     wants_code: bool,
@@ -47,12 +50,14 @@ struct Form<'a> {
 async fn show(
     viewer: Result<Viewer, PageError>,
     origin: Origin,
+    AxumState(state): AxumState<Arc<State>>,
     Query(next): Query<Next>,
 ) -> PageResult {
     if viewer.is_ok() {
         return Ok(Redirect::to(local(&next.next)).into_response());
     }
-    form(&origin, StatusCode::OK, &Form { next: &next.next, ..Form::default() })
+    let domain = state.cloud.accounts().map(OwnAccounts::domain);
+    form(&origin, StatusCode::OK, &Form { next: &next.next, domain, ..Form::default() })
 }
 
 fn form(origin: &Origin, status: StatusCode, form: &Form<'_>) -> PageResult {
@@ -68,6 +73,10 @@ fn form(origin: &Origin, status: StatusCode, form: &Form<'_>) -> PageResult {
                     required: true, ..Input::default() }.render())
                 (Input { name: "password", label: "Password", kind: "password",
                     autocomplete: "current-password", required: true, ..Input::default() }.render())
+                @if let Some(domain) = form.domain {
+                    (Input { name: "domain", label: "Domain", value: domain, required: true,
+                        hint: "Accounts are the cloud's own.", ..Input::default() }.render())
+                }
                 @if form.wants_code {
                     (Input { name: "code", label: "Code", autocomplete: "one-time-code",
                         hint: "The six digits that your authenticator shows now.",
@@ -122,6 +131,8 @@ async fn log_in(
     Anonymous { fields }: Anonymous,
 ) -> PageResult {
     let (name, next) = (fields.get("name"), fields.get("next"));
+    let own = state.cloud.accounts();
+    let domain = own.map(|_| fields.get("domain"));
     let token = cookie(&origin.headers, FORM_COOKIE).unwrap_or_default();
     if token.is_empty() || digest(&token) != digest(fields.raw("token")) {
         let error =
@@ -129,14 +140,19 @@ async fn log_in(
         return form(
             &origin,
             StatusCode::FORBIDDEN,
-            &Form { name, next, error, ..Form::default() },
+            &Form { name, domain, next, error, ..Form::default() },
         );
     }
-    let code = fields.get("code");
-    let tried = state
-        .accounts
-        .log_in(name, fields.raw("password"), (!code.is_empty()).then_some(code), &origin.address)
-        .await;
+    let code = Some(fields.get("code")).filter(|code| !code.is_empty());
+    let (accounts, password) = (&state.accounts, fields.raw("password"));
+    let tried = match own {
+        None => accounts.log_in(name, password, code, &origin.address).await.map(Who::User),
+        Some(own) => {
+            let domain = domain.unwrap_or_default();
+            let with = Credentials { name, domain, password, passcode: code };
+            accounts.log_in_elsewhere(own, with, &origin.address).await.map(Who::Guest)
+        }
+    };
     let entry = |user_id, action, detail| Entry {
         user_id,
         user_name: name,
@@ -147,38 +163,54 @@ async fn log_in(
         request_id: &origin.request_id,
         ..Entry::default()
     };
-    let user = match tried {
-        Ok(user) => user,
+    let who = match tried {
+        Ok(who) => who,
         Err(LoginError::Failed(error)) => return Err(error.into()),
         Err(error) => {
-            let wants_code = matches!(error, LoginError::NeedsCode | LoginError::WrongCode);
+            let wants_code = matches!(error, LoginError::NeedsCode | LoginError::WrongCode)
+                || (own.is_some() && code.is_some());
             let status = match error {
                 LoginError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
                 LoginError::NeedsCode => StatusCode::OK,
+                LoginError::Cloud(_) => StatusCode::BAD_GATEWAY,
                 _ => StatusCode::UNAUTHORIZED,
             };
             let text = error.to_string();
             if status != StatusCode::OK {
                 state.store.audit(entry("", "login.fail", &text)).await?;
             }
-            let again = Form { name, next, error: Some(text), wants_code };
+            let again = Form { name, domain, next, error: Some(text), wants_code };
             return form(&origin, status, &again);
         }
     };
-    state.store.audit(entry(&user.id, "login.done", &origin.agent)).await?;
-    let project = user.default_project.clone().unwrap_or_default();
-    let (secret, _) = state
+    let (user_id, project) = match &who {
+        Who::User(user) => (&user.id, user.default_project.as_deref()),
+        Who::Guest(person) => (&person.user_id, person.default_project.as_deref()),
+    };
+    state.store.audit(entry(user_id, "login.done", &origin.agent)).await?;
+    let (secret, session) = state
         .accounts
         .begin_session(NewSession {
-            user_id: &user.id,
-            project_id: &project,
+            user_id,
+            project_id: project.unwrap_or_default(),
             address: &origin.address,
             agent: &origin.agent,
         })
         .await?;
+    if let Who::Guest(person) = who {
+        state.guests.admit(&session.id, person);
+    }
     let mut response = Redirect::to(local(next)).into_response();
     set_session_cookie(&origin, &mut response, &secret, crate::accounts::SESSION_SECONDS);
     Ok(response)
+}
+
+/// Whoever logged in.
+enum Who {
+    /// By an account of the panel's.
+    User(User),
+    /// By one of the cloud's own.
+    Guest(Person),
 }
 
 fn set_session_cookie(origin: &Origin, response: &mut Response, secret: &str, seconds: i64) {
@@ -199,6 +231,15 @@ async fn log_out(
 ) -> PageResult {
     let viewer = &posted.viewer;
     state.accounts.end_session(&viewer.user.id, &viewer.session.id).await?;
+    let tokens = state.guests.dismiss(&viewer.session.id);
+    let leaving = Arc::clone(&state);
+    // Nobody has to wait for the cloud to forget them.
+    tokio::spawn(async move {
+        let Some(own) = leaving.cloud.accounts() else { return };
+        for token in &tokens {
+            own.leave(token).await;
+        }
+    });
     viewer.audit(&state, "logout", &viewer.user.name, "").await?;
     let mut response = Redirect::to("/login").into_response();
     set_session_cookie(&origin, &mut response, "", 0);
@@ -207,8 +248,14 @@ async fn log_out(
 
 async fn switch_project(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
     let project = posted.fields.get("project");
-    state.accounts.switch_project(&posted.viewer.session, project).await?;
     let name = posted.viewer.projects.iter().find(|(other, _)| other.id == project);
+    if state.cloud.accounts().is_none() {
+        state.accounts.switch_project(&posted.viewer.session, project).await?;
+    } else if name.is_some() {
+        state.accounts.put_session_in(&posted.viewer.session, project).await?;
+    } else {
+        return Err(PageError::not_found("There is no such project."));
+    }
     let name = name.map_or("another project", |(project, _)| project.name.as_str());
     Ok(go("/servers", &format!("You are now in {name}.")))
 }

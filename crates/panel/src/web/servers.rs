@@ -6,12 +6,17 @@ mod create;
 mod identity;
 mod list;
 mod log;
+mod screen;
 mod show;
 
-use cloud::model::{Server, Status};
+use cloud::model::{Region, Server, Status};
+use cloud::{Caller, ServerQuery};
+use futures_util::future::join_all;
 use maud::{Markup, html};
 
+use super::error::PageError;
 use super::routes::Routes;
+use crate::State;
 
 pub(super) fn routes(routes: &mut Routes) {
     routes.get("/servers", list::show);
@@ -19,9 +24,36 @@ pub(super) fn routes(routes: &mut Routes) {
     routes.post("/servers/new", create::create);
     routes.get("/servers/{region}/{id}", show::show);
     routes.get("/servers/{region}/{id}/log", log::show);
+    routes.post("/servers/{region}/{id}/screen", screen::open);
     routes.get("/servers/{region}/{id}/confirm/{action}", actions::confirm);
     routes.post("/servers/{region}/{id}/do/{action}", actions::act);
     routes.post("/servers/{region}/{id}/keys", authorized::change);
+}
+
+/// The servers of these regions, which are asked at once. While one answers, those that do not are
+/// left out: the cloud's warnings say so.
+pub(super) async fn of_regions(
+    state: &State,
+    caller: &Caller,
+    regions: impl IntoIterator<Item = &Region>,
+    query: &ServerQuery,
+) -> Result<Vec<Server>, PageError> {
+    let asked = regions.into_iter().map(|region| state.cloud.servers(caller, &region.id, query));
+    let (mut servers, mut silent, mut answered) = (Vec::new(), None, false);
+    for answer in join_all(asked).await {
+        match answer {
+            Ok((more, _)) => {
+                servers.extend(more);
+                answered = true;
+            }
+            Err(error @ cloud::Error::Unreachable(_)) => silent = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match silent {
+        Some(error) if !answered => Err(error.into()),
+        _ => Ok(servers),
+    }
 }
 
 /// A server's page.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::{self, HeaderMap};
 use axum::http::request::Parts;
+use cloud::accounts::Token;
 use cloud::{Caller, Role};
 use data_encoding::BASE64URL_NOPAD;
 
@@ -12,7 +13,7 @@ use super::error::PageError;
 use super::proxy::is_secure;
 use super::security::{Peer, RequestId};
 use crate::State;
-use crate::accounts::{Project, Session, User};
+use crate::accounts::{Presence, Project, Session, User};
 use crate::audit::Entry;
 use crate::state::caller;
 
@@ -28,6 +29,8 @@ pub struct Viewer {
     pub user: User,
     /// The project, and what the person may do in it; none for someone without any.
     pub project: Option<(Project, Role)>,
+    /// The cloud's token for it, where accounts are the cloud's own.
+    pub token: Option<Token>,
     /// All projects to switch between.
     pub projects: Vec<(Project, Role)>,
     /// Whether this is an administrator of the panel.
@@ -54,7 +57,8 @@ impl Viewer {
                  administrator to add you to one.",
             )
         })?;
-        Ok(caller(&self.user, &project.id, *role, &self.request_id))
+        let caller = caller(&self.user, &project.id, *role, &self.request_id);
+        Ok(Caller { token: self.token.clone(), ..caller })
     }
 
     /// Who asks, for something that changes the project.
@@ -129,35 +133,62 @@ impl FromRequestParts<Arc<State>> for Viewer {
         let secret = cookie(&parts.headers, session_cookie(is_secure(state, &parts.extensions)))
             .ok_or_else(back)?;
         let session = state.accounts.session(&secret).await?.ok_or_else(back)?;
-        let user = state
-            .accounts
-            .user(&session.user_id)
-            .await?
-            .filter(|user| user.enabled)
-            .ok_or_else(back)?;
-        let mut projects = state.accounts.projects_of(&user.id).await?;
-        projects.retain(|(project, _)| project.enabled);
-        let admin = projects.iter().any(|(_, role)| *role == Role::Admin);
-        let project = projects
-            .iter()
-            .find(|(project, _)| project.id == session.project_id)
-            .or_else(|| projects.first())
-            .map(|(project, role)| (project.clone(), if admin { Role::Admin } else { *role }));
+        let person = person(state, &session).await?.ok_or_else(back)?;
         let flash = cookie(&parts.headers, FLASH)
             .and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok())
             .and_then(|bytes| String::from_utf8(bytes).ok());
         Ok(Self {
             session,
-            user,
-            project,
-            projects,
-            admin,
+            user: person.user,
+            project: person.project,
+            token: person.token,
+            projects: person.projects,
+            admin: person.admin,
             request_id: request_id(parts),
             address: peer(parts),
             path,
             flash,
         })
     }
+}
+
+/// What there is to know of a session's owner.
+struct WhoItIs {
+    user: User,
+    projects: Vec<(Project, Role)>,
+    project: Option<(Project, Role)>,
+    token: Option<Token>,
+    admin: bool,
+}
+
+/// The owner, where the account may be used and the login is not over.
+async fn person(state: &State, session: &Session) -> Result<Option<WhoItIs>, PageError> {
+    if let Some(own) = state.cloud.accounts() {
+        return Ok(state.guests.find(own, session).await?.map(guest));
+    }
+    let user = state.accounts.user(&session.user_id).await?;
+    let Some(user) = user.filter(|user| user.enabled) else { return Ok(None) };
+    let mut projects = state.accounts.projects_of(&user.id).await?;
+    projects.retain(|(project, _)| project.enabled);
+    let admin = projects.iter().any(|(_, role)| *role == Role::Admin);
+    let project = projects
+        .iter()
+        .find(|(project, _)| project.id == session.project_id)
+        .or_else(|| projects.first())
+        .map(|(project, role)| (project.clone(), if admin { Role::Admin } else { *role }));
+    Ok(Some(WhoItIs { user, projects, project, token: None, admin }))
+}
+
+/// Nobody administers users and projects here where they are the cloud's own.
+fn guest(presence: Presence) -> WhoItIs {
+    let here = presence.project.as_ref().map_or(Role::Reader, |(_, role, _)| *role);
+    let (project, token) = match presence.project {
+        Some((project, role, token)) => (Some((project, role)), Some(token)),
+        None => (None, None),
+    };
+    // Roles elsewhere are known when the person is there.
+    let projects = presence.projects.into_iter().map(|project| (project, here)).collect();
+    WhoItIs { user: presence.user, projects, project, token, admin: false }
 }
 
 /// The session cookie's name: the `__Host-` prefix makes browsers insist on HTTPS.

@@ -124,7 +124,8 @@ async fn prove(state: &State, proof: Proof, address: &str) -> Outcome<Proved> {
 async fn refused(state: &State, name: &str, address: &str, error: LoginError) -> Fault {
     let message = error.to_string();
     let fault = match error {
-        LoginError::Wrong | LoginError::WrongCode => Fault::unauthorized(),
+        LoginError::Wrong | LoginError::WrongCode | LoginError::Refused(_) => Fault::unauthorized(),
+        LoginError::Cloud(error) => error.into(),
         LoginError::NeedsCode => Fault::new(
             StatusCode::UNAUTHORIZED,
             "This account needs a second factor: use the methods password and totp, or an \

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::{Holders, copy_keys, described, holders};
 use crate::State;
 use crate::web::error::PageResult;
-use crate::web::layout::{count, csrf, escape_query, go, page, when};
+use crate::web::layout::{count, csrf, escape_query, go, page, warnings, when};
 use crate::web::posted::Posted;
 use crate::web::table::Listing;
 use crate::web::viewer::Viewer;
@@ -37,6 +37,7 @@ pub(super) async fn show(
     let total = usize::try_from(total).unwrap_or(usize::MAX);
     let wanted = listing.q.trim();
     let holders = holders(&state, &caller, &keys).await?;
+    let known_use = state.cloud.capabilities().key_use;
     let body = html! {
         div .heading {
             h1 { "SSH Keys" }
@@ -44,6 +45,7 @@ pub(super) async fn show(
                 a .button.primary href="/keys/new" { "Add Public Key" }
             }
         }
+        (warnings(&state))
         @if total == 0 && wanted.is_empty() && listing.region.is_empty() {
             (empty(&viewer))
         } @else {
@@ -60,7 +62,7 @@ pub(super) async fn show(
                     }
                 }
             } @else {
-                (table(&viewer, &listing, &keys, &regions, &holders))
+                (table(&viewer, &listing, &keys, &regions, &holders, known_use))
                 (listing.pages("/keys", total))
             }
         }
@@ -110,6 +112,7 @@ fn table(
     keys: &[KeyPair],
     regions: &[Region],
     holders: &Holders,
+    known_use: bool,
 ) -> Markup {
     html! {
         table .list {
@@ -125,13 +128,19 @@ fn table(
                 }
             }
             tbody {
-                @for key in keys { (row(viewer, key, regions, holders)) }
+                @for key in keys { (row(viewer, key, regions, holders, known_use)) }
             }
         }
     }
 }
 
-fn row(viewer: &Viewer, key: &KeyPair, regions: &[Region], holders: &Holders) -> Markup {
+fn row(
+    viewer: &Viewer,
+    key: &KeyPair,
+    regions: &[Region],
+    holders: &Holders,
+    known_use: bool,
+) -> Markup {
     let parts = described(key);
     let on = holders.get(&(key.region.clone(), key.name.clone()));
     let others: Vec<&Region> = regions.iter().filter(|region| region.id != key.region).collect();
@@ -160,7 +169,8 @@ fn row(viewer: &Viewer, key: &KeyPair, regions: &[Region], holders: &Holders) ->
             td data-label="Last used" {
                 @match key.last_used_at {
                     Some(at) => (when(at)),
-                    None => span .muted { "never" },
+                    None if known_use => span .muted { "never" },
+                    None => span .muted { "not known" },
                 }
             }
             td data-label="Servers" {

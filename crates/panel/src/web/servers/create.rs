@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::State as AxumState;
 use axum::http::StatusCode;
-use cloud::model::{Flavor, Image, ImageStatus, KeyPair, NewServer, Region};
+use cloud::model::{Flavor, Image, ImageStatus, KeyPair, Network, NewServer, Region};
 use cloud::{Caller, KeyPairQuery};
 use form::form;
 
@@ -35,6 +35,7 @@ struct Typed {
     region: String,
     image: String,
     flavor: String,
+    network: String,
     description: String,
     keys: Vec<String>,
     no_key: bool,
@@ -79,6 +80,8 @@ struct Choice {
     regions: Vec<Region>,
     images: Vec<Image>,
     flavors: Vec<Flavor>,
+    /// More than one only where there is a choice.
+    networks: Vec<Network>,
     /// The chosen keys, then others up to [`KEYS_SHOWN`].
     keys: Vec<KeyPair>,
     /// Whether there are keys that are not among them.
@@ -101,6 +104,7 @@ impl Choice {
         let mut images = state.cloud.images(caller, region).await?;
         images.retain(|image| image.status == ImageStatus::Active);
         let flavors = state.cloud.flavors(caller, region).await?;
+        let networks = state.cloud.networks(caller, region).await?;
         let (keys, total) = offered_keys(state, caller, region, KEYS_SHOWN).await?;
         let more = total > keys.len() as u64;
         let mut keys = keys;
@@ -123,7 +127,17 @@ impl Choice {
         let (elsewhere, elsewhere_total) =
             state.cloud.find_key_pairs(caller, &others, &query).await?;
         let several = state.cloud.capabilities().several_keys;
-        Ok(Self { regions, images, flavors, keys, more, elsewhere, elsewhere_total, several })
+        Ok(Self {
+            regions,
+            images,
+            flavors,
+            networks,
+            keys,
+            more,
+            elsewhere,
+            elsewhere_total,
+            several,
+        })
     }
 }
 
@@ -196,6 +210,7 @@ fn read(fields: &Fields) -> Typed {
         region: text("region"),
         image: text("image"),
         flavor: text("flavor"),
+        network: text("network"),
         description: text("description"),
         keys: fields.all("key"),
         no_key: fields.has("no_key"),
@@ -256,6 +271,7 @@ async fn make(state: &State, viewer: &Viewer, caller: &Caller, mut typed: Typed)
             name: typed.name.clone(),
             image_id: image.id,
             flavor_id: typed.flavor.clone(),
+            network_id: typed.network.parse().ok(),
             key_names: typed.keys.clone(),
             description: (!typed.description.is_empty()).then(|| typed.description.clone()),
             user_data: typed.user_data.clone().into_bytes(),
@@ -272,6 +288,9 @@ async fn make(state: &State, viewer: &Viewer, caller: &Caller, mut typed: Typed)
             }
             Err(cloud::Error::Invalid { field: Some("name"), message }) => {
                 said.name = Some(message);
+            }
+            Err(cloud::Error::Invalid { field: Some("user_data"), message }) => {
+                said.user_data = Some(message);
             }
             Err(
                 error @ (cloud::Error::Invalid { .. }

@@ -34,11 +34,19 @@ pub(super) fn keys(details: &Details) -> Markup {
         section .card {
             h2 { "Host keys" }
             @if present(details).next().is_none() {
-                p .muted { "None yet: they are read from the server's own disk when it has booted." }
+                p .muted {
+                    @if details.by_console {
+                        "None yet: cloud-init prints them on the server's console when it has \
+                         booted for the first time. An image without cloud-init prints none."
+                    } @else {
+                        "None yet: they are read from the server's own disk when it has booted."
+                    }
+                }
             } @else {
                 p .hint {
-                    "Read from the server's own disk, not over the network. The first time you log \
-                     in, your ssh shows one of these; it must be the same."
+                    "Read from the server's own " @if details.by_console { "console" } @else { "disk" }
+                    ", not over the network. The first time you log in, your ssh shows one of these; \
+                     it must be the same."
                 }
                 div .host-keys {
                     @for key in present(details) { (one_key(key)) }

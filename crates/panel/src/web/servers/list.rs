@@ -8,10 +8,10 @@ use cloud::ServerQuery;
 use cloud::model::{Region, Server};
 use maud::{Markup, html};
 
-use super::{address_of, pill, ssh_command};
+use super::{address_of, of_regions, pill, ssh_command};
 use crate::State;
 use crate::web::error::PageResult;
-use crate::web::layout::{copyable, page, when};
+use crate::web::layout::{copyable, page, warnings, when};
 use crate::web::table::Listing;
 use crate::web::viewer::Viewer;
 
@@ -27,12 +27,9 @@ pub(super) async fn show(
         search: (!search.is_empty()).then(|| search.to_owned()),
         ..ServerQuery::default()
     };
-    let mut servers = Vec::new();
-    for region in &regions {
-        if listing.region.is_empty() || listing.region == region.id {
-            servers.extend(state.cloud.servers(&caller, &region.id, &query).await?.0);
-        }
-    }
+    let asked =
+        regions.iter().filter(|region| listing.region.is_empty() || listing.region == region.id);
+    let mut servers = of_regions(&state, &caller, asked, &query).await?;
     sort(&mut servers, &listing);
     let no_filter = search.is_empty() && listing.region.is_empty();
     let body = html! {
@@ -42,10 +39,7 @@ pub(super) async fn show(
                 a .button.primary href="/servers/new" { "Create Server" }
             }
         }
-        @let warnings = state.cloud.warnings();
-        @if !warnings.is_empty() {
-            div .notice { ul { @for warning in &warnings { li { (warning) } } } }
-        }
+        (warnings(&state))
         div #servers data-live {
             @if servers.is_empty() && no_filter {
                 (empty(&viewer))

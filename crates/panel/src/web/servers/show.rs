@@ -13,7 +13,9 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::create::{KEYS_SHOWN, offered_keys};
-use super::{address_of, authorized, identity, pill, reached_at, ssh_command, status_words};
+use super::{
+    address_of, authorized, identity, pill, reached_at, screen, ssh_command, status_words,
+};
 use crate::State;
 use crate::web::error::{PageError, PageResult};
 use crate::web::layout::{copyable, page, when};
@@ -36,6 +38,8 @@ pub(super) struct Details {
     pub(super) names: BTreeMap<String, String>,
     /// What is in `authorized_keys`, or why that is not known.
     pub(super) authorized: Result<String, String>,
+    /// Whether host keys come from consoles, not from disks.
+    pub(super) by_console: bool,
     /// The first keys of the viewer in this region.
     pub(super) stored: Vec<KeyPair>,
     /// Whether there are others.
@@ -58,8 +62,7 @@ async fn details(state: &State, caller: &Caller, region: &str, id: Uuid) -> Page
     let mut names = BTreeMap::new();
     for user in actions.iter().map(|action| &action.user_id).chain([&server.user_id]) {
         if !names.contains_key(user) {
-            let name =
-                state.accounts.user(user).await?.map_or_else(|| user.clone(), |user| user.name);
+            let name = state.user_name(user).await?.unwrap_or_else(|| user.clone());
             names.insert(user.clone(), name);
         }
     }
@@ -70,7 +73,18 @@ async fn details(state: &State, caller: &Caller, region: &str, id: Uuid) -> Page
     };
     let (stored, total) = offered_keys(state, caller, region, KEYS_SHOWN).await?;
     let more_stored = total > stored.len() as u64;
-    Ok(Details { server, image, host_keys, actions, names, authorized, stored, more_stored })
+    let by_console = !cloud.capabilities().authorized_keys;
+    Ok(Details {
+        server,
+        image,
+        host_keys,
+        actions,
+        names,
+        authorized,
+        by_console,
+        stored,
+        more_stored,
+    })
 }
 
 pub(super) async fn show(
@@ -160,6 +174,9 @@ fn summary(viewer: &Viewer, state: &State, details: &Details) -> Markup {
                     a .button.quiet href=(format!("{}/console/system", address_of(server))) { "System console" }
                 }
                 a .button.quiet href=(format!("{}/log", address_of(server))) { "Console log" }
+                @if state.cloud.capabilities().remote_consoles && viewer.may_change() {
+                    (screen::button(viewer, server))
+                }
             }
             @if viewer.may_change() { (action_buttons(server)) }
         }

@@ -29,6 +29,7 @@ pub(super) fn form(
             (region_field(typed, choice))
             (image_field(typed, choice, said))
             (flavor_field(typed, choice, said))
+            (network_field(typed, choice))
             details .advanced open {
                 summary { "Advanced Options" }
                 (key_field(typed, choice, said))
@@ -104,6 +105,23 @@ fn flavor_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
                 }
             }
             (field_error("flavor", said.flavor.as_deref()))
+        }
+    }
+}
+
+fn network_field(typed: &Typed, choice: &Choice) -> Markup {
+    html! {
+        @if choice.networks.len() > 1 {
+            div .field {
+                label for="network" { "Network" }
+                select #network name="network" {
+                    @for network in &choice.networks {
+                        option value=(network.id) selected[network.id.to_string() == typed.network] {
+                            (network.name) " (" (network.cidr) ")"
+                        }
+                    }
+                }
+            }
         }
     }
 }
