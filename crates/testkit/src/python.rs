@@ -26,8 +26,13 @@ impl Library {
             Self::Paramiko => "paramiko",
             Self::AsyncSsh => "asyncssh",
         };
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers").join(format!("{name}_{role}.py"))
+        script(&format!("{name}_{role}.py"))
     }
+}
+
+/// One of the peers' programs.
+pub fn script(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers").join(name)
 }
 
 /// The interpreter with the libraries.

@@ -52,7 +52,7 @@ pub fn main(words: &[OsString]) -> ExitCode {
 }
 
 fn tell(kind: &str, text: &str) {
-    eprintln!("ssh-copy-id: {kind}: {text}");
+    eprintln!("ssh-copy-id: {kind}: {}", clean::visible_lines(text));
 }
 
 fn copy(args: &Args) -> Result<(), String> {

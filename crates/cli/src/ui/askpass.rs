@@ -51,7 +51,7 @@ pub fn program() -> OsString {
 pub fn ask(question: &str, hint: Option<&str>) -> Option<Zeroizing<String>> {
     let program = program();
     let mut command = Command::new(&program);
-    command.arg(question).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.arg(super::clean::visible_lines(question)).stdin(Stdio::null()).stdout(Stdio::piped());
     if let Some(hint) = hint {
         command.env("SSH_ASKPASS_PROMPT", hint);
     }

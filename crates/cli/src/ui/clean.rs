@@ -9,9 +9,15 @@ pub fn visible(text: &str) -> String {
     filtered(text, |c| matches!(c, '\t' | '\n'))
 }
 
-/// The same for text of several lines, such as a banner: line ends stay too.
+/// The same for text of several lines, such as a banner: line ends stay too. A carriage return
+/// alone is none: what follows would stand over what was there.
 pub fn visible_lines(text: &str) -> String {
-    filtered(text, |c| matches!(c, '\t' | '\n' | '\r'))
+    let mut lines = text.split("\r\n").map(visible);
+    let mut out = lines.next().unwrap_or_default();
+    for line in lines {
+        out.extend(["\r\n", &line]);
+    }
+    out
 }
 
 fn filtered(text: &str, keep: impl Fn(char) -> bool) -> String {
@@ -45,6 +51,7 @@ mod tests {
         assert_eq!(visible("c1 \u{9b}x"), "c1 \\302\\233x");
         assert_eq!(visible("Grüße, 世界"), "Grüße, 世界");
         assert_eq!(visible_lines("one\r\ntwo\x07"), "one\r\ntwo\\007");
+        assert_eq!(visible_lines("me: \rroot: \n"), "me: \\015root: \n");
         assert_eq!(visible("abc\u{202e}def"), "abc\\342\\200\\256def");
     }
 }

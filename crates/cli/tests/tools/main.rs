@@ -8,6 +8,7 @@ mod completions;
 mod explain;
 mod forwards;
 mod host_keys;
+mod hostile;
 mod keygen;
 mod keyscan;
 mod keystrokes;

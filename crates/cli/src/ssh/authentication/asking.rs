@@ -31,7 +31,7 @@ impl Authentication {
     /// The password was right but has expired. RFC 4252 §8.
     pub fn change_password(&mut self, link: &mut Link<Client>, text: &str) -> Step {
         if !text.is_empty() {
-            info!("{}", clean::visible_lines(text));
+            info!("{text}");
         }
         let who = format!("{}@{}", self.user, self.shown_host());
         let old = match self.old_password.take() {
@@ -77,7 +77,7 @@ impl Authentication {
         self.interactive_asked = true;
         for text in [name, instruction] {
             if !text.is_empty() {
-                info!("{}", clean::visible_lines(text));
+                info!("{text}");
             }
         }
         let mut answers = Vec::with_capacity(prompts.len());

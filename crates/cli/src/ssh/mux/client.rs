@@ -15,6 +15,7 @@ use super::socket;
 use crate::messages::{self, Level, debug, error, info, say};
 use crate::ssh::purpose::{Plan, Purpose};
 use crate::text::reason;
+use crate::ui::clean;
 
 /// What a call wants of a master (`-O`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +215,8 @@ fn inform(control: &mut Control, what: &str) -> Result<(), String> {
     match control.exchange(&Request::Information(what.to_owned()), &[]) {
         Ok(Answer::Information(_, text)) => {
             // Who does not read it does not want it.
-            let _ = io::stdout().write_all(text.replace("\r\n", "\n").as_bytes());
+            let text = clean::visible_lines(&text.replace("\r\n", "\n"));
+            let _ = io::stdout().write_all(text.as_bytes());
             Ok(())
         }
         answer => expect_ok(answer, "information request"),
