@@ -37,8 +37,15 @@ impl Role {
     }
 }
 
-/// The program that runs now, even when its file has been replaced or removed since.
-const PROGRAM: &str = "/proc/self/exe";
+/// The program that runs now, on Linux even when its file has been replaced or removed since.
+#[cfg(target_os = "linux")]
+#[expect(clippy::unnecessary_wraps, reason = "others have to look for it")]
+fn program() -> io::Result<std::path::PathBuf> {
+    Ok("/proc/self/exe".into())
+}
+
+#[cfg(not(target_os = "linux"))]
+use std::env::current_exe as program;
 
 /// The name that all processes of the server are executed under.
 pub(crate) const PROGRAM_NAME: &str = "sshd";
@@ -55,7 +62,7 @@ pub(crate) fn spawn(
     environment: &[(&str, OsString)],
 ) -> Result<(Child, Channel), requests::Error> {
     let (ours, theirs) = Channel::pair()?;
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(program().map_err(requests::Error::Io)?);
     // The first word is how the program knows its role; the subject only shows in `ps`.
     command
         .arg0(PROGRAM_NAME)
@@ -72,6 +79,7 @@ pub(crate) fn spawn(
 /// called once; afterwards standard input is empty.
 pub(crate) fn parent_channel() -> io::Result<Channel> {
     // Executed through a link of /proc, which would be all that `top` shows.
+    #[cfg(target_os = "linux")]
     let _ = rustix::thread::set_name(c"sshd");
     let channel: OwnedFd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let null = std::fs::File::open("/dev/null")?;
