@@ -4,8 +4,6 @@
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-#[cfg(not(target_os = "linux"))]
-use std::os::fd::AsRawFd;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
@@ -291,7 +289,8 @@ pub fn close_other_descriptors() {
 ///
 /// All that is opened here closes on exec, so what does not came that way.
 pub fn close_inherited() {
-    let Ok(list) = std::fs::read_dir("/proc/self/fd") else { return };
+    let list = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+    let Ok(list) = std::fs::read_dir(list) else { return };
     let numbers: Vec<i32> =
         list.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     for number in numbers.into_iter().filter(|number| *number > 2) {
@@ -317,18 +316,20 @@ pub fn lock_pages(start: usize, length: usize) -> bool {
 /// # Errors
 /// The system's.
 pub fn peer_uid(socket: &UnixStream) -> io::Result<u32> {
+    Ok(net::open::user_of(socket)?.as_raw())
+}
+
+/// Whether a descriptor is a socket that listens. macOS does not tell; it is taken for one there.
+pub fn is_listening(socket: BorrowedFd<'_>) -> bool {
     #[cfg(target_os = "linux")]
-    return Ok(rustix::net::sockopt::socket_peercred(socket)?.uid.as_raw());
+    return rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(false);
     #[cfg(not(target_os = "linux"))]
-    {
-        let (mut uid, mut gid) = (0, 0);
-        // SAFETY: the descriptor is open as long as `socket` is borrowed; both results are valid
-        // for writes.
-        match unsafe { libc::getpeereid(socket.as_raw_fd(), &raw mut uid, &raw mut gid) } {
-            0 => Ok(uid),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
+    return rustix::net::sockopt::socket_type(socket).is_ok();
+}
+
+/// Permissions out of their number.
+pub fn mode(bits: u32) -> rustix::fs::Mode {
+    rustix::fs::Mode::from_bits_retain(bits as rustix::fs::RawMode)
 }
 
 /// Restores the default effect of SIGPIPE, which Rust's runtime ignores.

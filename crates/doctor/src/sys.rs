@@ -1,21 +1,21 @@
 //! Socket options that no safe library has.
 
 use std::io;
-use std::mem::{self, MaybeUninit};
+use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketType};
 
 use crate::visit::PathState;
 
 /// `TCP_INFO`: the path's largest packet and what is not acknowledged.
 #[cfg(target_os = "linux")]
 pub fn path_state(socket: BorrowedFd<'_>) -> Option<PathState> {
-    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut info = mem::MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = libc::socklen_t::try_from(mem::size_of::<libc::tcp_info>()).ok()?;
     // SAFETY: the descriptor is open for the call; `info` is writable for `length` bytes, which is
     // its size, and the kernel writes no more than that.
@@ -54,8 +54,7 @@ pub fn connect_with_segments(
     timeout: Duration,
 ) -> io::Result<TcpStream> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    let socket = net::open::nonblocking_socket(family, SocketType::STREAM)?;
     set_segment(socket.as_fd(), bytes)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => {}

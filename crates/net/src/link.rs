@@ -228,6 +228,14 @@ impl<R: Role> Link<R> {
         self.reactor.register(fd, owner, interest).map(|_| ())
     }
 
+    /// To be called by the child that goes on with the connection after a fork.
+    ///
+    /// # Errors
+    /// Those of the poll.
+    pub fn after_fork(&mut self) -> io::Result<()> {
+        self.reactor.renew()
+    }
+
     /// Gives the application each message of a channel's data by itself, or no longer. Otherwise
     /// what came together is given together.
     pub(crate) fn keep_messages_whole(&mut self, channel: ChannelId, whole: bool) {

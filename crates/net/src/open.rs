@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Result;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType};
-use rustix::process::Pid;
+use rustix::process::{Pid, Uid};
 
 #[cfg(not(target_os = "linux"))]
 use marked as system;
@@ -90,6 +90,14 @@ pub fn process(pid: Pid) -> Result<OwnedFd> {
     system::process(pid)
 }
 
+/// Which user is at the other end of a Unix socket.
+///
+/// # Errors
+/// See [`pipe`].
+pub fn user_of(socket: impl AsFd) -> Result<Uid> {
+    system::user_of(socket.as_fd())
+}
+
 #[cfg(target_os = "linux")]
 mod system {
     use std::os::fd::{BorrowedFd, OwnedFd};
@@ -97,7 +105,7 @@ mod system {
     use rustix::io::Result;
     use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
     use rustix::pipe::PipeFlags;
-    use rustix::process::{Pid, PidfdFlags};
+    use rustix::process::{Pid, PidfdFlags, Uid};
 
     pub(super) const RECEIVE: RecvFlags = RecvFlags::CMSG_CLOEXEC;
     pub(super) const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
@@ -131,6 +139,10 @@ mod system {
 
     pub(super) fn process(pid: Pid) -> Result<OwnedFd> {
         rustix::process::pidfd_open(pid, PidfdFlags::empty())
+    }
+
+    pub(super) fn user_of(socket: BorrowedFd<'_>) -> Result<Uid> {
+        Ok(rustix::net::sockopt::socket_peercred(socket)?.uid)
     }
 }
 
@@ -183,6 +195,11 @@ mod marked {
         }
         // It has ended already. A pipe that nobody writes to is readable, too.
         pipe(false).map(|(reader, _writer)| reader)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn user_of(socket: BorrowedFd<'_>) -> Result<rustix::process::Uid> {
+        crate::sys::peer_uid(socket)
     }
 
     fn mark(descriptor: OwnedFd, nonblocking: bool) -> Result<OwnedFd> {

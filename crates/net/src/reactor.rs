@@ -52,6 +52,8 @@ pub(crate) struct Slot(usize);
 
 #[derive(Debug)]
 struct Entry {
+    fd: RawFd,
+    interest: mio::Interest,
     owner: Owner,
     ready: Readiness,
 }
@@ -114,7 +116,7 @@ impl Reactor {
         // Writing is tried before the first edge; reading waits for it, as the
         // poll tells of what is there already.
         let ready = Readiness { writable: true, ..Readiness::default() };
-        let entry = Some(Entry { owner, ready });
+        let entry = Some(Entry { fd: fd.as_raw_fd(), interest, owner, ready });
         self.free.pop();
         match self.entries.get_mut(slot) {
             Some(place) => *place = entry,
@@ -130,6 +132,23 @@ impl Reactor {
             self.free.push(slot.0);
             let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
         }
+    }
+
+    /// Puts everything into another poll, after a fork: a kqueue stays with the parent.
+    pub(crate) fn renew(&mut self) -> io::Result<()> {
+        let poll = Poll::new()?;
+        for (slot, entry) in self.entries.iter().enumerate() {
+            if let Some(entry) = entry {
+                poll.registry().register(&mut SourceFd(&entry.fd), Token(slot), entry.interest)?;
+            }
+        }
+        let old = std::mem::replace(&mut self.poll, poll);
+        // Its number may be the new one's already.
+        #[cfg(not(target_os = "linux"))]
+        std::mem::forget(old);
+        #[cfg(target_os = "linux")]
+        drop(old);
+        Ok(())
     }
 
     /// The slot and descriptor of an application's token.

@@ -199,6 +199,20 @@ pub(crate) fn exit_queue(pid: rustix::process::Pid) -> rustix::io::Result<Option
     }
 }
 
+/// Which user is at the other end of a Unix socket.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn peer_uid(
+    socket: std::os::fd::BorrowedFd<'_>,
+) -> rustix::io::Result<rustix::process::Uid> {
+    use std::os::fd::AsRawFd;
+    let (mut uid, mut gid) = (0, 0);
+    // SAFETY: the descriptor is open while it is borrowed; both results are valid for writes.
+    match unsafe { libc::getpeereid(socket.as_raw_fd(), &raw mut uid, &raw mut gid) } {
+        0 => Ok(rustix::process::Uid::from_raw(uid)),
+        _ => Err(last_errno()),
+    }
+}
+
 #[cfg(not(target_os = "linux"))]
 fn last_errno() -> rustix::io::Errno {
     rustix::io::Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(rustix::io::Errno::IO)

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use net::signals::{Signal, Signals};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::{SendFlags, SocketFlags, sockopt};
+use rustix::net::{SendFlags, sockopt};
 use rustix::process::{Pid, WaitOptions};
 
 use crate::exit;
@@ -331,7 +331,7 @@ impl<'a> Listener<'a> {
     fn accept(&mut self, at: usize) {
         for _ in 0..ACCEPTS_AT_ONCE {
             let Some(listening) = self.sockets.get(at) else { return };
-            let socket = match rustix::net::accept_with(&listening.socket, SocketFlags::CLOEXEC) {
+            let socket = match net::open::accept(&listening.socket) {
                 Ok(socket) => socket,
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => continue,
@@ -356,7 +356,7 @@ impl<'a> Listener<'a> {
         let local = sockets::local_address(&socket);
         let ends = ends(remote, local);
         if let Some((why, farewell)) = self.refusal(remote.map(|remote| remote.ip())) {
-            let _ = rustix::net::send(&socket, farewell, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+            let _ = rustix::net::send(&socket, farewell, SendFlags::DONTWAIT | net::open::NO_SIGNAL);
             self.log_refusal(&ends, &why);
             return;
         }

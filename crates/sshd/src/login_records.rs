@@ -4,9 +4,10 @@
 //! Only files that are there are written: their absence is how a system says that it keeps no such records. Nothing
 //! depends on them, so failures are reported and a login goes on. With `UsePAM`, `pam_lastlog` may do the last of it.
 
-use crate::sys::records;
+use crate::sys::records::{self, LoginRecord};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One session, as the records name it.
 #[derive(Clone, Debug)]
@@ -74,17 +75,47 @@ impl LastLogin {
 
 #[cfg(target_os = "linux")]
 pub use linux::*;
+#[cfg(not(target_os = "linux"))]
+pub use other::*;
+
+fn record<'a>(entry: &Entry<'a>, login: bool) -> LoginRecord<'a> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let address = match entry.address.map(|address| address.to_canonical()) {
+        None => [0; 4],
+        Some(IpAddr::V4(address)) => [u32::from_ne_bytes(address.octets()), 0, 0, 0],
+        Some(IpAddr::V6(address)) => {
+            let mut words = [0; 4];
+            for (word, bytes) in words.iter_mut().zip(address.octets().chunks_exact(4)) {
+                *word = u32::from_ne_bytes(bytes.try_into().unwrap_or_default());
+            }
+            words
+        }
+    };
+    LoginRecord {
+        login,
+        pid: entry.pid.cast_signed(),
+        line: line_of(entry),
+        user: entry.user,
+        host: entry.host,
+        address,
+        seconds: now.as_secs(),
+        microseconds: now.subsec_micros(),
+    }
+}
+
+fn line_of<'a>(entry: &Entry<'a>) -> &'a str {
+    let path = entry.terminal;
+    path.strip_prefix("/dev").unwrap_or(path).to_str().unwrap_or("?")
+}
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Entry, Files, LastLogin};
+    use super::{Entry, Files, LastLogin, line_of, record};
     use crate::sys::records::{self, LoginRecord};
     use std::fs::{File, OpenOptions};
     use std::io::{self, Write};
-    use std::net::IpAddr;
     use std::os::unix::fs::FileExt;
     use std::path::Path;
-    use std::time::{SystemTime, UNIX_EPOCH};
 
     // The fields of lastlog(8)'s entries. As in utmpx, whose size tells, the time has 32 bits where 32-bit programs
     // of the same family are to read it.
@@ -166,36 +197,6 @@ mod linux {
         }
     }
 
-    fn record<'a>(entry: &Entry<'a>, login: bool) -> LoginRecord<'a> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let address = match entry.address.map(|address| address.to_canonical()) {
-            None => [0; 4],
-            Some(IpAddr::V4(address)) => [u32::from_ne_bytes(address.octets()), 0, 0, 0],
-            Some(IpAddr::V6(address)) => {
-                let mut words = [0; 4];
-                for (word, bytes) in words.iter_mut().zip(address.octets().chunks_exact(4)) {
-                    *word = u32::from_ne_bytes(bytes.try_into().unwrap_or_default());
-                }
-                words
-            }
-        };
-        LoginRecord {
-            login,
-            pid: entry.pid.cast_signed(),
-            line: line_of(entry),
-            user: entry.user,
-            host: entry.host,
-            address,
-            seconds: now.as_secs(),
-            microseconds: now.subsec_micros(),
-        }
-    }
-
-    fn line_of<'a>(entry: &Entry<'a>) -> &'a str {
-        let path = entry.terminal;
-        path.strip_prefix("/dev").unwrap_or(path).to_str().unwrap_or("?")
-    }
-
     fn put_current(path: &Path, record: &LoginRecord<'_>) -> io::Result<()> {
         // The C library writes to its own path only.
         if path != Files::default().utmp || !path.exists() || records::put_current(record) {
@@ -218,6 +219,48 @@ mod linux {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Where the C library keeps all of these files.
+#[cfg(not(target_os = "linux"))]
+mod other {
+    use super::{Entry, Files, LastLogin, record};
+    use crate::sys::records::{self, LoginRecord};
+    use std::io;
+
+    /// Records that a session with a terminal begins.
+    ///
+    /// # Errors
+    /// When the C library could not.
+    pub fn record_login(_files: &Files, entry: &Entry<'_>) -> io::Result<()> {
+        put(&record(entry, true))
+    }
+
+    /// Records that it has ended.
+    ///
+    /// # Errors
+    /// As [`record_login`].
+    pub fn record_logout(_files: &Files, entry: &Entry<'_>) -> io::Result<()> {
+        put(&LoginRecord { user: "", host: "", ..record(entry, false) })
+    }
+
+    /// Failed logins have no record here.
+    ///
+    /// # Errors
+    /// None.
+    pub fn record_failure(_files: &Files, _entry: &Entry<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The C library does not tell it to everyone; nothing is shown.
+    pub fn last_login(_files: &Files, _uid: u32) -> Option<LastLogin> {
+        None
+    }
+
+    fn put(record: &LoginRecord<'_>) -> io::Result<()> {
+        let done = records::put_current(record);
+        if done { Ok(()) } else { Err(io::Error::other("utmpx could not be written")) }
     }
 }
 

@@ -455,9 +455,8 @@ impl Monitor {
 
 /// Waits for a child for so long, then kills it.
 fn end_child(child: &mut Child, patience: Duration) -> Option<std::process::ExitStatus> {
-    let descriptor = rustix::process::Pid::from_raw(child.id().cast_signed()).and_then(|pid| {
-        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
-    });
+    let descriptor = rustix::process::Pid::from_raw(child.id().cast_signed())
+        .and_then(|pid| net::open::process(pid).ok());
     if let (Some(descriptor), Ok(timeout)) = (descriptor, Timespec::try_from(patience)) {
         let mut waited = [PollFd::new(&descriptor, PollFlags::IN)];
         let _ = rustix::event::poll(&mut waited, Some(&timeout));

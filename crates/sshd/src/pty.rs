@@ -7,8 +7,8 @@ use rustix::pty::OpenptFlags;
 use rustix::termios::{OptionalActions, Winsize};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 /// The size of a terminal's window, as a `pty-req` or `window-change` gives it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,8 +39,10 @@ impl Pty {
     /// # Errors
     /// When there is no more, or no `/dev/pts`.
     pub fn open() -> io::Result<Self> {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        Self::of_master(rustix::pty::openpt(flags)?)
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        #[cfg(target_os = "linux")]
+        let flags = flags | OpenptFlags::CLOEXEC;
+        Self::of_master(net::open::received(rustix::pty::openpt(flags)?)?, None)
     }
 
     /// Opens a new pseudo-terminal by a directory `/dev` that was opened earlier, for a process that cannot see it
@@ -50,15 +52,16 @@ impl Pty {
     /// As [`Self::open`].
     pub fn open_in(devices: impl AsFd) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        Self::of_master(rustix::fs::openat(devices, c"ptmx", flags, Mode::empty())?)
+        let master = rustix::fs::openat(&devices, c"ptmx", flags, Mode::empty())?;
+        Self::of_master(master, Some(devices.as_fd()))
     }
 
-    fn of_master(master: OwnedFd) -> io::Result<Self> {
+    fn of_master(master: OwnedFd, devices: Option<BorrowedFd<'_>>) -> io::Result<Self> {
         rustix::pty::grantpt(&master)?;
         rustix::pty::unlockpt(&master)?;
         let name = rustix::pty::ptsname(&master, Vec::new())?;
         let path = PathBuf::from(name.to_string_lossy().into_owned());
-        let slave = open_slave(&master, &path)?;
+        let slave = open_slave(&master, devices, &path)?;
         Ok(Self { master, slave, path })
     }
 
@@ -128,7 +131,11 @@ pub fn set_window_size(terminal: impl AsFd, size: WindowSize) -> io::Result<()> 
 
 /// By the master where the system can, since a path may mean something else in another mount name space.
 #[cfg(target_os = "linux")]
-fn open_slave(master: &OwnedFd, path: &PathBuf) -> io::Result<OwnedFd> {
+fn open_slave(
+    master: &OwnedFd,
+    _devices: Option<BorrowedFd<'_>>,
+    path: &Path,
+) -> io::Result<OwnedFd> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     match rustix::pty::ioctl_tiocgptpeer(master, flags) {
         Ok(slave) => Ok(slave),
@@ -137,11 +144,21 @@ fn open_slave(master: &OwnedFd, path: &PathBuf) -> io::Result<OwnedFd> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open_slave(_master: &OwnedFd, path: &PathBuf) -> io::Result<OwnedFd> {
-    open_path(path)
+fn open_slave(
+    _master: &OwnedFd,
+    devices: Option<BorrowedFd<'_>>,
+    path: &Path,
+) -> io::Result<OwnedFd> {
+    match (devices, path.strip_prefix("/dev")) {
+        (Some(devices), Ok(name)) => {
+            let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+            Ok(rustix::fs::openat(devices, name, flags, Mode::empty())?)
+        }
+        _ => open_path(path),
+    }
 }
 
-fn open_path(path: &PathBuf) -> io::Result<OwnedFd> {
+fn open_path(path: &Path) -> io::Result<OwnedFd> {
     use std::os::unix::fs::OpenOptionsExt;
     let flags = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
     let file = File::options().read(true).write(true).custom_flags(flags).open(path)?;

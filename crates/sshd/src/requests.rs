@@ -8,9 +8,13 @@
 
 pub(crate) mod channel;
 pub(crate) mod encoding;
+#[cfg(any(not(target_os = "linux"), test))]
+mod framed;
 mod monitor;
 mod process;
 mod session;
+#[cfg(target_os = "linux")]
+mod whole;
 
 pub(crate) use channel::{Channel, Error};
 pub(crate) use encoding::{Bytes, SecretBytes};

@@ -14,6 +14,9 @@
 //!
 //! Root must get an empty root directory and another user, or [`enter`] fails. What the kernel lacks beyond that
 //! is left out and told in the [`Report`], which belongs in the debug log.
+//!
+//! macOS has the first two for root, and the limits: what an attacker has there is a process that may still make system
+//! calls, sockets among them, as a user who owns nothing.
 
 use crate::accounts;
 use crate::sys::process::Identity;
@@ -22,6 +25,9 @@ use std::path::PathBuf;
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
+mod portable;
 #[cfg(target_os = "linux")]
 pub mod syscalls;
 
@@ -123,10 +129,14 @@ pub enum Error {
     NoIdentity,
 }
 
+/// Whom a gate of root becomes, in order of preference. macOS calls the accounts of its services so.
+const GATE_ACCOUNTS: [&str; 2] =
+    [if cfg!(target_os = "macos") { "_sshd" } else { "sshd" }, "nobody"];
+
 /// The user that a gate started by root becomes: `sshd`, or `nobody` where there is no such user. `None` when
 /// neither exists. Asks the name service, so it is to be called before [`enter`].
 pub fn gate_identity() -> Option<Identity> {
-    ["sshd", "nobody"].iter().find_map(|name| {
+    GATE_ACCOUNTS.iter().find_map(|name| {
         let account = accounts::Account::by_name(name).ok().flatten()?;
         // An entry that names root would be no protection at all.
         (account.uid != 0 && account.gid != 0).then(|| Identity {
@@ -146,28 +156,11 @@ pub fn enter(settings: &Settings) -> Result<Report, Error> {
     linux::enter(settings)
 }
 
-/// Locks the process in as far as this system has the means: as root the file system and the user, else nothing.
+/// Locks the process in as far as this system has the means.
 ///
 /// # Errors
-/// When a process of root could not give up its rights.
+/// When a process of root could not give up its rights. It may have lost some of them already.
 #[cfg(not(target_os = "linux"))]
 pub fn enter(settings: &Settings) -> Result<Report, Error> {
-    let mut report = Report {
-        root: Root::System,
-        uid: None,
-        no_new_privileges: false,
-        landlock: Landlock::No,
-        seccomp: false,
-        missing: vec!["no sandbox on this system".to_owned()],
-    };
-    if rustix::process::geteuid().is_root() {
-        let identity = settings.identity.as_ref().ok_or(Error::NoIdentity)?;
-        let step = |step| move |source| Error::Step { step, source };
-        rustix::process::chdir("/var/empty").map_err(|e| step("chdir")(e.into()))?;
-        rustix::process::chroot(".").map_err(|e| step("chroot")(e.into()))?;
-        crate::sys::process::become_identity(identity).map_err(step("change of user"))?;
-        report.root = Root::EmptyDirectory("/var/empty".into());
-        report.uid = Some(identity.uid);
-    }
-    Ok(report)
+    other::enter(settings)
 }

@@ -30,6 +30,7 @@ use crate::requests::{
 };
 use crate::sftp_server::INTERNAL_SFTP;
 use crate::spawn;
+use crate::sys::files;
 use crate::sys::memory::QUIET;
 use crate::sys::process::{self, Identity};
 use agent::AgentSocket;
@@ -81,7 +82,7 @@ pub(crate) fn main() -> i32 {
 
 /// `/dev`, to open terminals by. Neither listed by it nor passed on to what runs.
 fn open_devices() -> std::io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let flags = files::ONLY_A_PLACE | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(c"/dev", flags, Mode::empty())?)
 }
 

@@ -5,11 +5,10 @@
 //! later matters to nobody until the listener is told to read it again.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{MemfdFlags, SealFlags};
 use wire::Reader;
 use zeroize::Zeroizing;
 
@@ -45,17 +44,7 @@ impl Sealed {
     pub(crate) fn seal(&self) -> io::Result<OwnedFd> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024));
         self.put(&mut bytes);
-        let memory = rustix::fs::memfd_create(
-            c"sshd-settings",
-            MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
-        )?;
-        let mut file = File::from(memory);
-        file.write_all(&bytes)?;
-        rustix::fs::fcntl_add_seals(
-            &file,
-            SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL,
-        )?;
-        Ok(file.into())
+        crate::sys::files::seal(&bytes)
     }
 
     /// Out of what [`Self::seal`] made.
@@ -87,6 +76,7 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> io::Result<Zeroizing<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     #[test]
     fn what_was_sealed_cannot_be_changed_and_comes_out_again() {

@@ -164,7 +164,7 @@ impl Session {
             }
         }
         if let Some(mask) = self.options.umask {
-            rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
+            rustix::process::umask(crate::sys::files::mode(mask));
         }
         let user = self.account.name.clone();
         let client = self.client;

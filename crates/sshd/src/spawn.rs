@@ -6,12 +6,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-
-use rustix::fs::{Mode, OFlags};
 
 use crate::program::VERSION;
 use crate::requests::{self, Channel};
@@ -45,8 +44,15 @@ impl Role {
     }
 }
 
-/// The program that runs now, even when its file has been replaced or removed since.
-const PROGRAM: &str = "/proc/self/exe";
+/// The program that runs now, on Linux even when its file has been replaced or removed since.
+#[cfg(target_os = "linux")]
+#[expect(clippy::unnecessary_wraps, reason = "others have to look for it")]
+fn program() -> io::Result<PathBuf> {
+    Ok("/proc/self/exe".into())
+}
+
+#[cfg(not(target_os = "linux"))]
+use std::env::current_exe as program;
 
 /// The name that all processes of the server are executed under.
 pub(crate) const PROGRAM_NAME: &str = "sshd";
@@ -54,22 +60,42 @@ pub(crate) const PROGRAM_NAME: &str = "sshd";
 /// The smaller program, from the folder of the one that runs now.
 const CONNECTION_PROGRAM: &str = "../libexec/keyway/sshd-connection";
 
-/// The smaller program as it was when the listener started, whatever becomes of its file.
-static CONNECTION: OnceLock<OwnedFd> = OnceLock::new();
+/// The smaller program, found when the listener started.
+static CONNECTION: OnceLock<ConnectionProgram> = OnceLock::new();
+
+struct ConnectionProgram {
+    path: PathBuf,
+    /// What the path names, whatever becomes of the file.
+    _open: Option<OwnedFd>,
+}
+
+impl ConnectionProgram {
+    #[cfg(target_os = "linux")]
+    fn open(path: &Path) -> io::Result<Self> {
+        use std::os::fd::AsRawFd;
+        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+        let open = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
+        Ok(Self { path: format!("/proc/self/fd/{}", open.as_raw_fd()).into(), _open: Some(open) })
+    }
+
+    /// There is no executing by descriptor here.
+    #[cfg(not(target_os = "linux"))]
+    fn open(path: &Path) -> io::Result<Self> {
+        path.metadata().map(|_| Self { path: path.to_owned(), _open: None })
+    }
+}
 
 /// Finds the program for connections, which has to be of the same version. Without it this one
 /// does all.
 pub(crate) fn find_connection_program() {
-    let Ok(program) = std::fs::read_link(PROGRAM) else { return };
+    let Ok(program) = std::env::current_exe() else { return };
     let Some(folder) = program.parent() else { return };
     let path = folder.join(CONNECTION_PROGRAM);
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let Ok(file) = rustix::fs::open(&path, flags, Mode::empty()) else { return };
-    let said = Command::new(path_of(&file)).arg("-V").env_clear().stdin(Stdio::null()).output();
-    match said {
+    let Ok(smaller) = ConnectionProgram::open(&path) else { return };
+    match Command::new(&smaller.path).arg("-V").env_clear().stdin(Stdio::null()).output() {
         Ok(said) if said.stdout.trim_ascii() == VERSION.as_bytes() => {
             log::debug!("connections are served by {}", path.display());
-            let _ = CONNECTION.set(file);
+            let _ = CONNECTION.set(smaller);
         }
         Ok(_) => log::warn!(
             "{} is of another version than this program and not used; install both again",
@@ -77,11 +103,6 @@ pub(crate) fn find_connection_program() {
         ),
         Err(error) => log::warn!("{} is not used: {error}", path.display()),
     }
-}
-
-/// What a descriptor can be executed by.
-fn path_of(file: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// Starts a process of the server as `role`.
@@ -97,7 +118,10 @@ pub(crate) fn spawn(
 ) -> Result<(Child, Channel), requests::Error> {
     let (ours, theirs) = Channel::pair()?;
     // Only the listener knows of the smaller program; what it started is that one already.
-    let program = CONNECTION.get().map_or_else(|| PROGRAM.to_owned(), path_of);
+    let program = match CONNECTION.get() {
+        Some(smaller) => smaller.path.clone(),
+        None => program().map_err(requests::Error::Io)?,
+    };
     let mut command = Command::new(program);
     // The first word is how the program knows its role; the subject only shows in `ps`.
     command
@@ -115,6 +139,7 @@ pub(crate) fn spawn(
 /// called once; afterwards standard input is empty.
 pub(crate) fn parent_channel() -> io::Result<Channel> {
     // Executed through a link of /proc, which would be all that `top` shows.
+    #[cfg(target_os = "linux")]
     let _ = rustix::thread::set_name(c"sshd");
     let channel: OwnedFd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let null = std::fs::File::open("/dev/null")?;

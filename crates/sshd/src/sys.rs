@@ -1,6 +1,7 @@
 //! System calls that the safe libraries do not offer, each behind a safe function.
 //!
 //! - [`descriptors`]: those that nobody here opened
+//! - [`files`]: what systems do differently with files and terminals' names
 //! - [`memory`]: giving free memory back
 //! - [`names`]: accounts and groups as the name service knows them, the shadow file
 //! - [`process`]: identities, namespaces, what a child does between fork and exec
@@ -19,6 +20,7 @@
 )]
 
 pub mod descriptors;
+pub mod files;
 pub mod library;
 pub mod memory;
 pub mod names;

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
@@ -182,10 +182,9 @@ fn given_socket(args: &Args) -> Result<Option<UnixListener>, String> {
         sys::inherited_descriptor().ok_or("LISTEN_FDS is set, but descriptor 3 is not open")?;
     rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)
         .map_err(|problem| format!("descriptor 3: {problem}"))?;
-    rustix::net::sockopt::socket_acceptconn(&descriptor)
-        .ok()
-        .filter(|listens| *listens)
-        .ok_or("LISTEN_FDS is set, but descriptor 3 is no socket that listens")?;
+    if !sys::is_listening(descriptor.as_fd()) {
+        return Err("LISTEN_FDS is set, but descriptor 3 is no socket that listens".into());
+    }
     Ok(Some(UnixListener::from(descriptor)))
 }
 

@@ -24,6 +24,7 @@ pub fn go(driver: &mut Driver<Client>, login: &mut Login) -> Result<End, String>
         sys::leave_at_once(status);
     }
     debug!("forking to background");
+    driver.link().after_fork().map_err(|source| reason(&source))?;
     sys::leave_terminal();
     connection::release_standard_files();
     login.settle(driver.link());

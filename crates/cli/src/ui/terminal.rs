@@ -33,8 +33,11 @@ impl RawTerminal {
             | InputModes::ICRNL
             | InputModes::IXON
             | InputModes::IXANY
-            | InputModes::IXOFF
-            | InputModes::IUCLC;
+            | InputModes::IXOFF;
+        #[cfg(target_os = "linux")]
+        {
+            modes.input_modes -= InputModes::IUCLC;
+        }
         modes.local_modes -= LocalModes::ISIG
             | LocalModes::ICANON
             | LocalModes::ECHO

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 
 use config::AddressFamily;
 use config::ServerSettings;
-use rustix::net::{AddressFamily as Family, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily as Family, SocketType, sockopt};
 
 /// The port when the configuration names none.
 const DEFAULT_PORT: u16 = 22;
@@ -127,12 +127,7 @@ fn unasked_for_family(settings: &ServerSettings, address: SocketAddr, error: &io
 
 fn bind_one(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { Family::INET } else { Family::INET6 };
-    let socket = rustix::net::socket_with(
-        family,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )?;
+    let socket = net::open::nonblocking_socket(family, SocketType::STREAM)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
         // The IPv4 socket is one of its own.

@@ -181,9 +181,7 @@ fn read_output(child: &mut Child) -> Result<Vec<u8>, String> {
 fn end_group(child: &mut Child, at_once: bool) {
     let pid = Pid::from_raw(child.id().cast_signed());
     if !at_once {
-        let descriptor = pid.and_then(|pid| {
-            rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
-        });
+        let descriptor = pid.and_then(|pid| net::open::process(pid).ok());
         if let (Some(descriptor), Ok(timeout)) = (descriptor, Timespec::try_from(PATIENCE)) {
             let mut waited = [PollFd::new(&descriptor, PollFlags::IN)];
             if matches!(rustix::event::poll(&mut waited, Some(&timeout)), Ok(1..)) {

@@ -267,7 +267,7 @@ impl Login {
 
     /// A terminal that the user has opened, and nothing else, goes into the system's records.
     fn is_own_terminal(&self, line: &str) -> bool {
-        let number = line.strip_prefix("/dev/pts/").unwrap_or_default();
+        let number = line.strip_prefix(crate::sys::files::TERMINALS).unwrap_or_default();
         !number.is_empty()
             && number.bytes().all(|byte| byte.is_ascii_digit())
             && rustix::fs::lstat(line).is_ok_and(|status| {

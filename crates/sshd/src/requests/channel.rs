@@ -1,6 +1,6 @@
 //! Carries requests, and descriptors beside them, from process to process.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -8,13 +8,17 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
 };
 use wire::Reader;
 use zeroize::Zeroizing;
 
 use super::encoding::Field;
+#[cfg(not(target_os = "linux"))]
+use super::framed as carrier;
+#[cfg(target_os = "linux")]
+use super::whole as carrier;
 
 /// The most bytes of one request. A packet of a peer holds less than 256 KiB,
 /// of which far less is ever passed on in one piece.
@@ -64,12 +68,7 @@ pub(crate) struct Channel {
 impl Channel {
     /// Two ends. Neither survives an `exec` unless it is made to.
     pub(crate) fn pair() -> Result<(Channel, Channel), Error> {
-        let (a, b) = rustix::net::socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
+        let (a, b) = carrier::pair()?;
         Ok((Channel { socket: a }, Channel { socket: b }))
     }
 
@@ -89,12 +88,12 @@ impl Channel {
         message: &impl Field,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), Error> {
-        self.send_with(message, descriptors, SendFlags::NOSIGNAL)
+        self.send_with(message, descriptors, net::open::NO_SIGNAL)
     }
 
     /// Sends one message if there is room.
     pub(crate) fn try_send(&self, message: &impl Field) -> Result<(), Error> {
-        self.send_with(message, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+        self.send_with(message, &[], net::open::NO_SIGNAL | SendFlags::DONTWAIT)
     }
 
     /// Waits until there may be room to send, or something to receive. Whether there is.
@@ -127,10 +126,7 @@ impl Channel {
         if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(Error::TooLarge);
         }
-        rustix::io::retry_on_intr(|| {
-            rustix::net::sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut control, flags)
-        })?;
-        Ok(())
+        carrier::send(self.socket.as_fd(), &bytes, &mut control, flags)
     }
 
     /// Receives one message, waiting for it.
@@ -150,44 +146,19 @@ impl Channel {
     }
 
     fn receive_with<T: Field>(&self, flags: RecvFlags) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
-        // The length first, so that nothing larger than the message is held.
-        let peek = flags | RecvFlags::PEEK | RecvFlags::TRUNC;
-        let length = match rustix::io::retry_on_intr(|| {
-            rustix::net::recv(&self.socket, &mut [0; 0][..], peek)
-        }) {
-            Ok((_, length)) => length,
-            Err(Errno::AGAIN) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
-        };
-        // No message of ours is empty: the other end has closed.
-        if length == 0 {
-            return Err(Error::Gone);
-        }
-        if length > MESSAGE_BYTES {
-            return Err(Error::TooLarge);
-        }
-        let mut bytes = Zeroizing::new(vec![0; length]);
         let mut space =
             [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MESSAGE_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = rustix::io::retry_on_intr(|| {
-            rustix::net::recvmsg(
-                &self.socket,
-                &mut [IoSliceMut::new(&mut bytes)],
-                &mut control,
-                flags | RecvFlags::CMSG_CLOEXEC,
-            )
-        })?;
+        let Some(bytes) = carrier::receive(self.socket.as_fd(), &mut control, flags)? else {
+            return Ok(None);
+        };
         let mut descriptors = Vec::new();
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(passed) = message {
-                descriptors.extend(passed);
+                for descriptor in passed {
+                    descriptors.push(net::open::received(descriptor)?);
+                }
             }
-        }
-        if received.bytes != length
-            || received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
-        {
-            return Err(Error::TooLarge);
         }
         let mut reader = Reader::new(&bytes);
         let message = T::take(&mut reader)?;

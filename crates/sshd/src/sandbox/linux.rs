@@ -1,13 +1,12 @@
 //! The sandbox out of what Linux has.
 
+use super::portable::{change_root, limits, make_directory, step};
 use super::syscalls;
 use super::{Error, Landlock, Report, Root, Settings};
 use crate::sys::process;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use rustix::process::{Resource, Rlimit};
+use rustix::fs::FileType;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Where an empty directory of root's may be, in order of preference. The last is made when none is there.
@@ -66,18 +65,15 @@ pub(super) fn enter(settings: &Settings) -> Result<Report, Error> {
     Ok(report)
 }
 
-fn step(step: &'static str) -> impl Fn(io::Error) -> Error {
-    move |source| Error::Step { step, source }
-}
-
 /// As root: a directory with nothing in it becomes the root. Chroot is the cheap way, and leaving it takes the
 /// rights given up right after; the mount name space is for systems where no directory can be made.
 fn empty_root() -> io::Result<Root> {
     for path in EMPTY_DIRECTORIES {
-        if let Some(directory) = open_empty_directory(path) {
-            rustix::process::fchdir(&directory)?;
-            rustix::process::chroot(".")?;
-            rustix::process::chdir("/")?;
+        if path == EMPTY_DIRECTORIES[2] {
+            make_directory("/run/keyway");
+            make_directory(path);
+        }
+        if change_root(path)? {
             return Ok(Root::EmptyDirectory(path.into()));
         }
     }
@@ -85,37 +81,6 @@ fn empty_root() -> io::Result<Root> {
     process::replace_root_with_nothing(c"/tmp")
         .or_else(|_| process::replace_root_with_nothing(c"/dev"))?;
     Ok(Root::NameSpace)
-}
-
-/// The directory if it is root's, nobody else may write to it and nothing is in it.
-fn open_empty_directory(path: &str) -> Option<OwnedFd> {
-    if path == EMPTY_DIRECTORIES[2] {
-        make_directory("/run/keyway");
-        make_directory(path);
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = rustix::fs::open(path, flags, Mode::empty()).ok()?;
-    let status = rustix::fs::fstat(&directory).ok()?;
-    if status.st_uid != 0 || status.st_mode & 0o022 != 0 {
-        return None;
-    }
-    let empty = rustix::fs::Dir::read_from(&directory)
-        .ok()?
-        .all(|entry| entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")));
-    empty.then_some(directory)
-}
-
-fn make_directory(path: &str) {
-    // Failure shows when the directory is opened.
-    if rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)).is_ok() {
-        // The mask may have taken bits away.
-        let _ = rustix::fs::chmodat(
-            rustix::fs::CWD,
-            path,
-            Mode::from_raw_mode(0o755),
-            AtFlags::empty(),
-        );
-    }
 }
 
 /// As an ordinary user: a user name space gives the right to a mount name space, which gets an empty root; then
@@ -142,27 +107,6 @@ fn own_name_space() -> io::Result<()> {
 fn is_directory(path: &Path) -> bool {
     rustix::fs::stat(path)
         .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Directory)
-}
-
-fn limits(settings: &Settings) -> io::Result<()> {
-    let mut limits = vec![
-        (Resource::Nofile, settings.descriptors_max),
-        (Resource::Nproc, 0),
-        (Resource::Core, 0),
-    ];
-    if !settings.may_write_files {
-        limits.push((Resource::Fsize, 0));
-    }
-    for (resource, value) in limits {
-        // An ordinary user can only go down.
-        let ceiling = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
-        let value = if rustix::process::geteuid().is_root() { value } else { value.min(ceiling) };
-        rustix::process::setrlimit(
-            resource,
-            Rlimit { current: Some(value), maximum: Some(value) },
-        )?;
-    }
-    Ok(())
 }
 
 /// A landlock domain in which nothing is allowed: no path, no TCP port, no signal or abstract socket outward.

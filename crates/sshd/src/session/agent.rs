@@ -51,13 +51,10 @@ impl AgentSocket {
             }
             Err(error) => return Err(error),
         };
-        #[cfg(target_os = "linux")]
-        {
-            let peer = rustix::net::sockopt::socket_peercred(&stream)?.uid;
-            if !peer.is_root() && peer != rustix::process::geteuid() {
-                log::error!("refused a connection to the agent of uid {}", peer.as_raw());
-                return Ok(None);
-            }
+        let peer = net::open::user_of(&stream)?;
+        if !peer.is_root() && peer != rustix::process::geteuid() {
+            log::error!("refused a connection to the agent of uid {}", peer.as_raw());
+            return Ok(None);
         }
         Ok(Some(stream.into()))
     }

@@ -276,7 +276,7 @@ impl Forwards {
             let _ = std::fs::remove_file(path);
         }
         // Only this thread makes files.
-        let mask = rustix::fs::Mode::from_raw_mode(start.stream_local_bind_mask);
+        let mask = crate::sys::files::mode(start.stream_local_bind_mask);
         let before = rustix::process::umask(mask);
         let bound = UnixListener::bind(path);
         rustix::process::umask(before);
@@ -345,10 +345,9 @@ fn is_socket(path: &str) -> bool {
 }
 
 pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+    use rustix::net::{AddressFamily, SocketType, sockopt};
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    let socket = net::open::nonblocking_socket(family, SocketType::STREAM)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true)?;

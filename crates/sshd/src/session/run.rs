@@ -8,8 +8,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, Signal};
 
 use super::Session;
 use super::exposed::Exposed;
@@ -416,7 +415,7 @@ impl Session {
         };
         log::debug!("User child is on pid {}", child.id());
         let pid = Pid::from_raw(child.id().cast_signed());
-        let ending = pid.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
+        let ending = pid.map(net::open::process);
         let Some(Ok(ending)) = ending else {
             return Err(io::Error::other("no descriptor for the process"));
         };
@@ -518,14 +517,13 @@ fn terminal_streams(pty: &Pty) -> io::Result<Streams> {
 
 fn pipe_streams() -> io::Result<Streams> {
     let pipe = || {
-        let ends = pipe_with(PipeFlags::CLOEXEC)?;
-        // The usual size will do when this is refused.
-        let _ = fcntl_setpipe_size(&ends.0, PIPE_BYTES);
+        let ends = net::open::pipe()?;
+        net::open::enlarge_pipe(&ends.0, PIPE_BYTES);
         io::Result::Ok(ends)
     };
     let (input, to_program) = pipe()?;
     let (from_program, output) = pipe()?;
-    let (errors_from_program, errors) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (errors_from_program, errors) = net::open::pipe()?;
     Ok(Streams {
         theirs: [input, output, errors],
         ours: vec![to_program, from_program, errors_from_program],
@@ -554,7 +552,7 @@ mod tests {
     fn an_end_by_a_signal_is_told_by_name() {
         let child = Command::new("/bin/sh").args(["-c", "kill -TERM $$"]).spawn().unwrap();
         let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
-        let ending = rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        let ending = net::open::process(pid).unwrap();
         let program = Some(Program::Process { child, ending });
         let mut slot = Slot { program, ..Slot::default() };
         let descriptor = slot.ending().unwrap();

@@ -7,8 +7,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::JoinHandle;
 
-use rustix::pipe::{PipeFlags, pipe_with};
-
 use super::Session;
 use crate::sftp_server::{INTERNAL_SFTP, Internal};
 
@@ -47,7 +45,7 @@ impl Session {
         words: Vec<String>,
         streams: [OwnedFd; 3],
     ) -> io::Result<SftpThread> {
-        let (ending, alive) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (ending, alive) = net::open::pipe()?;
         let server = Internal {
             words,
             account: self.account.clone(),

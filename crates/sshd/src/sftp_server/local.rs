@@ -1,6 +1,6 @@
 //! The machine's own files behind the SFTP server, with the meaning that OpenSSH's server gives to requests.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use net::logging::{LogLevel, Separate};
@@ -16,6 +16,7 @@ use sftp::{
 use super::accounts::Accounts;
 use super::long_name::long_name;
 use super::real_path::real_path;
+use crate::sys::files;
 
 /// Descriptors that are left for everything else in the process.
 const DESCRIPTORS_SPARED: u64 = 16;
@@ -99,7 +100,7 @@ fn shown(path: &[u8]) -> std::borrow::Cow<'_, str> {
 
 /// Permissions alone, set-user-id and its kin included.
 fn mode_of(permissions: Option<u32>, default: u32) -> Mode {
-    Mode::from_raw_mode(permissions.unwrap_or(default) & 0o7777)
+    files::mode(permissions.unwrap_or(default) & 0o7777)
 }
 
 #[allow(
@@ -158,19 +159,6 @@ fn truncate(path: &[u8], size: u64) -> Result<(), Errno> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = rustix::fs::open(path, flags, Mode::empty())?;
     rustix::fs::ftruncate(&file, size)
-}
-
-/// Changes the mode of anything but a link, which has none.
-fn change_mode_of_link(path: &[u8], mode: Mode) -> Result<(), Errno> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty())?;
-    let stat = rustix::fs::fstat(&file)?;
-    if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-        return Err(Errno::OPNOTSUPP);
-    }
-    // The one way to what is open without the right to read it.
-    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
-    rustix::fs::chmod(name, mode)
 }
 
 impl Files for LocalFiles {
@@ -309,13 +297,7 @@ impl Files for LocalFiles {
             if by_kernel {
                 let step = usize::try_from(left).unwrap_or(usize::MAX).min(1 << 30);
                 let (source, target) = (&source.descriptor, &target.descriptor);
-                match rustix::fs::copy_file_range(
-                    source,
-                    Some(&mut from),
-                    target,
-                    Some(&mut to),
-                    step,
-                ) {
+                match files::copy((source, &mut from), (target, &mut to), step) {
                     Ok(copied) => count = copied,
                     Err(Errno::INTR) => continue,
                     Err(_) => by_kernel = false,
@@ -370,7 +352,7 @@ impl Files for LocalFiles {
             attributes.size.map(|size| truncate(path, size)),
             attributes.permissions.map(|mode| {
                 let mode = mode_of(Some(mode), 0);
-                if follow { rustix::fs::chmod(path, mode) } else { change_mode_of_link(path, mode) }
+                if follow { rustix::fs::chmod(path, mode) } else { files::change_mode_of_link(path, mode) }
             }),
             attributes.times.map(|times| rustix::fs::utimensat(CWD, path, &times_of(times), flags)),
             attributes.owner.map(|owner| {

@@ -15,9 +15,17 @@ pub(super) fn long_name(
     now_seconds: i64,
     accounts: &mut Accounts,
 ) -> Vec<u8> {
-    #[allow(clippy::unnecessary_cast, reason = "the widths differ between systems")]
-    let (changed, links, size) =
-        (stat.st_mtime as i64, stat.st_nlink as u64, stat.st_size.cast_unsigned());
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_lossless,
+        reason = "the widths differ between systems"
+    )]
+    let (changed, links, size, mode) = (
+        stat.st_mtime as i64,
+        stat.st_nlink as u64,
+        stat.st_size.cast_unsigned(),
+        mode_text(stat.st_mode as u32),
+    );
     let user = shown(accounts.user(stat.st_uid), stat.st_uid);
     let group = shown(accounts.group(stat.st_gid), stat.st_gid);
     let format = if now_seconds - changed > HALF_A_YEAR_SECONDS || changed > now_seconds {
@@ -26,7 +34,6 @@ pub(super) fn long_name(
         "%b %e %H:%M"
     };
     let date = local_time(changed, format).unwrap_or_default();
-    let mode = mode_text(stat.st_mode);
     let mut line = format!("{mode} {links:>4} {user:<8} {group:<8} {size:>8} {date} ").into_bytes();
     line.extend_from_slice(name);
     line

@@ -1,6 +1,8 @@
 //! Whose rights a process has, and what a child does between fork and exec.
 
-use std::ffi::{CStr, CString};
+#[cfg(target_os = "linux")]
+use std::ffi::CStr;
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;

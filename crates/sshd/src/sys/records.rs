@@ -1,7 +1,6 @@
 //! The C library's log-in records (utmpx) and its local time.
 
 use std::ffi::CString;
-#[cfg(target_os = "linux")]
 use std::mem::MaybeUninit;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -38,7 +37,6 @@ pub fn record_bytes(record: &LoginRecord<'_>) -> Vec<u8> {
 }
 
 /// Puts the record into the table of who is logged in. `false` when the C library could not.
-#[cfg(target_os = "linux")]
 pub fn put_current(record: &LoginRecord<'_>) -> bool {
     let mut storage = MaybeUninit::<libc::utmpx>::zeroed();
     // SAFETY: as in `record_bytes`.
@@ -53,7 +51,6 @@ pub fn put_current(record: &LoginRecord<'_>) -> bool {
     }
 }
 
-#[cfg(target_os = "linux")]
 fn fill(entry: &mut libc::utmpx, record: &LoginRecord<'_>) {
     entry.ut_type = if record.login { libc::USER_PROCESS } else { libc::DEAD_PROCESS };
     entry.ut_pid = record.pid;
@@ -63,12 +60,14 @@ fn fill(entry: &mut libc::utmpx, record: &LoginRecord<'_>) {
     copy(&mut entry.ut_id, record.line.get(tail..).unwrap_or(""));
     copy(&mut entry.ut_user, record.user);
     copy(&mut entry.ut_host, record.host);
-    entry.ut_addr_v6 = record.address.map(u32::cast_signed);
+    #[cfg(target_os = "linux")]
+    {
+        entry.ut_addr_v6 = record.address.map(u32::cast_signed);
+    }
     entry.ut_tv.tv_sec = record.seconds as _;
     entry.ut_tv.tv_usec = record.microseconds as _;
 }
 
-#[cfg(target_os = "linux")]
 fn copy(field: &mut [libc::c_char], text: &str) {
     for (to, from) in field.iter_mut().zip(text.bytes()) {
         *to = from as libc::c_char;

@@ -10,8 +10,8 @@ use std::rc::Rc;
 
 use config::{AddressFamily, ClientConfig, Forward, Listen};
 use net::UserToken;
-use rustix::fs::{FileType, Mode};
-use rustix::net::{SocketFlags, SocketType, sockopt};
+use rustix::fs::FileType;
+use rustix::net::{SocketType, sockopt};
 
 use crate::messages::{Level, debug, error, say};
 use crate::text::reason;
@@ -172,8 +172,7 @@ fn any() -> Vec<IpAddr> {
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     use rustix::net::AddressFamily;
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    let socket = net::open::nonblocking_socket(family, SocketType::STREAM)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true)?;
@@ -193,7 +192,7 @@ fn listen_local(config: &ClientConfig, path: &Path) -> Option<Socket> {
         let _ = std::fs::remove_file(path);
     }
     // No other thread makes files at this time.
-    let before = rustix::process::umask(Mode::from_bits_retain(*config.stream_local_bind_mask));
+    let before = rustix::process::umask(crate::sys::mode(*config.stream_local_bind_mask));
     let bound = UnixListener::bind(path);
     rustix::process::umask(before);
     match bound.and_then(|socket| socket.set_nonblocking(true).map(|()| socket)) {

@@ -347,7 +347,7 @@ impl Greeting {
 
 /// Sends an answer that a fresh socket has room for. Whether it went.
 fn send(socket: &OwnedFd, answer: &[u8]) -> bool {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    let flags = SendFlags::DONTWAIT | net::open::NO_SIGNAL;
     rustix::net::send(socket, answer, flags) == Ok(answer.len())
 }
 

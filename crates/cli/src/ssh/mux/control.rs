@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use net::signals::{Signal, Signals};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage};
 
 use super::message::{Answer, INFORMATION, MESSAGE_BYTES, Request, VERSION};
 use super::socket;
@@ -222,7 +222,8 @@ impl Control {
                 return Err(io::ErrorKind::OutOfMemory.into());
             }
             let byte = [IoSlice::new(&[0])];
-            match rustix::net::sendmsg(&self.stream, &byte, &mut control, SendFlags::NOSIGNAL) {
+            let flags = net::open::NO_SIGNAL;
+            match rustix::net::sendmsg(&self.stream, &byte, &mut control, flags) {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => self.wait_for_room()?,

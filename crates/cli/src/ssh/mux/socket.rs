@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crypto::hash::HashAlgorithm;
 use rustix::fs::Mode;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 use crate::messages::debug;
 use crate::ssh::paths;
@@ -49,8 +49,7 @@ pub fn place(configured: &Path) -> PathBuf {
 /// has not accepted anybody for long.
 pub fn connect(path: &Path) -> io::Result<UnixStream> {
     let address = SocketAddrUnix::new(path)?;
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let socket = net::open::nonblocking_socket(AddressFamily::UNIX, SocketType::STREAM)?;
     rustix::net::connect(&socket, &address)?;
     Ok(socket.into())
 }
@@ -121,8 +120,7 @@ fn beside(path: &Path) -> PathBuf {
 
 fn listen(path: &Path) -> io::Result<UnixListener> {
     let address = SocketAddrUnix::new(path)?;
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let socket = net::open::nonblocking_socket(AddressFamily::UNIX, SocketType::STREAM)?;
     // No other thread makes files at this time.
     let before = rustix::process::umask(Mode::from_bits_retain(0o177));
     let bound = rustix::net::bind(&socket, &address);

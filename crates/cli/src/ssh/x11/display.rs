@@ -7,8 +7,6 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-
 /// Display 0 listens here, display 1 on the next port.
 const FIRST_PORT: u32 = 6000;
 /// A display on another machine that takes longer is given up, as everything else waits for it.
@@ -102,9 +100,9 @@ impl Display {
 /// Servers of Linux listen there too, where no clean-up of `/tmp` can take it away.
 #[cfg(target_os = "linux")]
 fn connect_abstract(path: &str) -> io::Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
     let address = SocketAddrUnix::new_abstract_name(path.as_bytes())?;
-    let flags = SocketFlags::CLOEXEC;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let socket = net::open::socket(AddressFamily::UNIX, SocketType::STREAM)?;
     rustix::net::connect(&socket, &address)?;
     Ok(socket)
 }

@@ -135,7 +135,7 @@ impl Peer {
         let mut room = [0; READ_BYTES];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let flags = RecvFlags::DONTWAIT | net::open::RECEIVE;
         let received = rustix::net::recvmsg(
             &self.stream,
             &mut [IoSliceMut::new(&mut room)],
@@ -144,7 +144,9 @@ impl Peer {
         );
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-                self.descriptors.extend(descriptors);
+                self.descriptors.extend(
+                    descriptors.filter_map(|descriptor| net::open::received(descriptor).ok()),
+                );
             }
         }
         match received {
