@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the foreign SSH programs that the tests talk to: Debian packages
-# where apt and the right to use it are there, and paramiko and asyncssh in a
+# where apt and the right to use it are there, and paramiko, asyncssh and Ansible in a
 # Python environment below target/, OpenStack's clients in a second one, what
 # drives a browser in a third; with --heavy Tempest and schemathesis in a fourth. Quick when all is there already. What
 # cannot be had is named at the end; its tests then say that they did not run.
@@ -115,7 +115,7 @@ python_peers() {
     fi
   fi
 }
-python_peers scripts/test-peers.txt venv "paramiko and asyncssh"
+python_peers scripts/test-peers.txt venv "paramiko, asyncssh and Ansible"
 python_peers scripts/panel-peers.txt panel-venv "OpenStack's clients"
 python_peers scripts/browser-peers.txt browser-venv "playwright"
 [ "${1:-}" != --heavy ] || python_peers scripts/panel-heavy-peers.txt panel-heavy-venv "Tempest and schemathesis"
