@@ -18,6 +18,7 @@ mod login;
 mod manual;
 mod mux;
 mod network;
+mod origins;
 mod session;
 mod stalls;
 mod terminal;
