@@ -7,6 +7,7 @@
 # make test-images  images by mmdebstrap, umoci and skopeo, and servers from them in which cloud-init does its work
 # make regress OpenSSH's own test scripts, all of them, with these tools (ARGS="--round server connect" picks some)
 # make check   formatting, lints, documents
+# make check-mac  compiles for macOS, on any system that has Rust's library for it (ARGS="aarch64-apple-darwin" picks)
 # make bench   side by side with the OpenSSH of this machine (WRITE=1 keeps the table)
 # make fuzz    fuzz every target for TIME seconds (TARGETS="wire keys" picks some)
 # make install PREFIX=/usr/local DESTDIR=
@@ -17,7 +18,7 @@ PREFIX ?= /usr/local
 TIME ?= 300
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: up down clean-cloud up-ssh build test test-tempest regress check bench fuzz install links deny clean-up test-browser test-images
+.PHONY: up down clean-cloud up-ssh build test test-tempest regress check bench fuzz install links deny clean-up test-browser check-mac test-images
 
 up:
 	@scripts/up.sh
@@ -76,6 +77,9 @@ bench: build
 
 fuzz:
 	@TIME="$(TIME)" TARGETS="$(TARGETS)" scripts/fuzz.sh --install
+
+check-mac:
+	@scripts/check-mac.sh $(ARGS)
 
 # The program and its links: with PREFIX/bin first in PATH, `ssh` is ours. What serves
 # a connection to sshd is a smaller program beside it.

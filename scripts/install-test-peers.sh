@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the foreign SSH programs that the tests talk to: Debian packages
-# where apt and the right to use it are there, and paramiko and asyncssh in a
+# where apt and the right to use it are there, and paramiko, asyncssh and Ansible in a
 # Python environment below target/, OpenStack's clients in a second one, what
 # drives a browser in a third; with --heavy Tempest and schemathesis in a fourth. Quick when all is there already. What
 # cannot be had is named at the end; its tests then say that they did not run.
@@ -85,7 +85,20 @@ apt_install() {
   return "$status"
 }
 
-if [ "${#packages[@]}" -gt 0 ] && command -v apt-get >/dev/null 2>&1; then
+# A Mac has OpenSSH. Homebrew has some of the others, under names of its own; the
+# panel, the network's tools and a display are for Linux.
+if [ "$(uname -s)" = Darwin ]; then
+  if command -v brew >/dev/null 2>&1; then
+    for pair in dropbear=dropbear plink=putty go=go fish=fish mandoc=mandoc groff=groff softhsm2-util=softhsm; do
+      find_program "${pair%%=*}" && continue
+      echo "peers: brew install ${pair#*=}"
+      brew install -q "${pair#*=}" >>"$peers/brew.log" 2>&1 </dev/null \
+        || echo "peers: brew could not install ${pair#*=} (see $peers/brew.log)" >&2
+    done
+  else
+    echo "peers: without Homebrew (https://brew.sh) only what macOS has is tested against"
+  fi
+elif [ "${#packages[@]}" -gt 0 ] && command -v apt-get >/dev/null 2>&1; then
   mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
   if [ "$can_be_root" = yes ]; then
     echo "peers: installing ${packages[*]}"
@@ -115,9 +128,11 @@ python_peers() {
     fi
   fi
 }
-python_peers scripts/test-peers.txt venv "paramiko and asyncssh"
-python_peers scripts/panel-peers.txt panel-venv "OpenStack's clients"
-python_peers scripts/browser-peers.txt browser-venv "playwright"
+python_peers scripts/test-peers.txt venv "paramiko, asyncssh and Ansible"
+if [ "$(uname -s)" = Linux ]; then
+  python_peers scripts/panel-peers.txt panel-venv "OpenStack's clients"
+  python_peers scripts/browser-peers.txt browser-venv "playwright"
+fi
 [ "${1:-}" != --heavy ] || python_peers scripts/panel-heavy-peers.txt panel-heavy-venv "Tempest and schemathesis"
 
 missing=()

@@ -6,8 +6,20 @@
 #   up.sh          all of that; what is there already is used again
 #   up.sh down     stops the servers and the panel; they keep what they have
 #   up.sh clean    deletes the servers, the panel's store and the keys
+#
+# The servers are made of Linux's name spaces: elsewhere there is no panel, and it
+# shows client and server alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+if [ "$(uname -s)" != Linux ]; then
+  if [ "$#" -gt 0 ]; then
+    echo "up: the panel and its servers are for Linux only; there is nothing to stop or to delete here"
+    exit 0
+  fi
+  echo "The panel's servers are made of Linux's name spaces, which $(uname -s) does not have."
+  echo "So this shows the client and the server alone, as 'make up-ssh' does."
+  exec scripts/up-ssh.sh
+fi
 root="$PWD"
 home="$root/.keyway"
 cargo="${CARGO:-cargo}"

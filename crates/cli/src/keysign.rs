@@ -104,7 +104,7 @@ pub fn local_name(connection: BorrowedFd<'_>) -> String {
     let address = rustix::net::getsockname(connection).ok();
     let address = address.and_then(|address| SocketAddr::try_from(address).ok());
     address
-        .and_then(|address| sys::name_of(&address))
+        .and_then(|address| net::names::of_address(&address))
         .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
 }
 

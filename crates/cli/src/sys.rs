@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
@@ -51,50 +51,6 @@ pub fn with_inherited<T>(number: u32, look: impl FnOnce(BorrowedFd<'_>) -> T) ->
     }
     // SAFETY: the descriptor is open, was inherited, and nothing here closes it.
     Some(look(unsafe { BorrowedFd::borrow_raw(number) }))
-}
-
-/// The name of an address; nothing when it has none.
-pub fn name_of(address: &SocketAddr) -> Option<String> {
-    let mut name = [0_u8; 1025];
-    let look_up = |raw: *const libc::sockaddr, length: usize, name: &mut [u8]| {
-        let length = libc::socklen_t::try_from(length).unwrap_or(0);
-        let room = libc::socklen_t::try_from(name.len()).unwrap_or(0);
-        // SAFETY: `raw` points to a socket address of that length, `name` has that room, and no
-        // service is asked for.
-        unsafe {
-            libc::getnameinfo(
-                raw,
-                length,
-                name.as_mut_ptr().cast(),
-                room,
-                std::ptr::null_mut(),
-                0,
-                libc::NI_NAMEREQD,
-            )
-        }
-    };
-    let result = match address {
-        SocketAddr::V4(v4) => {
-            // SAFETY: a zeroed sockaddr_in is valid.
-            let mut raw: libc::sockaddr_in = unsafe { std::mem::zeroed() };
-            raw.sin_family = libc::sa_family_t::try_from(libc::AF_INET).ok()?;
-            raw.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
-            look_up((&raw const raw).cast(), size_of_val(&raw), &mut name)
-        }
-        SocketAddr::V6(v6) => {
-            // SAFETY: a zeroed sockaddr_in6 is valid.
-            let mut raw: libc::sockaddr_in6 = unsafe { std::mem::zeroed() };
-            raw.sin6_family = libc::sa_family_t::try_from(libc::AF_INET6).ok()?;
-            raw.sin6_addr.s6_addr = v6.ip().octets();
-            raw.sin6_scope_id = v6.scope_id();
-            look_up((&raw const raw).cast(), size_of_val(&raw), &mut name)
-        }
-    };
-    if result != 0 {
-        return None;
-    }
-    let name = CStr::from_bytes_until_nul(&name).ok()?.to_str().ok()?;
-    Some(name.to_owned())
 }
 
 /// The account of a user number.

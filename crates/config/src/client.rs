@@ -305,6 +305,9 @@ pub(crate) static RETIRED: &[Retired] = &[
     Retired { name: "GSSAPIServerIdentity", treatment: Treatment::Deprecated },
     Retired { name: "SetupTimeOut", treatment: Treatment::Deprecated },
     Retired { name: "ProtocolKeepAlives", treatment: Treatment::Deprecated },
+    // Apple's. The keychain is not asked; elsewhere the word is unknown, as to OpenSSH.
+    #[cfg(target_os = "macos")]
+    Retired { name: "UseKeychain", treatment: Treatment::Deprecated },
 ];
 
 impl ClientConfig {

@@ -111,7 +111,7 @@ keywords! {
     compression: Setting<Compression> = One<Pick<Compression>>, Compression::Delayed;
     "GatewayPorts" Anywhere Built "which addresses a remote forward may use"
     gateway_ports: Setting<GatewayPorts> = One<Pick<GatewayPorts>>, GatewayPorts::No;
-    "UseDNS" Global Security "look the client's name up"
+    "UseDNS" Global Built "look the client's name up"
     use_dns: Setting<bool> = One<Flag>, false;
     "AllowTcpForwarding" Anywhere Built "which TCP forwards are allowed"
     allow_tcp_forwarding: Setting<AllowForwarding> =

@@ -26,6 +26,7 @@ mod keystrokes;
 pub mod limits;
 mod link;
 pub mod logging;
+pub mod names;
 pub mod open;
 pub mod proxy;
 mod reactor;

@@ -25,8 +25,9 @@ use crate::notify;
 use crate::program::{Generation, Setup};
 use crate::requests::{Channel, Ends, MonitorNews, MonitorStart};
 use crate::spawn::{self, Role};
+use crate::sys::descriptors::domain_of;
 use penalties::{Penalties, Tariff};
-use sockets::{Listening, reason};
+use sockets::{Listening, Place, reason};
 
 /// So much longer than `LoginGraceTime` a monitor may take, which is to end by itself.
 const GRACE_SLACK: Duration = Duration::from_secs(30);
@@ -354,7 +355,7 @@ impl<'a> Listener<'a> {
     fn admit(&mut self, socket: OwnedFd) {
         let remote = sockets::remote_address(&socket);
         let local = sockets::local_address(&socket);
-        let ends = ends(remote, local);
+        let ends = ends(remote, local, domain_of(&socket));
         if let Some((why, farewell)) = self.refusal(remote.map(|remote| remote.ip())) {
             let _ = rustix::net::send(&socket, farewell, SendFlags::DONTWAIT | net::open::NO_SIGNAL);
             self.log_refusal(&ends, &why);
@@ -503,15 +504,12 @@ fn tariff(generation: &Generation) -> Tariff {
 fn inherited_sockets() -> Vec<Listening> {
     let mut sockets = Vec::new();
     for socket in notify::listening_sockets() {
-        let asked = sockets::local_address(&socket);
+        let address = sockets::local_address(&socket);
         let _ = rustix::io::ioctl_fionbio(&socket, true);
-        match asked {
-            Some(asked) => {
-                log::info!(
-                    "Server listening on {} port {} (given by the service manager).",
-                    asked.ip(),
-                    asked.port()
-                );
+        match address {
+            Some(address) => {
+                let asked = Place { address, domain: domain_of(&socket) };
+                log::info!("Server listening on {asked} (given by the service manager).");
                 sockets.push(Listening { asked, socket });
             }
             None => log::error!("a socket given by the service manager has no address"),
@@ -521,11 +519,16 @@ fn inherited_sockets() -> Vec<Listening> {
 }
 
 /// The two ends of a connection in words.
-pub(crate) fn ends(remote: Option<SocketAddr>, local: Option<SocketAddr>) -> Ends {
+pub(crate) fn ends(
+    remote: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+    routing_domain: String,
+) -> Ends {
     let words = |end: Option<SocketAddr>| {
         end.map_or_else(|| ("UNKNOWN".to_owned(), 65535), |end| (end.ip().to_string(), end.port()))
     };
     let (remote_address, remote_port) = words(remote);
     let (local_address, local_port) = words(local);
-    Ends { remote_address, remote_port, local_address, local_port }
+    let remote_host = remote_address.clone();
+    Ends { remote_address, remote_host, remote_port, local_address, local_port, routing_domain }
 }

@@ -7,6 +7,7 @@
 
 mod authentication;
 mod certificate;
+mod client_name;
 mod commands;
 mod hostbased;
 mod interactive;

@@ -318,11 +318,11 @@ pub(crate) fn effective(
         user: Some(user),
         user_is_invalid: account.is_none(),
         groups: Some(&groups),
-        host: Some(&ends.remote_address),
+        host: Some(&ends.remote_host),
         address: Some(&ends.remote_address),
         local_address: Some(&ends.local_address),
         local_port: Some(ends.local_port),
-        routing_domain: None,
+        routing_domain: Some(&ends.routing_domain),
         version: crate::SOFTWARE_VERSION,
     };
     config.effective(&connection).map_err(|error| error.to_string())
@@ -563,7 +563,11 @@ fn serve_standard_input(setup: &Setup, generation: Generation) -> i32 {
     };
     let address =
         |find: fn(&OwnedFd) -> Option<std::net::SocketAddr>| transport.first().and_then(find);
-    let ends = listener::ends(address(sockets::remote_address), address(sockets::local_address));
+    let ends = listener::ends(
+        address(sockets::remote_address),
+        address(sockets::local_address),
+        transport.first().map(crate::sys::descriptors::domain_of).unwrap_or_default(),
+    );
     let sealed = match Sealed::open(generation.sealed) {
         Ok(sealed) => sealed,
         Err(error) => {

@@ -10,6 +10,7 @@ mod network;
 mod ports;
 mod premises;
 mod report;
+mod slow;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

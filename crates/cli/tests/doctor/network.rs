@@ -21,7 +21,7 @@ ip link add near0 type veth peer name far0 && ip link set far0 netns far
 ip addr add 10.9.0.1/24 dev near0 && ip link set near0 up
 far() { ip netns exec far "$@"; }
 far ip addr add 10.9.0.2/24 dev far0 && far ip link set far0 up
-far "$sshd" -f sshd_config -E sshd.log
+far "$sshd" -f sshd_config -E "$1/sshd.log"
 for _ in $(seq 100); do nc -z 10.9.0.2 22 2>/dev/null && break; sleep 0.1; done
 examine() {
   name=$1; shift

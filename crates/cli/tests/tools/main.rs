@@ -2,9 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "in a test a fixture that fails should end it")]
 
+mod ansible;
 mod callers;
 mod command_line;
 mod completions;
+mod editor;
 mod explain;
 mod forwards;
 mod host_keys;
@@ -16,6 +18,7 @@ mod login;
 mod manual;
 mod mux;
 mod network;
+mod origins;
 mod session;
 mod stalls;
 mod terminal;

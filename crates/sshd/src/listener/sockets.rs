@@ -1,6 +1,7 @@
 //! The sockets that connections come in by.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
@@ -9,22 +10,40 @@ use config::AddressFamily;
 use config::ServerSettings;
 use rustix::net::{AddressFamily as Family, SocketType, sockopt};
 
+use crate::sys::descriptors;
+
 /// The port when the configuration names none.
 const DEFAULT_PORT: u16 = 22;
 /// Connections that the kernel keeps until we get to them, as OpenSSH has it.
 const BACKLOG: i32 = 128;
 
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    /// The address; the port may be 0 in tests only.
+    pub(crate) address: SocketAddr,
+    /// The routing domain (VRF); empty for the usual one.
+    pub(crate) domain: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} port {}", self.address.ip(), self.address.port())?;
+        if self.domain.is_empty() { Ok(()) } else { write!(f, " rdomain {}", self.domain) }
+    }
+}
+
 /// One socket, and the address that it is bound to.
 #[derive(Debug)]
 pub(crate) struct Listening {
-    /// What the configuration asked for; the port may be 0 in tests only.
-    pub(crate) asked: SocketAddr,
+    /// What the configuration asked for.
+    pub(crate) asked: Place,
     /// The socket; does not block.
     pub(crate) socket: OwnedFd,
 }
 
-/// The addresses that the configuration asks for.
-pub(crate) fn addresses(settings: &ServerSettings) -> Vec<SocketAddr> {
+/// Where the configuration asks to listen.
+fn places(settings: &ServerSettings) -> Vec<Place> {
     let mut ports: Vec<u16> = settings.ports.iter().map(|port| port.value).collect();
     if ports.is_empty() {
         ports.push(DEFAULT_PORT);
@@ -32,58 +51,48 @@ pub(crate) fn addresses(settings: &ServerSettings) -> Vec<SocketAddr> {
     let family = settings.address_family.value;
     let v4 = family != AddressFamily::Inet6;
     let v6 = family != AddressFamily::Inet;
-    let mut addresses: Vec<SocketAddr> = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
+    let mut add = |address: SocketAddr, domain: &str| {
+        let wanted = if address.is_ipv4() { v4 } else { v6 };
+        let place = Place { address, domain: domain.to_owned() };
+        if wanted && !places.contains(&place) {
+            places.push(place);
+        }
+    };
+    let everywhere = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     if settings.listen_addresses.is_empty() {
         for &port in &ports {
-            if v4 {
-                addresses.push((IpAddr::V4(Ipv4Addr::UNSPECIFIED), port).into());
-            }
-            if v6 {
-                addresses.push((IpAddr::V6(Ipv6Addr::UNSPECIFIED), port).into());
-            }
+            everywhere.iter().for_each(|&ip| add((ip, port).into(), ""));
         }
     }
     for listen in &settings.listen_addresses {
-        if let Some(domain) = &listen.value.routing_domain {
-            log::error!(
-                "routing domain \"{domain}\" of ListenAddress is not supported; not listening there"
-            );
-            continue;
-        }
+        let domain = listen.value.routing_domain.as_deref().unwrap_or_default();
         let own = listen.value.port.map(|port| vec![port]);
         for port in own.as_deref().unwrap_or(&ports) {
             let host = listen.value.host.as_deref().unwrap_or("*");
             if host == "*" {
-                if v4 {
-                    addresses.push((IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port).into());
-                }
-                if v6 {
-                    addresses.push((IpAddr::V6(Ipv6Addr::UNSPECIFIED), *port).into());
-                }
+                everywhere.iter().for_each(|&ip| add((ip, *port).into(), domain));
                 continue;
             }
             match (host, *port).to_socket_addrs() {
-                Ok(found) => addresses
-                    .extend(found.filter(|address| if address.is_ipv4() { v4 } else { v6 })),
+                Ok(found) => found.for_each(|address| add(address, domain)),
                 Err(error) => log::error!("bad addr or host: {host} ({error})"),
             }
         }
     }
-    let mut seen = std::collections::HashSet::new();
-    addresses.retain(|address| seen.insert(*address));
-    addresses
+    places
 }
 
 /// Binds every address; those in `open` that are asked for still are kept as they are.
 /// An address that cannot be bound is logged and left out.
 pub(crate) fn bind(settings: &ServerSettings, open: Vec<Listening>) -> Vec<Listening> {
-    let mut open: HashMap<SocketAddr, Listening> =
-        open.into_iter().map(|listening| (listening.asked, listening)).collect();
-    let asked = addresses(settings);
-    let mut kept: HashMap<SocketAddr, Listening> = HashMap::new();
-    for address in &asked {
-        if let Some(listening) = open.remove(address) {
-            kept.insert(*address, listening);
+    let mut open: HashMap<Place, Listening> =
+        open.into_iter().map(|listening| (listening.asked.clone(), listening)).collect();
+    let asked = places(settings);
+    let mut kept: HashMap<Place, Listening> = HashMap::new();
+    for place in &asked {
+        if let Some(listening) = open.remove(place) {
+            kept.insert(place.clone(), listening);
         }
     }
     // What is not asked for any more is closed before anything new is bound: the new
@@ -91,15 +100,17 @@ pub(crate) fn bind(settings: &ServerSettings, open: Vec<Listening>) -> Vec<Liste
     drop(open);
     asked
         .into_iter()
-        .filter_map(|address| {
-            if let Some(listening) = kept.remove(&address) {
+        .filter_map(|asked| {
+            if let Some(listening) = kept.remove(&asked) {
                 return Some(listening);
             }
-            match bind_one(address) {
+            let address = asked.address;
+            match bind_one(&asked) {
                 Ok(socket) => {
                     let bound = local_address(&socket).unwrap_or(address);
-                    log::info!("Server listening on {} port {}.", bound.ip(), bound.port());
-                    Some(Listening { asked: address, socket })
+                    let bound = Place { address: bound, ..asked.clone() };
+                    log::info!("Server listening on {bound}.");
+                    Some(Listening { asked, socket })
                 }
                 // A machine without IPv6 is no reason to complain about the default.
                 Err(error) if unasked_for_family(settings, address, &error) => None,
@@ -125,13 +136,20 @@ fn unasked_for_family(settings: &ServerSettings, address: SocketAddr, error: &io
     absent && address.is_ipv6() && settings.listen_addresses.is_empty()
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<OwnedFd> {
+fn bind_one(place: &Place) -> io::Result<OwnedFd> {
+    let address = place.address;
     let family = if address.is_ipv4() { Family::INET } else { Family::INET6 };
     let socket = net::open::nonblocking_socket(family, SocketType::STREAM)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
         // The IPv4 socket is one of its own.
         sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    if !place.domain.is_empty() {
+        descriptors::bind_to_domain(&socket, &place.domain).map_err(|error| {
+            let text = format!("routing domain {}: {}", place.domain, reason(&error));
+            io::Error::new(error.kind(), text)
+        })?;
     }
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, BACKLOG)?;

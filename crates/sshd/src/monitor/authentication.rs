@@ -7,6 +7,7 @@ use config::ServerSettings;
 use config::{MethodList, PermitRootLogin};
 use crypto::hash::HashAlgorithm;
 
+use super::client_name;
 use super::hostbased;
 use super::interactive::{self, Interactive};
 use super::log_lines::printable;
@@ -103,6 +104,10 @@ impl Monitor {
         let Some((session_id, host_key)) = self.session_id.clone() else {
             return Err(Error::OutOfTurn("authentication before the key exchange"));
         };
+        let wants_name = self.settings.as_ref().is_some_and(|settings| settings.use_dns.value);
+        if wants_name && matches!(self.phase, Phase::Offered) {
+            self.ends.remote_host = client_name::of(&self.ends.remote_address);
+        }
         let host_key = self.host_keys.get(host_key).map(|key| key.blob().to_vec());
         let facts = Facts {
             ends: &self.ends,
@@ -173,7 +178,7 @@ impl Authentication {
                 use_pam: settings.use_pam.value,
                 chroot: settings.chroot_directory.value.is_some(),
             },
-            &access::Peer { host: &facts.ends.remote_address, address: facts.remote() },
+            &access::Peer { host: &facts.ends.remote_host, address: facts.remote() },
             now_seconds(),
         );
         // A server without rights can only let its own user in.

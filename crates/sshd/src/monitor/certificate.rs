@@ -283,9 +283,11 @@ mod tests {
     fn ends() -> Ends {
         Ends {
             remote_address: "192.0.2.1".into(),
+            remote_host: "192.0.2.1".into(),
             remote_port: 1,
             local_address: "192.0.2.2".into(),
             local_port: 22,
+            routing_domain: String::new(),
         }
     }
 

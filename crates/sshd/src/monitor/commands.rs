@@ -49,7 +49,7 @@ pub(super) fn tokens(account: &Account, facts: &Facts<'_>, key: &PublicKey) -> V
         .with('U', account.uid.to_string())
         .with('h', account.home.to_string_lossy())
         .with('C', connection)
-        .with('D', "")
+        .with('D', ends.routing_domain.as_str())
         .with('t', kind)
         .with('k', blob)
         .with('f', key.fingerprint(keys::FingerprintHash::Sha256))

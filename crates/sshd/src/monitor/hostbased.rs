@@ -118,17 +118,18 @@ fn is_trusted(
 ) -> bool {
     let claimed = claim.client_host.strip_suffix('.').unwrap_or(claim.client_host);
     let address = facts.ends.remote_address.as_str();
-    // Names are not looked up, so the address is all that is known for sure.
+    // Without `UseDNS` the address is all that is known for sure.
+    let resolved = facts.ends.remote_host.as_str();
     let (host, address) = if settings.hostbased_uses_name_from_packet_only.value {
         (claimed, claimed)
     } else {
-        if claimed != address {
+        if !claimed.eq_ignore_ascii_case(resolved) {
             log::info!(
-                "userauth_hostbased mismatch: client sends {}, but we resolve {address} to {address}",
+                "userauth_hostbased mismatch: client sends {}, but we resolve {address} to {resolved}",
                 printable(claimed, 100)
             );
         }
-        (address, address)
+        (resolved, address)
     };
     let who = Who { host, address, client_user: claim.client_user, user: &account.name };
     if !may_speak(&who, account, settings) {

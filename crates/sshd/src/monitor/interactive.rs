@@ -66,7 +66,7 @@ impl Interactive {
         let login = Login {
             service: self.service.as_deref()?,
             user: &account.name,
-            remote_host: &ends.remote_address,
+            remote_host: &ends.remote_host,
         };
         match Transaction::start(&login) {
             Ok(transaction) => Some(transaction),

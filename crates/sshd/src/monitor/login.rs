@@ -285,7 +285,7 @@ impl Login {
             user: &self.account.name,
             uid: self.account.uid,
             terminal: Path::new(line),
-            host: &ends.remote_address,
+            host: &ends.remote_host,
             address: ends.remote_address.parse().ok(),
             pid: process,
         };

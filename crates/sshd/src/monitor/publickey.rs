@@ -280,13 +280,13 @@ pub(super) fn check_options(options: &Options, place: &str, facts: &Facts<'_>) -
     if options.from.is_none() {
         return true;
     }
-    let from_here = facts
-        .remote()
-        .is_some_and(|remote: IpAddr| options.allows_from(None, remote).unwrap_or(false));
+    let from_here = facts.remote().is_some_and(|remote: IpAddr| {
+        options.allows_from(Some(&facts.ends.remote_host), remote).unwrap_or(false)
+    });
     if !from_here {
         log::info!(
             "Authentication tried for a key of {place} but not from a permitted host (host={}, ip={}).",
-            facts.ends.remote_address,
+            facts.ends.remote_host,
             facts.ends.remote_address
         );
     }

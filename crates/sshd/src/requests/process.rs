@@ -8,12 +8,16 @@ record! {
     pub(crate) struct Ends {
         /// The client's address, or `UNKNOWN` when the connection is no socket.
         remote_address: String,
+        /// With `UseDNS` the client's name, once it was looked up; else its address.
+        remote_host: String,
         /// The client's port; 65535 when unknown.
         remote_port: u16,
         /// Our address.
         local_address: String,
         /// Our port.
         local_port: u16,
+        /// The routing domain that it came by; empty for the usual one.
+        routing_domain: String,
     }
 }
 
