@@ -13,7 +13,7 @@ use crate::model::{
     Flavor, HostKey, Image, KeyPair, Network, NewKeyPair, NewServer, Region, Server, ServerAction,
     ServerEvent, ServerRequest,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, Uploads};
 
 /// What a caller may do in a project, each including the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -258,6 +258,11 @@ pub trait Cloud: Send + Sync {
 
     /// The images of a region.
     async fn images(&self, caller: &Caller, region: &str) -> Result<Vec<Image>>;
+
+    /// How images are brought to it, where it keeps its own.
+    fn uploads(&self) -> Option<&dyn Uploads> {
+        None
+    }
 
     /// The flavors of a region.
     async fn flavors(&self, caller: &Caller, region: &str) -> Result<Vec<Flavor>>;

@@ -10,9 +10,11 @@ mod error;
 pub mod model;
 #[cfg(feature = "openstack")]
 pub mod openstack;
+mod uploads;
 
 pub use cloud::{
     Caller, Capabilities, Cloud, Console, ConsoleKind, KeyPairOrder, KeyPairQuery, OwnAddresses,
     Page, Resident, Role, ServerQuery,
 };
 pub use error::{Error, Result};
+pub use uploads::Uploads;

@@ -6,8 +6,6 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::fmt::Write as _;
-
 use common::memory_cloud::{IMAGE, IMAGE_ALT, REGIONS};
 use common::{PASSWORD, TestPanel};
 use panel::accounts::Role;
@@ -18,33 +16,7 @@ async fn main() {
     let port = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(0);
     let folder = std::path::PathBuf::from(arguments.next().unwrap_or_else(|| ".".to_owned()));
     let panel = TestPanel::start(port).await;
-    let mut accounts = String::new();
-    // Tempest wants two of each persona in a project, and a second project.
-    for project in ["demo", "alt"] {
-        let prefix = if project == "alt" { "alt_" } else { "" };
-        for (label, role) in
-            [("manager", Role::Member), ("member", Role::Member), ("reader", Role::Reader)]
-        {
-            for letter in ['a', 'b'] {
-                let name = format!("{project}-{label}{letter}");
-                panel.user(&name, project, role).await;
-                let roles = if prefix.is_empty() {
-                    label.to_owned()
-                } else {
-                    format!("{prefix}{label}, {label}")
-                };
-                writeln!(
-                    accounts,
-                    "- {{username: {name}, project_name: {project}, password: '{PASSWORD}', \
-                     user_domain_name: Default, project_domain_name: Default, \
-                     domain_name: Default, roles: [{roles}]}}"
-                )
-                .unwrap();
-            }
-        }
-    }
-    panel.user("demo", "demo", Role::Member).await;
-    panel.user("boss", "admin", Role::Admin).await;
+    let accounts = common::people::for_tempest(&panel.state.accounts).await;
     let (user, project) = panel.user("demo", "demo", Role::Member).await;
     let caller = panel::state::caller(&user, &project.id, Role::Member, "req-first");
     let first = cloud::model::NewServer {

@@ -12,6 +12,7 @@ mod downloads;
 pub(crate) mod error;
 mod events;
 mod health;
+mod images;
 mod keys;
 pub(crate) mod layout;
 mod login;
@@ -47,6 +48,7 @@ fn all() -> Routes {
     account::routes(&mut routes);
     users::routes(&mut routes);
     projects::routes(&mut routes);
+    images::routes(&mut routes);
     audit::routes(&mut routes);
     downloads::routes(&mut routes);
     vouch::routes(&mut routes);

@@ -99,17 +99,46 @@ async fn openstack_client() {
         ("limits show --absolute -f value -c Name".to_owned(), ""),
         ("availability zone list --compute -f value".to_owned(), "nova available"),
     ];
+    in_one_process(&program, &panel, "demo", &steps).await;
+}
+
+/// Images are brought and deleted by administrators.
+#[tokio::test(flavor = "multi_thread")]
+async fn openstack_images() {
+    let Some(program) = python_peer("openstack") else { return };
+    let panel = TestPanel::start(0).await;
+    panel.user("demo", "demo", Role::Admin).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("image.tar");
+    std::fs::write(&file, vec![7; 3_000_000]).unwrap();
+    let file = file.display();
+    let steps = [
+        (
+            format!(
+                "image create --container-format docker --file {file} mine -f value -c name -c status"
+            ),
+            "mine\nactive",
+        ),
+        ("image list -f value -c Name -c Status".to_owned(), "mine active"),
+        ("image show mine -f value -c size".to_owned(), "3000000"),
+        ("image create empty -f value -c status".to_owned(), "queued"),
+        ("image delete mine empty".to_owned(), ""),
+        ("image list -f value -c Name".to_owned(), "debian-12"),
+    ];
+    in_one_process(&program, &panel, "demo", &steps).await;
+    let left = panel.state.cloud.images(&panel.caller("demo").await, "ams").await.unwrap();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+async fn in_one_process(program: &Path, panel: &TestPanel, user: &str, steps: &[(String, &str)]) {
     let driver = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/openstack_steps.py");
     let mut command = Command::new(program.with_file_name("python"));
     command.arg(driver).args(["--os-region-name", "ams"]);
-    for (step, holds) in &steps {
+    for (step, holds) in steps {
         command.arg("--step").arg(step).arg(holds);
     }
-    let done = run({
-        with_account(&mut command, &panel);
-        command
-    })
-    .await;
+    with_account(&mut command, panel).env("OS_USERNAME", user);
+    let done = run(command).await;
     assert!(done.success(), "{done}");
     assert!(done.text().contains(&format!("all {} steps", steps.len())), "{done}");
 }

@@ -167,6 +167,10 @@ impl Cloud for Embedded {
         self.records.images().await
     }
 
+    fn uploads(&self) -> Option<&dyn crate::Uploads> {
+        Some(self)
+    }
+
     async fn flavors(&self, _caller: &Caller, region: &str) -> Result<Vec<Flavor>> {
         self.region(region)?;
         Ok(self.settings.flavors.clone())

@@ -6,6 +6,7 @@ mod import;
 mod layers;
 mod strip;
 pub(super) mod this_system;
+mod upload;
 
 pub use import::ImportImage;
 

@@ -227,7 +227,8 @@ impl Embedded {
         }
         let action = self.begin(caller, row.server.id, "rebuild").await?;
         row.generation += 1;
-        row.wanted_running = true;
+        // One that was stopped is stopped again when its new host keys are known.
+        row.wanted_running = row.server.status != Status::Shutoff;
         row.server.task_state = Some("rebuilding".into());
         self.save(&mut row, Status::Rebuild).await?;
         let server = row.server.clone();
@@ -252,7 +253,12 @@ impl Embedded {
             Ok(()) => self.boot(row).await,
             Err(error) => Err(error),
         };
-        self.settle(row, booted).await
+        self.settle(row, booted).await?;
+        if !row.wanted_running {
+            self.stop(id, true).await;
+            self.stopped(row).await?;
+        }
+        Ok(())
     }
 
     async fn set_locked(

@@ -1,5 +1,7 @@
-//! Glance v2: images to look at and to start servers from. They are imported on the panel's own
-//! machine, by `keyway-panel image import`; the API says so where a client tries.
+//! Glance v2: images to look at and to start servers from. Everybody sees all of them;
+//! administrators bring and delete them where the cloud keeps its own.
+
+mod upload;
 
 use std::sync::Arc;
 
@@ -27,9 +29,9 @@ pub(super) fn routes() -> Routes {
         .route("/image/{region}/v2/images", get(list).post(create))
         .route(
             "/image/{region}/v2/images/{id}",
-            get(show).patch(refuse_change).delete(refuse_change),
+            get(show).patch(refuse_change).delete(upload::delete),
         )
-        .route("/image/{region}/v2/images/{id}/file", get(no_download).put(refuse_change))
+        .route("/image/{region}/v2/images/{id}/file", get(no_download).put(upload::file))
         .route("/image/{region}/v2/images/{id}/members", get(members))
         .route("/image/{region}/v2/schemas/image", get(image_schema))
         .route("/image/{region}/v2/schemas/images", get(images_schema))
@@ -72,7 +74,7 @@ fn view(image: &Image) -> Value {
         "name": image.name,
         "status": status_name(image.status),
         "visibility": "public",
-        "protected": true,
+        "protected": false,
         "disk_format": "raw",
         "container_format": "bare",
         "size": image.size,
@@ -198,9 +200,7 @@ async fn show(api: Api, Path((_, id)): Path<(String, String)>) -> Outcome {
 }
 
 fn imported_elsewhere() -> Fault {
-    Fault::forbidden(
-        "Images are imported on the panel's own machine, by: keyway-panel image import FILE",
-    )
+    Fault::forbidden("This cloud's images are not changed here.")
 }
 
 /// What is wrong with the request is said before that it is not done here.
@@ -222,7 +222,7 @@ async fn create(api: Api, Json(body): Json) -> Outcome {
         "disk_format",
         &["raw", "qcow2", "iso", "vhd", "vhdx", "vmdk", "vdi", "ploop", "ami", "aki", "ari"],
     )?;
-    request.text_or_null("name", 0..=255)?;
+    let name = request.text_or_null("name", 0..=255)?.flatten().unwrap_or_default();
     if let Some(name) =
         ["owner_id", "created_at", "updated_at", "status", "size", "checksum", "self", "file"]
             .into_iter()
@@ -230,8 +230,7 @@ async fn create(api: Api, Json(body): Json) -> Outcome {
     {
         return Err(Fault::forbidden(format_args!("Attribute '{name}' is read-only.")));
     }
-    api.may_change()?;
-    Err(imported_elsewhere())
+    upload::create(&api, name).await
 }
 
 async fn refuse_change(api: Api, Path((_, id)): Path<(String, String)>) -> Outcome {

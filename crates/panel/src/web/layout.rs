@@ -24,6 +24,7 @@ pub(crate) fn page(viewer: &Viewer, title: &str, body: &Markup) -> Markup {
                     (entry(viewer, "/keys", "SSH Keys"))
                     (entry(viewer, "/downloads", "Downloads"))
                     @if viewer.admin {
+                        (entry(viewer, "/images", "Images"))
                         (entry(viewer, "/users", "Users"))
                         (entry(viewer, "/projects", "Projects"))
                     }

@@ -17,6 +17,8 @@ use time::OffsetDateTime;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
+use super::memory_images::MemoryImages;
+
 /// How long a server takes to do anything.
 const MOMENT: Duration = Duration::from_millis(100);
 pub const REGIONS: [&str; 2] = ["ams", "fra"];
@@ -40,6 +42,7 @@ pub struct MemoryCloud {
     tables: Mutex<Tables>,
     events: broadcast::Sender<ServerEvent>,
     me: std::sync::Weak<MemoryCloud>,
+    brought: MemoryImages,
 }
 
 fn now() -> OffsetDateTime {
@@ -56,6 +59,7 @@ impl MemoryCloud {
             tables: Mutex::default(),
             events: broadcast::channel(64).0,
             me: me.clone(),
+            brought: MemoryImages::default(),
         })
     }
 
@@ -255,6 +259,10 @@ impl Cloud for MemoryCloud {
         Ok(())
     }
 
+    fn uploads(&self) -> Option<&dyn cloud::Uploads> {
+        Some(&self.brought)
+    }
+
     async fn images(&self, _: &Caller, _: &str) -> Result<Vec<Image>> {
         let image = |id, name: &str, sha256: &str| Image {
             id,
@@ -265,7 +273,9 @@ impl Cloud for MemoryCloud {
             created_at: OffsetDateTime::UNIX_EPOCH,
             uses_cloud_init: false,
         };
-        Ok(vec![image(IMAGE, "this-system", ""), image(IMAGE_ALT, "debian-12", &"ab".repeat(32))])
+        let own =
+            [image(IMAGE, "this-system", ""), image(IMAGE_ALT, "debian-12", &"ab".repeat(32))];
+        Ok(own.into_iter().chain(self.brought.all()).collect())
     }
 
     async fn flavors(&self, _: &Caller, _: &str) -> Result<Vec<Flavor>> {

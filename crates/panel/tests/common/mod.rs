@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
 
 pub mod memory_cloud;
+pub mod memory_images;
+pub mod people;
+
+pub use people::PASSWORD;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use panel::State;
-use panel::accounts::{NewUser, Project, Role, User};
+use panel::accounts::{Project, Role, User};
 use panel::settings::Settings;
 use panel::store::Store;
 
@@ -20,8 +24,6 @@ pub struct TestPanel {
     stop: tokio::sync::watch::Sender<bool>,
     _folder: tempfile::TempDir,
 }
-
-pub const PASSWORD: &str = "correct horse battery";
 
 impl TestPanel {
     /// Listens on a free port of the loopback, or on the one that is asked for.
@@ -50,25 +52,13 @@ impl TestPanel {
 
     /// A user with a role in a project, both made where they are not there yet.
     pub async fn user(&self, name: &str, project: &str, role: Role) -> (User, Project) {
-        let accounts = &self.state.accounts;
-        let project = match accounts.project_by_name(project).await.unwrap() {
-            Some(project) => project,
-            None => accounts.create_project(project, "").await.unwrap(),
-        };
-        let user = match accounts.user_by_name(name).await.unwrap() {
-            Some(user) => user,
-            None => accounts
-                .create_user(NewUser {
-                    name,
-                    email: "",
-                    password: Some(PASSWORD),
-                    default_project: Some(&project.id),
-                })
-                .await
-                .unwrap(),
-        };
-        accounts.assign(&user.id, &project.id, role).await.unwrap();
-        (user, project)
+        people::user(&self.state.accounts, name, project, role).await
+    }
+
+    /// A member of the project of the same name, as the cloud sees them.
+    pub async fn caller(&self, name: &str) -> cloud::Caller {
+        let (user, project) = self.user(name, name, Role::Member).await;
+        panel::state::caller(&user, &project.id, Role::Member, "req-test")
     }
 
     /// A token without the way over a password.

@@ -98,7 +98,7 @@ fn values() -> Vec<String> {
 }
 
 /// What is wrong with an answer, if anything.
-fn fault(page: &Page, field: &Field, value: &str) -> Option<String> {
+fn fault(page: &Page, field: &Field) -> Option<String> {
     let status = page.status;
     if status.is_server_error() {
         return Some(format!("answers {status}: {}", page.text));
@@ -201,7 +201,7 @@ async fn fuzz(database: Option<&str>) {
                     }
                     let answer = send(browser, &form, at, value).await;
                     sent += 1;
-                    if let Some(fault) = fault(&answer, &target, value) {
+                    if let Some(fault) = fault(&answer, &target) {
                         let value: String = value.chars().take(20).collect();
                         faults.push(format!(
                             "{path} {} {}={value:?} {fault}",

@@ -37,53 +37,42 @@ impl ImportImage {
     /// # Errors
     /// When the archive is refused, with the reason; when the name is taken; when the disk is full.
     pub async fn run(self, records: &dyn Records) -> Result<Image> {
-        let length = self.name.chars().count();
-        if length == 0 || length > 255 || self.name.chars().any(char::is_control) {
-            return Err(Error::invalid("name", "An image's name has 1 to 255 characters."));
+        let image = reserve(records, &self.name).await?;
+        let id = image.id;
+        match self.fill(records, image).await {
+            Ok(image) => Ok(image),
+            Err(error) => {
+                records.delete_image(id).await?;
+                Err(error)
+            }
         }
-        if records.images().await?.iter().any(|image| image.name == self.name) {
-            return Err(Error::Conflict(format!("There is an image named {} already.", self.name)));
-        }
-        let mut image = Image {
-            id: Uuid::new_v4(),
-            name: self.name.clone(),
-            status: ImageStatus::Queued,
-            size: 0,
-            sha256: String::new(),
-            created_at: OffsetDateTime::now_utc(),
-            uses_cloud_init: false,
-        };
-        records.put_image(&image).await?;
+    }
+
+    /// Makes a reserved image out of the source.
+    pub(super) async fn fill(self, records: &dyn Records, mut image: Image) -> Result<Image> {
         let layout = Layout::new(&self.state);
         let id = image.id;
-        let outcome = blocking(move || {
+        let taken = blocking(move || {
             let outcome = self.take_in(&layout, id);
             if outcome.is_err() {
                 let _ = fs::remove_dir_all(layout.image(id));
             }
             outcome
         })
-        .await;
-        match outcome {
-            Ok(taken) => {
-                image.status = ImageStatus::Active;
-                image.size = taken.size;
-                image.sha256 = taken.sha256;
-                image.uses_cloud_init = taken.uses_cloud_init;
-                records.put_image(&image).await?;
-                Ok(image)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Error::invalid("source", error.to_string()),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Error::Exhausted("The disk of this machine is full.".into())
             }
-            Err(error) => {
-                records.delete_image(id).await?;
-                Err(match error.kind() {
-                    io::ErrorKind::InvalidData => Error::invalid("source", error.to_string()),
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        Error::Exhausted("The disk of this machine is full.".into())
-                    }
-                    _ => Error::invalid("source", format!("The image cannot be read: {error}")),
-                })
-            }
-        }
+            _ => Error::invalid("source", format!("The image cannot be read: {error}")),
+        })?;
+        image.status = ImageStatus::Active;
+        image.size = taken.size;
+        image.sha256 = taken.sha256;
+        image.uses_cloud_init = taken.uses_cloud_init;
+        records.put_image(&image).await?;
+        Ok(image)
     }
 
     fn take_in(&self, layout: &Layout, id: Uuid) -> io::Result<Taken> {
@@ -116,6 +105,28 @@ impl ImportImage {
         fs::rename(&next, layout.image_root(id))?;
         Ok(Taken { size: unpacker.written(), sha256, uses_cloud_init })
     }
+}
+
+/// A queued image by that name, which must be free.
+pub(super) async fn reserve(records: &dyn Records, name: &str) -> Result<Image> {
+    let length = name.chars().count();
+    if length == 0 || length > 255 || name.chars().any(char::is_control) {
+        return Err(Error::invalid("name", "An image's name has 1 to 255 characters."));
+    }
+    if records.images().await?.iter().any(|image| image.name == name) {
+        return Err(Error::Conflict(format!("There is an image named {name} already.")));
+    }
+    let image = Image {
+        id: Uuid::new_v4(),
+        name: name.to_owned(),
+        status: ImageStatus::Queued,
+        size: 0,
+        sha256: String::new(),
+        created_at: OffsetDateTime::now_utc(),
+        uses_cloud_init: false,
+    };
+    records.put_image(&image).await?;
+    Ok(image)
 }
 
 struct Taken {

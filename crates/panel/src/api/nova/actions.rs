@@ -205,16 +205,18 @@ async fn rebuild(api: &Api, server: &Server, value: &Value) -> Outcome {
         key_names,
         name: name.map(str::to_owned),
     };
-    let mut server = api.cloud().request(&api.caller, &api.region, server.id, action).await?;
-    if description.is_some() || metadata.is_some() {
+    let ready = matches!(server.status, Status::Active | Status::Shutoff | Status::Error);
+    // While it is being rebuilt nothing else can be done to it.
+    if ready && (description.is_some() || metadata.is_some()) {
         let change = ServerRequest::Describe {
             name: None,
             description: description.map(|text| text.map(str::to_owned)),
             metadata,
             tags: None,
         };
-        server = api.cloud().request(&api.caller, &api.region, server.id, change).await?;
+        api.cloud().request(&api.caller, &api.region, server.id, change).await?;
     }
+    let server = api.cloud().request(&api.caller, &api.region, server.id, action).await?;
     if kept != before {
         extras::write(&api.state.store, server.id, &server.project_id, &kept).await?;
     }
