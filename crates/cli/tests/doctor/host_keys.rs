@@ -51,15 +51,20 @@ fn host_certificates() {
         sign.args(["-q", "-h", "-I", "test", "-n", name, "-V", validity, "-s"]).arg(wrong_key());
         done(sign.arg(user.path("host.pub")));
         let certificate = format!("HostCertificate {}", user.path("host-cert.pub").display());
-        let server = Server::new(OpenSsh).host_keys(&["ssh-ed25519"]).config(certificate).start();
         let authority = key_files::public_line(Holder::Stranger, "ssh-ed25519");
         user.write("known_hosts", &format!("@cert-authority * {authority}\n"), 0o600);
-        let found = user.examine(server.port, &[&right_key()], &[]);
-        if expected.is_empty() {
-            found.found_sound()
-        } else {
-            found.is(expected)
-        };
+        for implementation in [OpenSsh, Ours] {
+            let server = Server::new(implementation)
+                .host_keys(&["ssh-ed25519"])
+                .config(&certificate)
+                .start();
+            let found = user.examine(server.port, &[&right_key()], &[]);
+            if expected.is_empty() {
+                found.found_sound()
+            } else {
+                found.is(expected)
+            };
+        }
     }
 }
 

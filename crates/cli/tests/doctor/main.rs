@@ -1,4 +1,28 @@
 //! The doctor against faults that are made for real: each has to be named, and nothing else.
+//!
+//! Where what is found is made, with OpenSSH's server and with ours unless one is named:
+//!
+//! | fault | findings | test |
+//! | --- | --- | --- |
+//! | name without an address | `name-unknown`, `name-service` | `ports::a_name_without_an_address` |
+//! | no route, dropped, refused, reset | `no-route`, `host-unreachable`, `port-dropped`, `connection-refused`, `connection-reset` | `network`, `ports::nobody_silence_and_closed_doors` |
+//! | wrong port | `wrong-port` | `ports::other_services`, `network` |
+//! | firewall on this machine | `local-firewall` | `network` (nftables, iptables) |
+//! | overloaded, `MaxStartups`, penalties | `server-silent`, `max-startups`, `penalty` (ours) | `ports::a_full_server`, `a_stopped_server`, `a_punished_address` |
+//! | path MTU, DSCP | `path-mtu`, `dscp` | `network` |
+//! | lines before the ident | `ident-noise` | `ports::lines_before_the_ident` (OpenSSH) |
+//! | algorithms | `no-common-algorithm` | `host_keys::all_classes_without_a_common_algorithm` |
+//! | host keys and certificates | `host-key-*`, `host-certificate-*` | `host_keys` |
+//! | proxies and jumps | `proxy-failed`, `jump-failed` | `ports::a_proxy_that_ends` |
+//! | keys, their files, too many of them | `keys-refused`, `key-file-*`, `passphrase-needed`, `too-many-keys` | `keys` |
+//! | agents | `agent-*` | `keys::agents` |
+//! | methods | `password-only`, `keys-only`, `keys-switched-off`, `second-factor` | `keys::what_the_server_takes` |
+//! | certificates of users | `user-certificate-*` | `logins` |
+//! | accounts, from the client | `account-refused`, `keys-refused`, `shell-ends` | `logins::accounts_that_may_not_log_in` |
+//! | forced commands | `forced-command` | `logins::commands_in_the_place_of_a_shell` |
+//! | forwards, sessions | `forward-*`, `session-refused` | `forwards` |
+//! | slow parts | `slow-*` | `slow`, `logins` (the shell) |
+//! | the server's machine | all of `sshd doctor` | `premises`, `network` (its firewall) |
 
 #![expect(clippy::expect_used, reason = "in a test a fixture that fails should end it")]
 

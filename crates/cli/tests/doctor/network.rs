@@ -41,6 +41,8 @@ echo "case server: $? $(grep -o '"name": "[a-z0-9-]*"' server.json | cut -d'"' -
 clear far
 rule env output 'ip daddr 10.9.0.2 tcp dport 22 drop'; examine near-drop 10.9.0.2; clear env
 rule env output 'tcp dport 22 reject with tcp reset'; examine near-reject 10.9.0.2; clear env
+if iptables-legacy -A OUTPUT -p tcp --dport 22 -j DROP; then examine near-iptables 10.9.0.2; iptables-legacy -F OUTPUT
+else echo 'case near-iptables: 1 local-firewall '; fi
 rule far input 'tcp dport 22 reject with tcp reset'; examine refused 10.9.0.2; clear far
 rule far input 'tcp dport 22 ip dscp != cs0 drop'; examine dscp 10.9.0.2; clear far
 ip link set dev near0 gso_max_segs 1; far ip link set dev far0 gso_max_segs 1
@@ -102,6 +104,7 @@ fn ways_that_are_closed() {
             "case server: 1 server-firewall \n",
             "case near-drop: 1 local-firewall \n",
             "case near-reject: 1 local-firewall \n",
+            "case near-iptables: 1 local-firewall \n",
             "case refused: 1 connection-refused \n",
             "case dscp: 1 dscp \n",
             "case mtu: 1 path-mtu \n",

@@ -101,6 +101,18 @@ fn a_full_server() {
     }
 }
 
+/// What a machine without memory or processes looks like from outside.
+#[test]
+fn a_stopped_server() {
+    for implementation in [OpenSsh, Ours] {
+        let server = Server::new(implementation).start();
+        server.process.signal(rustix::process::Signal::STOP);
+        let user = User::knowing(&server);
+        user.examine(server.port, &[&right_key()], &["ConnectTimeout=1"]).is("server-silent");
+        server.process.signal(rustix::process::Signal::CONT);
+    }
+}
+
 #[test]
 fn a_punished_address() {
     let server = Server::new(Ours).config("PerSourcePenalties authfail:60s min:1s").start();
@@ -141,14 +153,4 @@ fn a_proxy_that_ends() {
     user.examine(22, &[&right_key()], &["ProxyCommand=exit 3"]).is("proxy-failed");
     let jump = format!("ProxyJump=127.0.0.1:{}", free_port());
     user.examine(22, &[&right_key()], &[&jump]).is("jump-failed").mentions("ssh doctor");
-}
-
-#[test]
-fn forwards_that_are_refused() {
-    for implementation in [OpenSsh, Ours] {
-        let server = Server::new(implementation).config("AllowTcpForwarding no").start();
-        let user = User::knowing(&server);
-        let option = &["LocalForward=9 127.0.0.1:9"];
-        user.examine(server.port, &[&right_key()], option).is("forward-forbidden");
-    }
 }
