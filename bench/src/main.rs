@@ -11,6 +11,7 @@
 
 mod bulk;
 mod delay;
+mod forwards;
 mod keys;
 mod limit;
 mod login;
@@ -21,6 +22,7 @@ mod proc;
 mod report;
 mod rig;
 mod size;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,16 +52,19 @@ const QUICK: Effort =
 
 type Section = (&'static str, fn(&Effort) -> String);
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 13] = [
     ("bulk", bulk::section),
     ("login", login::section),
     ("roundtrips", login::round_trips),
     ("distance", delay::section),
     ("mux", mux::section),
+    ("forwards", forwards::section),
     ("memory", memory::one),
     ("idle", memory::many),
     ("burst", login::burst),
     ("keys", crate::keys::section),
+    ("keyscan", tools::scan),
+    ("config", tools::configuration),
     ("size", size::section),
 ];
 
