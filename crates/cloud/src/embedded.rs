@@ -5,10 +5,13 @@
 //! first process inside a server is [`init_main`].
 
 mod bundle;
+mod checks;
 mod client;
 mod cloud_impl;
 mod console_log;
 mod disk;
+mod ending;
+mod firewall;
 mod guest_files;
 mod images;
 mod init;
@@ -17,6 +20,8 @@ mod life;
 mod link;
 mod machine;
 mod memory_records;
+mod metadata;
+mod place;
 mod protocol;
 pub mod records;
 mod recovery;
@@ -24,10 +29,12 @@ mod requests;
 mod settings;
 mod shim;
 mod sys;
+mod witness;
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::net::TcpListener;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -36,6 +43,7 @@ use uuid::Uuid;
 
 use crate::model::ServerEvent;
 use crate::{Error, Result};
+use firewall::Rules;
 use layout::Layout;
 use life::Run;
 use machine::Machine;
@@ -44,7 +52,8 @@ use records::Records;
 pub use images::ImportImage;
 pub use init::init_main;
 pub use memory_records::MemoryRecords;
-pub use settings::{Range, RegionSettings, Settings};
+pub use metadata::Asker;
+pub use settings::{Range, RegionSettings, Runtime, Settings};
 pub use shim::shim_main;
 
 /// User ids that each server has.
@@ -66,6 +75,10 @@ pub struct Embedded {
     instance: u16,
     locks: Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>,
     runs: Mutex<HashMap<Uuid, Run>>,
+    /// Until somebody takes it.
+    metadata: Mutex<Option<TcpListener>>,
+    /// None where servers share the machine's network, or where there are none.
+    rules: Option<Rules>,
     /// Locked for as long as this lives.
     _owner: File,
 }
@@ -93,7 +106,8 @@ impl Embedded {
             [first, second, ..] => u16::from_be_bytes([*first, *second]),
             _ => 0,
         };
-        let machine = Machine::look(&settings);
+        let mut machine = Machine::look(&settings);
+        let (rules, metadata) = guard(&settings, &mut machine, instance);
         let (events, _) = broadcast::channel(EVENTS);
         Ok(Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -105,8 +119,25 @@ impl Embedded {
             instance,
             locks: Mutex::default(),
             runs: Mutex::default(),
+            metadata: Mutex::new(metadata),
+            rules,
             _owner: owner,
         }))
+    }
+
+    /// Takes away what is on this machine for servers' sake, when there are none. They go on without
+    /// the panel, so what guards the machine from them stays for as long as there are any.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the rules cannot be removed.
+    pub async fn close(&self) -> Result<()> {
+        if let Some(rules) = &self.rules
+            && self.records.all_servers().await?.is_empty()
+        {
+            let removed = rules.remove();
+            removed.map_err(|error| Error::Internal(format!("The firewall's rules: {error}")))?;
+        }
+        Ok(())
     }
 
     /// This again, to be kept by something that goes on in the background.
@@ -149,6 +180,38 @@ impl Embedded {
 
     fn runs(&self) -> MutexGuard<'_, HashMap<Uuid, Run>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sets the rules between servers and this machine, and what they lead to.
+fn guard(
+    settings: &Settings,
+    machine: &mut Machine,
+    instance: u16,
+) -> (Option<Rules>, Option<TcpListener>) {
+    if machine.ordinary_user {
+        return (None, None);
+    }
+    let listener = metadata::listen()
+        .inspect_err(|error| {
+            machine.warnings.push(format!("There is no metadata service: {error}."));
+        })
+        .ok();
+    let port = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let rules = Rules {
+        instance,
+        metadata_port: port.map(|at| at.port()),
+        between_servers: settings.between_servers,
+    };
+    match rules.set() {
+        Ok(()) => (Some(rules), listener),
+        Err(error) => {
+            machine.warnings.push(format!(
+                "No firewall stands between servers and this machine ({error}): servers reach \
+                 whatever listens on all its addresses, and have no metadata service."
+            ));
+            (None, None)
+        }
     }
 }
 

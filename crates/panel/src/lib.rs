@@ -9,6 +9,7 @@ pub mod api;
 pub mod audit;
 pub mod console;
 mod local;
+pub mod metadata;
 pub mod metrics;
 pub mod news;
 pub mod orders;

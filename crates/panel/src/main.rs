@@ -86,7 +86,7 @@ async fn run(settings: Settings) -> Result<(), String> {
     if settings.cloud == CloudKind::Embedded {
         first_account(&store).await?;
     }
-    let cloud = open_cloud(&settings, &store).await?;
+    let (cloud, embedded) = open_cloud(&settings, &store).await?;
     let tls = if settings.https { Some(panel::tls::load(&settings)?) } else { None };
     let listener = listen(&settings)?;
     let at = listener.local_addr().map_err(|error| error.to_string())?;
@@ -108,6 +108,10 @@ async fn run(settings: Settings) -> Result<(), String> {
         state.settings.public_url
     );
     let consoles = tokio::spawn(panel::console::serve_local(Arc::clone(&state)));
+    let metadata = embedded.as_ref().and_then(|cloud| Some((cloud, cloud.metadata_listener()?)));
+    if let Some((cloud, listener)) = metadata {
+        tokio::spawn(panel::metadata::serve(Arc::clone(cloud), listener, stopping.clone()));
+    }
     let orders = tokio::spawn(panel::orders::serve(Arc::clone(&state)));
     tokio::spawn(wait_for_signal(stop));
     panel::serve::run(listener, acceptor, panel::web::router(state), stopping).await;
@@ -116,6 +120,11 @@ async fn run(settings: Settings) -> Result<(), String> {
     }
     if let Ok(Err(error)) = orders.await {
         tracing::warn!(%error, "orders from the terminal did not work");
+    }
+    if let Some(cloud) = embedded
+        && let Err(error) = cloud.close().await
+    {
+        tracing::warn!(%error, "what is on this machine for servers");
     }
     store.close().await;
     tracing::info!("stopped");
@@ -165,7 +174,11 @@ fn make_private(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-async fn open_cloud(settings: &Settings, store: &Store) -> Result<Arc<dyn Cloud>, String> {
+/// The cloud, and the same again where it is this machine.
+async fn open_cloud(
+    settings: &Settings,
+    store: &Store,
+) -> Result<(Arc<dyn Cloud>, Option<Arc<Embedded>>), String> {
     if settings.cloud == CloudKind::OpenStack {
         let config = CloudConfig::find(settings.os_cloud.as_deref())?;
         println!("The cloud {} of {}: {}", config.name, config.file.display(), config.auth_url);
@@ -173,18 +186,20 @@ async fn open_cloud(settings: &Settings, store: &Store) -> Result<Arc<dyn Cloud>
             println!("It names no account for the panel itself: there are no orders by terminal.");
         }
         let openstack = Openstack::new(config, Arc::new(store.clone()));
-        return Ok(openstack.map_err(|error| error.to_string())?);
+        return Ok((openstack.map_err(|error| error.to_string())?, None));
     }
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let keyway = settings.keyway.clone().unwrap_or_else(|| beside(&program));
     let mut wanted = CloudSettings::new(settings.state.join("cloud"), program, keyway);
+    wanted.between_servers = settings.between_servers;
+    wanted.runtime = settings.runtime;
     if !settings.regions.is_empty() {
         wanted.regions.clone_from(&settings.regions);
     }
     let embedded =
         Embedded::new(wanted, Arc::new(store.clone())).map_err(|error| error.to_string())?;
     embedded.start().await.map_err(|error| error.to_string())?;
-    Ok(embedded)
+    Ok((Arc::<Embedded>::clone(&embedded), Some(embedded)))
 }
 
 fn beside(program: &Path) -> PathBuf {

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use cloud::embedded::{Range, RegionSettings};
+use cloud::embedded::{Range, RegionSettings, Runtime};
 use cloud::model::Region;
 use lexopt::{Arg, Parser, ValueExt};
 use serde::Deserialize;
@@ -48,6 +48,8 @@ The file is TOML, with the options' names and underscores:
   listen = \"0.0.0.0:8443\"
   tls_cert = \"/etc/keyway/panel.pem\"
   trusted_proxies = [\"127.0.0.1\"]
+  between_servers = true               # servers reach each other; not so otherwise
+  runtime = \"runc\"                   # auto, libcontainer or runc: what starts servers, as root
   [[region]]                           # in place of the two that are there otherwise
   id = \"ams\"
   name = \"Amsterdam\"
@@ -92,6 +94,10 @@ pub struct Settings {
     pub log_json: bool,
     /// The program `keyway`; none means beside this one.
     pub keyway: Option<PathBuf>,
+    /// Whether the embedded cloud's servers reach each other.
+    pub between_servers: bool,
+    /// What starts the embedded cloud's servers.
+    pub runtime: Runtime,
     /// The embedded cloud's regions; none means its own two.
     pub regions: Vec<RegionSettings>,
 }
@@ -130,6 +136,8 @@ struct Given {
     trusted_proxies: Vec<Net>,
     log_json: Option<bool>,
     keyway: Option<PathBuf>,
+    between_servers: Option<bool>,
+    runtime: Option<Runtime>,
     #[serde(default)]
     region: Vec<RegionGiven>,
 }
@@ -180,6 +188,8 @@ impl Given {
             },
             log_json: self.log_json.or(other.log_json),
             keyway: self.keyway.or(other.keyway),
+            between_servers: self.between_servers.or(other.between_servers),
+            runtime: self.runtime.or(other.runtime),
             region: if self.region.is_empty() { other.region } else { self.region },
         }
     }
@@ -227,6 +237,8 @@ impl Given {
             trusted_proxies: self.trusted_proxies,
             log_json: self.log_json.unwrap_or_default(),
             keyway: self.keyway,
+            between_servers: self.between_servers.unwrap_or_default(),
+            runtime: self.runtime.unwrap_or_default(),
             regions: self.region.into_iter().map(RegionGiven::settle).collect::<Result<_, _>>()?,
         })
     }
@@ -376,6 +388,8 @@ impl Settings {
             trusted_proxies: Vec::new(),
             log_json: false,
             keyway: None,
+            between_servers: false,
+            runtime: Runtime::default(),
             regions: Vec::new(),
         }
     }

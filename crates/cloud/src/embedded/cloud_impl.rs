@@ -285,6 +285,7 @@ impl Cloud for Embedded {
         if caller.role < Role::Admin && project != caller.project_id {
             return Err(no_server(id));
         }
+        self.glance(id).await;
         self.records.host_keys(id).await
     }
 
@@ -317,6 +318,10 @@ impl Cloud for Embedded {
     }
 
     async fn resident(&self, address: IpAddr, port: u16) -> Result<Resident> {
+        let here = self.runs().iter().find(|(_, run)| run.address == address).map(|(id, _)| *id);
+        if let Some(id) = here {
+            self.glance(id).await;
+        }
         let host_keys = self.records.host_keys_at(&address.to_string(), port).await?;
         let present = host_keys.iter().find(|key| key.retired_at.is_none());
         let mut server_id = present.map(|key| key.server_id);

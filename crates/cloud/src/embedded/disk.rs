@@ -28,7 +28,15 @@ pub(super) struct NewDisk<'a> {
 pub(super) fn make(path: &Path, new: &NewDisk<'_>) -> io::Result<()> {
     let next = path.with_extension("next");
     let _ = fs::remove_dir_all(&next);
-    fs::create_dir_all(&next)?;
+    let filled = fill(&next, new).and_then(|()| fs::rename(&next, path));
+    if filled.is_err() {
+        let _ = fs::remove_dir_all(&next);
+    }
+    filled
+}
+
+fn fill(next: &Path, new: &NewDisk<'_>) -> io::Result<()> {
+    fs::create_dir_all(next)?;
     for folder in ["upper", "work"] {
         folder_of(&next.join(folder), 0o755, new.owner)?;
     }
@@ -52,12 +60,12 @@ pub(super) fn make(path: &Path, new: &NewDisk<'_>) -> io::Result<()> {
     if let Some(user_data) = new.user_data {
         seed(&disk, new, user_data)?;
     }
-    fs::rename(next, path)
+    Ok(())
 }
 
 /// What the vendor says gives way to what the user says: root may log in, the host keys that the
 /// panel has seen stay, and nothing is fetched for a language.
-const VENDOR_DATA: &str = "#cloud-config\ndisable_root: false\nssh_deletekeys: false\n\
+pub(super) const VENDOR_DATA: &str = "#cloud-config\ndisable_root: false\nssh_deletekeys: false\n\
                            ssh_genkeytypes: []\nlocale: C.UTF-8\n";
 
 /// What cloud-init reads, as its sources NoCloud and `ConfigDrive` have it: images differ in which

@@ -1,36 +1,28 @@
-//! What happens to servers: made, started, stopped, made anew, taken away.
+//! How servers start, and what is noted when something happened to them.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal};
 use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
-use super::client::{self, Shim};
+use super::client::Shim;
 use super::guest_files::{self, GuestRoot};
-use super::images::this_system;
 use super::layout::ServerFolder;
-use super::protocol::{Event, Exit, Isolation, Plan, Request, Why};
+use super::protocol::{Event, Exit, Plan, Request, Why};
 use super::records::ServerRow;
-use super::{Embedded, IDS_PER_SERVER, disk, link, sys};
-use crate::model::{HostKey, HostKeySource, Power, Server, ServerEvent, Status};
+use super::{Embedded, disk, sys};
+use crate::model::{Power, Server, ServerEvent, Status};
 use crate::{Error, Result};
 
 /// From the shim's start to its sshd's word that it listens; on a machine under heavy load.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long a server may take to stop before it is killed; a little more than its own patience.
-const STOP_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long a killed one may take to be gone.
-const KILL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between looks whether a shim is gone.
-const LOOK: Duration = Duration::from_millis(3);
+pub(super) const LOOK: Duration = Duration::from_millis(3);
 
 /// Held while something is done to a server.
 pub(super) type Turn = OwnedMutexGuard<()>;
@@ -43,15 +35,17 @@ impl Embedded {
         let run = Uuid::new_v4();
         let plan = self.plan(row, run)?;
         self.prepare_disk(row, &folder, &plan).await?;
-        let failed = |what: &str, error: io::Error| {
-            Error::Internal(format!("The server could not be started: {what}: {error}"))
+        let failed = |what: &str, error: io::Error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full(),
+            _ => Error::Internal(format!("The server could not be started: {what}: {error}")),
         };
         let text = serde_json::to_vec_pretty(&plan).map_err(io::Error::from);
         text.and_then(|text| std::fs::write(folder.plan(), text))
             .map_err(|error| failed("its plan", error))?;
         let _ = std::fs::remove_file(folder.exit());
         let mut child = self.spawn_shim(&folder).map_err(|error| failed("its shim", error))?;
-        self.runs().insert(id, Run { run, pid: None });
+        let address = plan.address;
+        self.runs().insert(id, Run { run, pid: None, address, keys_read: None });
 
         let booted = async {
             let mut shim = loop {
@@ -66,7 +60,9 @@ impl Embedded {
             loop {
                 match shim.event().await {
                     Ok(Event::State { pid, ready, .. }) => {
-                        self.runs().insert(id, Run { run, pid: Some(pid) });
+                        if let Some(run) = self.runs().get_mut(&id) {
+                            run.pid = Some(pid);
+                        }
                         if ready {
                             return Ok(shim);
                         }
@@ -86,79 +82,26 @@ impl Embedded {
         tokio::spawn(async move { child.wait().await });
         match outcome {
             Ok(shim) => {
-                self.record_host_keys(row, HostKeySource::Boot).await?;
+                self.record_host_keys(row).await?;
+                self.witnessed(id);
                 self.clone().watch(id, run, shim);
                 Ok(())
             }
             Err(error) => {
                 self.halt(id).await;
-                Err(error)
+                Err(if is_full(folder.path()) { full() } else { error })
             }
         }
     }
 
-    fn plan(&self, row: &ServerRow, run: Uuid) -> Result<Plan> {
-        let server = &row.server;
-        let folder = self.layout.server(server.id);
-        let (address, port) = address_of(server)?;
-        Ok(Plan {
-            id: server.id,
-            run,
-            hostname: hostname(&server.name),
-            image: self.layout.image_root(server.image_id),
-            system_usr: this_system::is(server.image_id),
-            disk: folder.disk(row.generation),
-            program: self.settings.program.clone(),
-            keyway: self.settings.keyway.clone(),
-            isolation: self.isolation(row)?,
-            address,
-            port,
-            cloud_init: self.layout.image_root(server.image_id).join("usr/bin/cloud-init").exists(),
-            memory_mib: server.flavor.ram_mib,
-            vcpus: server.flavor.vcpus,
-        })
-    }
-
-    fn isolation(&self, row: &ServerRow) -> Result<Isolation> {
-        if self.machine.ordinary_user {
-            return Ok(Isolation::User { subordinate: self.machine.subordinate });
+    /// Starts a server on a disk that is new. One that the machine's disk had no room for leaves
+    /// nothing.
+    pub(super) async fn first_boot(self: &Arc<Self>, row: &ServerRow) -> Result<()> {
+        let booted = self.boot(row).await;
+        if matches!(booted, Err(Error::Exhausted(_))) {
+            self.remove_disks(row.server.id, None).await?;
         }
-        let (address, _) = address_of(&row.server)?;
-        Ok(Isolation::Full {
-            uid_base: self.uid_base(row)?,
-            interface: self.interface(row)?,
-            mac: mac_of(address),
-            cgroup: self
-                .machine
-                .cgroups
-                .then(|| format!("/keyway-{:04x}/{}", self.instance, row.server.id)),
-        })
-    }
-
-    fn region_index(&self, row: &ServerRow) -> Result<u32> {
-        self.settings
-            .regions
-            .iter()
-            .position(|region| region.region.id == row.server.region)
-            .and_then(|index| u32::try_from(index).ok())
-            .ok_or_else(|| {
-                Error::Conflict(format!("The region {} is no longer set up.", row.server.region))
-            })
-    }
-
-    fn uid_base(&self, row: &ServerRow) -> Result<u32> {
-        let place = self.region_index(row)? * self.slots_max() + row.slot;
-        Ok(self.settings.uid_base + place * IDS_PER_SERVER)
-    }
-
-    /// Within the fifteen characters that the kernel has for names, and not another panel's.
-    fn interface(&self, row: &ServerRow) -> Result<String> {
-        Ok(format!("kw{:04x}{:x}{:05x}", self.instance, self.region_index(row)?, row.slot))
-    }
-
-    /// What root inside is outside, where that is not the panel's own user.
-    fn owner(&self, row: &ServerRow) -> Result<Option<u32>> {
-        if self.machine.ordinary_user { Ok(None) } else { self.uid_base(row).map(Some) }
+        booted
     }
 
     async fn prepare_disk(
@@ -191,9 +134,7 @@ impl Embedded {
             )
         });
         made.await.map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Error::Exhausted("The disk of this machine is full.".into())
-            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full(),
             _ => Error::Internal(format!("Making the server's disk: {error}")),
         })
     }
@@ -219,7 +160,7 @@ impl Embedded {
                 match shim.event().await {
                     Ok(Event::HostKeys) => {
                         if let Ok(Some(row)) = self.records.server(id).await {
-                            let _ = self.record_host_keys(&row, HostKeySource::Boot).await;
+                            let _ = self.record_host_keys(&row).await;
                         }
                     }
                     Ok(Event::Exited(exit)) => break Some(exit),
@@ -263,129 +204,6 @@ impl Embedded {
         }
         drop(turn);
         Ok(())
-    }
-
-    /// Ends a server and waits until nothing of it runs: politely first, or at once.
-    pub(super) async fn stop(&self, id: Uuid, politely: bool) {
-        self.runs().remove(&id);
-        let folder = self.layout.server(id);
-        if politely && client::holder(&folder).is_some() {
-            let asked = match Shim::connect(&folder).await {
-                Ok(shim) => shim.ask(&Request::Stop).await.is_ok(),
-                Err(_) => false,
-            };
-            if asked && gone(&folder, STOP_TIMEOUT).await {
-                self.sweep(id).await;
-                return;
-            }
-        }
-        self.halt(id).await;
-    }
-
-    /// Ends a server at once, and whatever is left of it besides its disk.
-    async fn halt(&self, id: Uuid) {
-        self.runs().remove(&id);
-        let folder = self.layout.server(id);
-        if client::holder(&folder).is_some() {
-            if let Ok(shim) = Shim::connect(&folder).await {
-                let asked = shim.ask(&Request::Kill);
-                let _ = tokio::time::timeout(Duration::from_secs(1), asked).await;
-            }
-            if !gone(&folder, Duration::from_secs(2)).await {
-                kill_holder(&folder);
-                gone(&folder, KILL_TIMEOUT).await;
-            }
-        }
-        self.sweep(id).await;
-    }
-
-    /// What a shim would have taken away, had it not been killed itself.
-    async fn sweep(&self, id: Uuid) {
-        if self.machine.ordinary_user {
-            return;
-        }
-        if let Ok(Some(row)) = self.records.server(id).await
-            && let Ok(interface) = self.interface(&row)
-        {
-            let _ = blocking(move || {
-                link::disconnect(&interface);
-                Ok(())
-            })
-            .await;
-        }
-        let name = format!("keyway-{:04x}/{id}", self.instance);
-        let _ = blocking(move || {
-            for group in control_groups(&name) {
-                let _ = std::fs::remove_dir(group);
-            }
-            Ok(())
-        })
-        .await;
-        let _ = std::fs::remove_dir_all(self.layout.server(id).runtime());
-    }
-
-    /// Takes the disks of other generations away, or all of it.
-    pub(super) async fn remove_disks(&self, id: Uuid, keep: Option<u32>) -> Result<()> {
-        let folder = self.layout.server(id);
-        let program = self.settings.program.clone();
-        let ordinary_user = self.machine.ordinary_user && self.machine.subordinate.is_some();
-        let removed = blocking(move || {
-            let kept = keep.map(|generation| folder.disk(generation));
-            let paths: Vec<PathBuf> = match &kept {
-                None => vec![folder.path().to_path_buf()],
-                Some(kept) => std::fs::read_dir(folder.path())?
-                    .filter_map(io::Result::ok)
-                    .map(|entry| entry.path())
-                    .filter(|path| path != kept && is_disk(path))
-                    .collect(),
-            };
-            for path in paths {
-                if ordinary_user {
-                    // Files of ids that only a user namespace gives the right to.
-                    std::process::Command::new(&program)
-                        .args(["shim", "--remove"])
-                        .arg(&path)
-                        .stdin(Stdio::null())
-                        .status()?;
-                }
-                match std::fs::remove_dir_all(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-            }
-            Ok(())
-        });
-        removed.await.map_err(|error| Error::Internal(format!("Removing the disk: {error}")))
-    }
-
-    /// Notes which host keys the server has now.
-    pub(super) async fn record_host_keys(
-        &self,
-        row: &ServerRow,
-        source: HostKeySource,
-    ) -> Result<()> {
-        let now = OffsetDateTime::now_utc();
-        let (address, port) = address_of(&row.server)?;
-        let upper = self.layout.server(row.server.id).disk(row.generation).join("upper");
-        let keys = blocking(move || Ok(GuestRoot::open(&upper, None)?.host_keys())).await;
-        let keys = keys.map_err(|error| {
-            Error::Internal(format!("The server's host keys could not be read: {error}"))
-        })?;
-        let present: Vec<HostKey> = keys
-            .iter()
-            .map(|key| HostKey {
-                server_id: row.server.id,
-                region: row.server.region.clone(),
-                address: address.to_string(),
-                port,
-                public_key: key.to_line("").trim().to_owned(),
-                fingerprint_sha256: key.fingerprint(keys::FingerprintHash::Sha256),
-                source,
-                first_seen_at: now,
-                retired_at: None,
-            })
-            .collect();
-        self.records.record_host_keys(row.server.id, &present, now).await
     }
 
     /// The server's files as its own processes see them, or its disk when it has none.
@@ -467,6 +285,20 @@ pub(super) struct Run {
     pub(super) run: Uuid,
     /// Its first process, when it is known.
     pub(super) pid: Option<u32>,
+    /// Where it is.
+    pub(super) address: Ipv4Addr,
+    /// When its host keys were last read; `None` until its boot has been witnessed.
+    pub(super) keys_read: Option<Instant>,
+}
+
+/// So full that what failed there may well have failed because of it.
+fn is_full(folder: &std::path::Path) -> bool {
+    rustix::fs::statvfs(folder)
+        .is_ok_and(|about| about.f_bavail.saturating_mul(about.f_frsize) < 64 * 1024)
+}
+
+fn full() -> Error {
+    Error::Exhausted("The disk of this machine is full.".into())
 }
 
 pub(super) async fn blocking<T: Send + 'static>(
@@ -493,7 +325,7 @@ pub(super) fn mac_of(address: Ipv4Addr) -> [u8; 6] {
 }
 
 /// What a name is made into for a host to call itself.
-fn hostname(name: &str) -> String {
+pub(super) fn hostname(name: &str) -> String {
     let host: String = name
         .chars()
         .map(
@@ -521,47 +353,6 @@ fn why_not(folder: &ServerFolder) -> String {
         Some(detail) => format!("The server could not be started: {detail}"),
         None => "The server ended before its sshd was there; its console log may say why.".into(),
     }
-}
-
-async fn gone(folder: &ServerFolder, patience: Duration) -> bool {
-    let deadline = Instant::now() + patience;
-    while client::holder(folder).is_some() {
-        if Instant::now() > deadline {
-            return false;
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    true
-}
-
-/// Kills a shim that does not answer. The process that has the lock is asked for again right
-/// before, and the number is held by a descriptor, so that it can be nobody else's.
-fn kill_holder(folder: &ServerFolder) {
-    let held = || -> Option<(u32, OwnedFd)> {
-        let number = client::holder(folder)?;
-        let pid = Pid::from_raw(i32::try_from(number).ok()?)?;
-        Some((number, rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?))
-    };
-    if let Some((number, process)) = held()
-        && client::holder(folder) == Some(number)
-    {
-        let _ = rustix::process::pidfd_send_signal(process, Signal::KILL);
-    }
-}
-
-fn is_disk(path: &std::path::Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("disk-"))
-}
-
-/// A group in every hierarchy that has it.
-fn control_groups(name: &str) -> Vec<PathBuf> {
-    let root = PathBuf::from("/sys/fs/cgroup");
-    let mut groups = vec![root.join(name)];
-    for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
-        groups.push(entry.path().join(name));
-    }
-    groups.retain(|group| group.is_dir());
-    groups
 }
 
 #[cfg(test)]

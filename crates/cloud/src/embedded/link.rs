@@ -36,13 +36,22 @@ struct Netlink {
 }
 
 /// Connects the server whose first process is `pid`: `name` is the machine's end.
-pub(super) fn connect(name: &str, address: Ipv4Addr, mac: [u8; 6], pid: u32) -> io::Result<()> {
+pub(super) fn connect(
+    name: &str,
+    address: Ipv4Addr,
+    mac: [u8; 6],
+    forwarding: bool,
+    pid: u32,
+) -> io::Result<()> {
     let mut here = Netlink::open()?;
     // A server that was killed a moment ago may still have its interface.
     let _ = here.delete_link(name);
     here.add_pair(name, pid, mac)?;
     let outside = index(name)?;
     harden(name)?;
+    if forwarding {
+        std::fs::write(format!("/proc/sys/net/ipv4/conf/{name}/forwarding"), "1")?;
+    }
     here.add_address(outside, GATEWAY)?;
     here.up(outside)?;
     here.add_route(Some(address), outside, None)?;

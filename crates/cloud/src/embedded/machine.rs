@@ -30,7 +30,7 @@ impl Machine {
             warnings.push(
                 "The panel runs as an ordinary user: servers share this machine's network, so each \
                  can reach its local services and use any address of 127.0.0.0/8, and they have no \
-                 limits of memory and processors."
+                 limits of memory and processors, and there is no metadata service."
                     .into(),
             );
             if subordinate.is_none() {

@@ -56,9 +56,10 @@ impl Records for MemoryRecords {
     async fn key_pair(&self, region: &str, user_id: &str, name: &str) -> Result<Option<KeyPair>> {
         let wanted = (region, user_id, name);
         let tables = self.tables();
-        let found = tables.key_pairs.iter().find(|key| {
-            (key.region.as_str(), key.user_id.as_str(), key.name.as_str()) == wanted
-        });
+        let found = tables
+            .key_pairs
+            .iter()
+            .find(|key| (key.region.as_str(), key.user_id.as_str(), key.name.as_str()) == wanted);
         Ok(found.cloned())
     }
 

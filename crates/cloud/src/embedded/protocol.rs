@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::settings::Runtime;
+
 /// A request or an answer is not longer than this.
 pub(super) const LINE_MAX: usize = 4096;
 /// A datagram between shim and first process is not longer than this.
@@ -74,6 +76,12 @@ pub(super) enum Isolation {
         interface: String,
         /// Its Ethernet address.
         mac: [u8; 6],
+        /// Whether packets from it go on to other servers.
+        #[serde(default)]
+        forwarding: bool,
+        /// What makes its namespaces.
+        #[serde(default)]
+        runtime: Runtime,
         /// Its control group, from the hierarchy's root; none where there are none to use.
         cgroup: Option<String>,
     },

@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::Embedded;
 use super::client::{self, Shim};
 use super::images::this_system;
-use super::life::{Run, blocking};
+use super::life::{Run, address_of, blocking};
 use super::protocol::{Event, Request};
 use super::records::ServerRow;
-use crate::model::{HostKeySource, Power, Status};
+use crate::model::{Power, Status};
 use crate::{Error, Result};
 
 /// Servers started at one time after the machine's own start: enough to keep it busy.
@@ -35,6 +35,7 @@ impl Embedded {
         }
         let rows = self.records.all_servers().await?;
         self.remove_orphans(&rows).await;
+        self.make_rounds();
         let limit = Arc::new(tokio::sync::Semaphore::new(STARTS));
         for mut row in rows {
             // Taken here, so that whoever asks for something waits for this to be over.
@@ -96,8 +97,10 @@ impl Embedded {
             drop(shim);
             return self.bring_back(row).await;
         }
-        self.runs().insert(id, Run { run, pid: Some(pid) });
-        self.record_host_keys(&row, HostKeySource::Boot).await?;
+        let (address, _) = address_of(&row.server)?;
+        self.runs().insert(id, Run { run, pid: Some(pid), address, keys_read: None });
+        self.record_host_keys(&row).await?;
+        self.witnessed(id);
         self.clone().watch(id, run, shim);
         if row.server.status != Status::Active {
             self.settle(&mut row, Ok(())).await?;

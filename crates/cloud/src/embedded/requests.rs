@@ -3,25 +3,24 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Embedded;
+use super::checks::{check_name, check_words, require};
 use super::cloud_impl::NETWORK;
 use super::life::{Turn, mac_of};
 use super::records::ServerRow;
 use crate::cloud::{Caller, Role};
-use crate::model::{
-    Address, ImageStatus, KeyType, NewServer, Power, Server, ServerAction, ServerRequest, Status,
-};
+use crate::model::{Address, NewServer, Power, Server, ServerAction, ServerRequest, Status};
 use crate::{Error, Result};
 
-/// OpenStack's limits, which its clients know.
-const NAME_MAX: usize = 255;
+/// OpenStack's limit, which its clients know.
 const USER_DATA_MAX: usize = 65_535;
-const METADATA_MAX: usize = 128;
-const TAGS_MAX: usize = 50;
+/// Longer than that somebody is really doing something to a server.
+const GLANCE_MAX: Duration = Duration::from_millis(250);
 
 impl Embedded {
     pub(super) async fn create(
@@ -101,7 +100,7 @@ impl Embedded {
         let server = row.server.clone();
         self.tell(&server, Some(Status::Build));
         tokio::spawn(async move {
-            let booted = self.boot(&row).await;
+            let booted = self.first_boot(&row).await;
             let outcome = self.settle(&mut row, booted).await;
             self.finish(id, action, outcome, turn).await;
         });
@@ -250,7 +249,7 @@ impl Embedded {
             let _ = std::fs::remove_file(log);
         }
         let booted = match removed {
-            Ok(()) => self.boot(row).await,
+            Ok(()) => self.first_boot(row).await,
             Err(error) => Err(error),
         };
         self.settle(row, booted).await?;
@@ -371,7 +370,8 @@ impl Embedded {
     }
 
     async fn free_turn(&self, id: Uuid) -> Result<Turn> {
-        if let Some(turn) = self.try_turn(id) {
+        // A look at its host keys is over in no time.
+        if let Ok(turn) = tokio::time::timeout(GLANCE_MAX, self.turn(id)).await {
             return Ok(turn);
         }
         let task = self.records.server(id).await?.and_then(|row| row.server.task_state);
@@ -380,80 +380,4 @@ impl Embedded {
             task.map(|task| format!(" (task_state {task})")).unwrap_or_default()
         )))
     }
-
-    async fn image(&self, id: Uuid) -> Result<Uuid> {
-        self.records
-            .images()
-            .await?
-            .iter()
-            .find(|image| image.id == id && image.status == ImageStatus::Active)
-            .map(|image| image.id)
-            .ok_or_else(|| Error::invalid("image", format!("Image {id} could not be found.")))
-    }
-
-    /// The public keys by these names.
-    async fn keys(&self, user_id: &str, region: &str, names: &[String]) -> Result<Vec<String>> {
-        let mut lines = Vec::with_capacity(names.len());
-        for name in names {
-            match self.records.key_pair(region, user_id, name).await? {
-                Some(key) if key.kind == KeyType::Ssh => {
-                    lines.push(key.public_key.trim().to_owned());
-                }
-                Some(_) => {
-                    return Err(Error::invalid(
-                        "key_name",
-                        format!("The key {name} is a certificate; sshd takes SSH keys only."),
-                    ));
-                }
-                None => {
-                    return Err(Error::invalid(
-                        "key_name",
-                        format!("There is no key named {name} in region {region}."),
-                    ));
-                }
-            }
-        }
-        Ok(lines)
-    }
-}
-
-fn check_name(name: &str) -> Result<()> {
-    let length = name.chars().count();
-    if length == 0 || length > NAME_MAX || name.trim() != name || name.chars().any(char::is_control)
-    {
-        return Err(Error::invalid(
-            "name",
-            "A server's name has 1 to 255 characters, none of them control characters, and no \
-             space at its ends.",
-        ));
-    }
-    Ok(())
-}
-
-fn check_words(metadata: &BTreeMap<String, String>, tags: &[String]) -> Result<()> {
-    let long = |word: &String| word.chars().count() > 255;
-    if metadata.len() > METADATA_MAX
-        || metadata.iter().any(|(key, value)| key.is_empty() || long(key) || long(value))
-    {
-        return Err(Error::invalid(
-            "metadata",
-            "Metadata has at most 128 entries, of at most 255 characters each side.",
-        ));
-    }
-    if tags.len() > TAGS_MAX || tags.iter().any(|tag| tag.is_empty() || tag.chars().count() > 60) {
-        return Err(Error::invalid("tags", "There are at most 50 tags of 1 to 60 characters."));
-    }
-    Ok(())
-}
-
-fn require(server: &Server, action: &str, allowed: &[Status]) -> Result<()> {
-    if allowed.contains(&server.status) {
-        return Ok(());
-    }
-    let state = serde_json::to_value(server.status).ok();
-    let state = state.as_ref().and_then(|state| state.as_str()).unwrap_or("UNKNOWN").to_lowercase();
-    Err(Error::Conflict(format!(
-        "Cannot '{action}' instance {} while it is in vm_state {state}",
-        server.id
-    )))
 }

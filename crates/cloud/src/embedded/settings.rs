@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Flavor, Region};
 use crate::{Error, Result};
 
@@ -25,9 +27,26 @@ pub struct Settings {
     pub uid_base: u32,
     /// The port of servers' sshd where an ordinary user runs the cloud; as root it is 22.
     pub user_ssh_port: u16,
+    /// Whether servers reach each other. They never do as Ethernet neighbours.
+    pub between_servers: bool,
+    /// What starts servers' first processes.
+    pub runtime: Runtime,
     /// Behave as for an ordinary user, even as root: for tests, as root inside is then root outside,
     /// if without its rights.
     pub as_ordinary_user: bool,
+}
+
+/// What makes servers' namespaces, where root does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// The library that is in this program, and the program `runc` where that fails.
+    #[default]
+    Auto,
+    /// The library alone.
+    Libcontainer,
+    /// The program `runc` alone.
+    Runc,
 }
 
 /// One region.
@@ -70,6 +89,8 @@ impl Settings {
             ],
             uid_base: 200_000,
             user_ssh_port: 2200,
+            between_servers: false,
+            runtime: Runtime::default(),
             as_ordinary_user: false,
         }
     }

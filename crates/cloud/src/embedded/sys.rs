@@ -49,6 +49,43 @@ pub(super) fn user_namespace(base: u32, count: u32) -> io::Result<OwnedFd> {
     namespace
 }
 
+/// The number of the interface that a connection came in by (ip(7), `IP_PKTINFO`).
+pub(super) fn arrival_interface(connection: BorrowedFd<'_>) -> io::Result<u32> {
+    let on: libc::c_int = 1;
+    let mut message = [0_u8; 256];
+    let mut length = 256;
+    // SAFETY: both calls get a buffer of the length that they are told, which outlives them.
+    unsafe {
+        check(libc::setsockopt(
+            connection.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_PKTINFO,
+            (&raw const on).cast(),
+            4,
+        ))?;
+        check(libc::getsockopt(
+            connection.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_PKTOPTIONS,
+            message.as_mut_ptr().cast(),
+            &raw mut length,
+        ))?;
+    }
+    // One control message: its length, level and kind, then `struct in_pktinfo`.
+    let number = |at: usize| -> Option<i32> {
+        Some(i32::from_ne_bytes(message.get(at..at + 4)?.try_into().ok()?))
+    };
+    let head = size_of::<usize>();
+    if length as usize >= head + 12
+        && number(head) == Some(libc::IPPROTO_IP)
+        && number(head + 4) == Some(libc::IP_PKTINFO)
+        && let Some(index) = number(head + 8).and_then(|index| u32::try_from(index).ok())
+    {
+        return Ok(index);
+    }
+    Err(io::Error::other("the kernel does not say by which interface it came"))
+}
+
 /// Moves the caller into namespaces of its own. It has one thread.
 pub(super) fn unshare(flags: rustix::thread::UnshareFlags) -> io::Result<()> {
     // SAFETY: no flag that unshares the table of descriptors is passed, which is what would let

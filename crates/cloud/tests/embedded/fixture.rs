@@ -51,6 +51,12 @@ pub fn fixture(change: impl FnOnce(&mut Settings)) -> Option<Fixture> {
 
 /// This thread, and all it starts, gets a network with nothing in it.
 pub fn own_network() -> bool {
+    thread_local! {
+        static MADE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+    if MADE.get() {
+        return true;
+    }
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can make networks");
         return false;
@@ -60,6 +66,7 @@ pub fn own_network() -> bool {
     alone.expect("a network namespace");
     let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
     assert!(up.is_ok_and(|status| status.success()), "ip link set lo up");
+    MADE.set(true);
     true
 }
 

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test that should end it")]
 
 mod fixture;
+mod full;
 mod image;
 mod isolation;
 mod life;
+mod network;
 mod owner;
 mod user;
+mod witness;

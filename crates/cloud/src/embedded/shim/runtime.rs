@@ -18,6 +18,7 @@ use rustix::process::{Pid, PidfdFlags};
 use super::{at, make_folder, plain, system};
 use crate::embedded::layout::{ServerFolder, short_path};
 use crate::embedded::protocol::{CONTROL_DESCRIPTOR, Isolation, Plan};
+use crate::embedded::settings::Runtime as Wanted;
 use crate::embedded::{bundle, link, sys};
 
 /// How long the runtime may take to pass the console.
@@ -72,17 +73,24 @@ pub(super) fn start(folder: &ServerFolder, plan: &Plan) -> io::Result<Started> {
         .map_err(at("make the console's socket"))?;
 
     sys::place(theirs, CONTROL_DESCRIPTOR)?;
-    let started = if uid_base.is_none() {
-        plain::start(plan, &root).map(|(pid, console)| (pid, console, Runtime::None))
-    } else {
-        by_library(folder, plan, &console_path, &consoles).or_else(|error| {
-            let runc = find_runc();
-            eprintln!(
-                "libcontainer: {error}; runc: {}",
-                if runc { "tried" } else { "not installed" }
-            );
-            if runc { by_runc(folder, plan, &console_path, &consoles) } else { Err(error) }
-        })
+    let started = match &plan.isolation {
+        Isolation::User { .. } => {
+            plain::start(plan, &root).map(|(pid, console)| (pid, console, Runtime::None))
+        }
+        Isolation::Full { runtime: Wanted::Runc, .. } => {
+            by_runc(folder, plan, &console_path, &consoles)
+        }
+        Isolation::Full { runtime: Wanted::Libcontainer, .. } => {
+            by_library(folder, plan, &console_path, &consoles)
+        }
+        Isolation::Full { runtime: Wanted::Auto, .. } => {
+            by_library(folder, plan, &console_path, &consoles).or_else(|error| {
+                let runc = find_runc();
+                let then = if runc { "tried" } else { "not installed" };
+                eprintln!("libcontainer: {error}; runc: {then}");
+                if runc { by_runc(folder, plan, &console_path, &consoles) } else { Err(error) }
+            })
+        }
     };
     sys::close(CONTROL_DESCRIPTOR);
     let _ = std::fs::remove_file(&console_path);
@@ -105,9 +113,9 @@ pub(super) fn tidy(folder: &ServerFolder, plan: &Plan, started: Started) {
 
 fn connect(plan: &Plan, pid: Pid) -> io::Result<()> {
     match &plan.isolation {
-        Isolation::Full { interface, mac, .. } => {
+        Isolation::Full { interface, mac, forwarding, .. } => {
             let pid = pid.as_raw_nonzero().get().unsigned_abs();
-            link::connect(interface, plan.address, *mac, pid)
+            link::connect(interface, plan.address, *mac, *forwarding, pid)
                 .map_err(at("connect the server to the network"))
         }
         Isolation::User { .. } => Ok(()),
