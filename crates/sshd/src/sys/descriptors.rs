@@ -1,7 +1,9 @@
 //! Descriptors: those that a process was started with and does not know, and how one closes.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 
 /// Keeps every descriptor from `first` on from programs that are executed later. Whoever started
 /// the server may have left some open, and sessions are none of theirs.
