@@ -3,12 +3,15 @@
 //! Most flags are another way of writing a keyword, so they become configuration lines; what
 //! no keyword can say stays here.
 
+#[cfg(test)]
+mod tests;
+mod values;
+
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use config::Direction;
-
+use self::values::text;
 use super::destination::{self, Destination};
 use super::mux::client::Command;
 use crate::getopt::{self, Getopt};
@@ -266,154 +269,6 @@ impl Reader {
         self.arguments.destination = to;
         Request::Run(Box::new(self.arguments))
     }
-
-    fn flag(&mut self, keyword: &'static str, value: &str) {
-        self.last_wins.push(Setting::Flag(keyword, value.to_owned()));
-    }
-
-    fn flag_value(&mut self, keyword: &'static str, value: OsString) -> Result<(), Error> {
-        let value = text(value)?;
-        self.flag(keyword, &value);
-        Ok(())
-    }
-
-    /// Forwards add up, in the order given.
-    fn forward(&mut self, keyword: &'static str, what: &str, value: OsString) -> Result<(), Error> {
-        let value = text(value)?;
-        let direction = match keyword {
-            "LocalForward" => Direction::Local,
-            "RemoteForward" => Direction::Remote,
-            _ => Direction::Dynamic,
-        };
-        if config::parse_forward(&value, direction).is_none() {
-            return Err(Error::Bad(format!("Bad {what} forwarding specification '{value}'")));
-        }
-        self.first_wins.push(Setting::Flag(keyword, value));
-        Ok(())
-    }
-
-    fn algorithm(
-        &mut self,
-        keyword: &'static str,
-        what: &str,
-        value: OsString,
-    ) -> Result<(), Error> {
-        let value = text(value)?;
-        let known = |name: &str| match what {
-            "cipher" => crypto::tables::cipher(name).is_some(),
-            _ => crypto::tables::mac(name).is_some(),
-        };
-        let is_edit = value.starts_with(['+', '-', '^']);
-        if !is_edit && (value.is_empty() || !value.split(',').all(known)) {
-            return Err(Error::Bad(format!("Unknown {what} type '{value}'")));
-        }
-        self.flag(keyword, &value);
-        Ok(())
-    }
-
-    fn escape_character(&mut self, value: OsString) -> Result<(), Error> {
-        let value = text(value)?;
-        let good = match value.as_bytes() {
-            [b'^', c] => (64..128).contains(c),
-            [_] => true,
-            _ => value == "none",
-        };
-        if !good {
-            return Err(Error::Bad(format!("Bad escape character '{value}'.")));
-        }
-        self.flag("EscapeChar", &value);
-        Ok(())
-    }
-
-    fn identity(&mut self, value: OsString) -> Result<(), Error> {
-        let value = text(value)?;
-        let path = super::paths::expand_tilde(&value);
-        if let Err(source) = std::fs::metadata(&path) {
-            eprintln!(
-                "Warning: Identity file {} not accessible: {}.",
-                crate::ui::clean::visible(&path.display().to_string()),
-                crate::text::reason(&source)
-            );
-            return Ok(());
-        }
-        self.first_wins.push(Setting::Flag("IdentityFile", value));
-        Ok(())
-    }
-
-    fn jump(&mut self, value: OsString) -> Result<(), Error> {
-        if self.jumps {
-            return Err(Error::Bad(
-                "Only a single -J option is permitted (use commas to separate multiple jump hops)"
-                    .to_owned(),
-            ));
-        }
-        self.jumps = true;
-        self.flag_value("ProxyJump", value)
-    }
-
-    fn no_session(&mut self) -> Result<(), Error> {
-        if self.arguments.subsystem {
-            return Err(Error::Bad("Cannot specify -N with -s/SessionType".to_owned()));
-        }
-        self.no_session = true;
-        self.flag("SessionType", "none");
-        self.flag("RequestTTY", "no");
-        Ok(())
-    }
-
-    fn subsystem(&mut self) -> Result<(), Error> {
-        if self.no_session {
-            return Err(Error::Bad("Cannot specify -s with -N/SessionType".to_owned()));
-        }
-        self.arguments.subsystem = true;
-        self.flag("SessionType", "subsystem");
-        Ok(())
-    }
-
-    fn port(&mut self, value: OsString) -> Result<(), Error> {
-        let value = text(value)?;
-        match value.parse::<u16>() {
-            Ok(port) if port > 0 => {
-                self.first_wins.push(Setting::Flag("Port", port.to_string()));
-                Ok(())
-            }
-            _ => Err(Error::Bad(format!("Bad port '{value}'"))),
-        }
-    }
-
-    fn control(&mut self, value: OsString) -> Result<(), Error> {
-        let bad = |why: &str| Err(Error::Bad(why.to_owned()));
-        if self.arguments.stdio_forward.is_some() {
-            return bad("Cannot specify multiplexing command with -W");
-        }
-        if self.arguments.control.is_some() {
-            return bad("Multiplexing command already specified");
-        }
-        let Some(command) = Command::from_name(&text(value)?) else {
-            return bad("Invalid multiplex command.");
-        };
-        self.arguments.control = Some(command);
-        Ok(())
-    }
-
-    fn stdio_forward(&mut self, value: OsString) -> Result<(), Error> {
-        let value = text(value)?;
-        if self.arguments.control.is_some() {
-            return Err(Error::Bad("Cannot specify stdio forward with -O".to_owned()));
-        }
-        let Some(target) = destination::host_and_port(&value) else {
-            return Err(Error::Bad(format!("Bad stdio forwarding specification '{value}'")));
-        };
-        self.arguments.stdio_forward = Some(target);
-        self.flag("RequestTTY", "no");
-        self.flag("SessionType", "none");
-        Ok(())
-    }
-}
-
-fn text(value: OsString) -> Result<String, Error> {
-    String::from_utf8(value.into_vec())
-        .map_err(|_| Error::Bad("command line is not valid UTF-8".to_owned()))
 }
 
 /// What a flag of OpenSSH's that is missing here would do.
@@ -422,103 +277,5 @@ fn lacking(letter: char) -> &'static str {
         'K' => "GSSAPI",
         'y' => "messages to syslog",
         _ => "unknown",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(line: &str) -> Arguments {
-        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        match parse(&words) {
-            Ok(Request::Run(arguments)) => *arguments,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn refused(line: &str) -> Error {
-        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        parse(&words).expect_err("refused")
-    }
-
-    fn flag(keyword: &'static str, value: &str) -> Setting {
-        Setting::Flag(keyword, value.to_owned())
-    }
-
-    #[test]
-    fn options_around_the_destination() {
-        let a = run("-vN -p22 me@host -v -o A=b ls -la /");
-        assert_eq!(a.verbosity, 2);
-        assert_eq!(a.command, b"ls -la /");
-        assert_eq!(a.destination.host, "host");
-        assert_eq!(
-            a.settings,
-            [
-                flag("RequestTTY", "no"),
-                flag("SessionType", "none"),
-                flag("Port", "22"),
-                flag("User", "me"),
-                Setting::Line("A=b".to_owned()),
-            ]
-        );
-    }
-
-    #[test]
-    fn first_user_wins_and_last_flag_wins() {
-        let a = run("-l first -a -A second@host");
-        assert_eq!(
-            a.settings,
-            [
-                flag("ForwardAgent", "yes"),
-                flag("ForwardAgent", "no"),
-                flag("User", "first"),
-                flag("User", "second"),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_second_t_forces() {
-        assert_eq!(run("-t host").settings[0], flag("RequestTTY", "yes"));
-        assert_eq!(run("-tt host").settings[0], flag("RequestTTY", "force"));
-        assert_eq!(run("-tT host").settings[0], flag("RequestTTY", "no"));
-    }
-
-    #[test]
-    fn what_is_missing_is_said() {
-        assert!(matches!(refused("-w x host"), Error::Bad(_)));
-        assert_eq!(refused("-p 0 host"), Error::Bad("Bad port '0'".to_owned()));
-        assert_eq!(refused("-v"), Error::Usage);
-        assert_eq!(
-            refused("-1 host"),
-            Error::Bad("SSH protocol v.1 is no longer supported".into())
-        );
-        assert!(matches!(refused("-% host"), Error::Option(getopt::Error::Unknown('%'))));
-    }
-
-    #[test]
-    fn forwards_add_up() {
-        let a = run("-L 1:h:2 -g -D 3 host -L /s:/t -R 0:h:2");
-        assert_eq!(
-            a.settings,
-            [
-                flag("GatewayPorts", "yes"),
-                flag("LocalForward", "1:h:2"),
-                flag("DynamicForward", "3"),
-                flag("LocalForward", "/s:/t"),
-                flag("RemoteForward", "0:h:2"),
-            ]
-        );
-        assert_eq!(
-            refused("-L 0:h:2 host"),
-            Error::Bad("Bad local forwarding specification '0:h:2'".to_owned())
-        );
-    }
-
-    #[test]
-    fn a_dashed_word_behind_dashes_is_a_command() {
-        let a = run("host -- -x");
-        assert_eq!(a.command, b"-x");
     }
 }

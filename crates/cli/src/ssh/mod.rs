@@ -36,7 +36,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use config::{AgentSocket, Choice, ClientConfig, ControlPersist, ForwardAgent, NoteLevel};
-use net::Driver;
+use net::{Driver, Transport};
 use proto::{Client, Connection};
 
 use self::args::{Arguments, Request};
@@ -46,7 +46,7 @@ use self::connection::Reached;
 use self::forwards::Forwards;
 use self::host_keys::HostKeys;
 use self::identities::Identities;
-use self::memory::Memory;
+use self::memory::{Memory, Remembered};
 use self::mux::master::Master;
 use self::purpose::{Plan, Purpose};
 use self::session::Session;
@@ -185,35 +185,20 @@ fn connect(
     let may_mark = !remembered.as_ref().is_some_and(client::lost_marks_lately);
     let reached = match shared {
         Some(stream) => Reached::over(stream),
-        None => connection::reach_marked(arguments, &config, plan.terminal, may_mark).inspect_err(|_| {
-            crate::doctor::after_failure(&config.original_host, *config.batch_mode);
-        })?,
+        None => connection::reach_marked(arguments, &config, plan.terminal, may_mark).inspect_err(
+            |_| {
+                crate::doctor::after_failure(&config.original_host, *config.batch_mode);
+            },
+        )?,
     };
     let Reached { transport, address, own_address, is_marked, mut proxy, socket } = reached;
     if let Some(address) = address {
         host_keys.set_address(address);
     }
-    let engine = if is_proxied {
-        Connection::<Client>::bare(engine, Instant::now())
-    } else {
-        debug!("Local version string SSH-2.0-{}", engine.software_version);
-        Connection::<Client>::new(engine, Instant::now())
-    };
-    let engine = engine.map_err(|problem| format!("ssh: {problem}"))?;
-    let mut driver = Driver::new(engine, transport)
-        .map_err(|source| format!("ssh: {}", crate::text::reason(&source)))?;
+    let mut driver = driver(engine, is_proxied, transport)?;
 
     // The server's answer is on its way while keys are read.
-    let (identity_files, certificate_files) = key_files(&config, user)?;
-    let identities =
-        Identities::prepare(&config, &identity_files, &certificate_files, agent.as_deref());
-    let mut authentication = Authentication::new(
-        Rc::clone(&config),
-        &config.user,
-        &host,
-        identities,
-        remembered.clone(),
-    );
+    let mut authentication = authentication(&config, user, agent, &host, remembered.clone())?;
     if *config.hostbased_authentication {
         authentication.vouch(HostBased::prepare(socket, &user.name));
     }
@@ -244,20 +229,58 @@ fn connect(
         watch: Watch::new(own_address.zip(address), is_marked),
         config,
     };
-    let mut end = driver.run(&mut login);
-    while matches!(end, net::End::Finished)
-        && login.session.was_running()
-        && std::mem::take(&mut login.to_background)
-    {
-        end = background::go(&mut driver, &mut login)?;
-    }
-    login.learn_from_loss(driver.link());
-    let status = ending::report(&mut login, end, driver.link().transport_error());
+    let status = run_login(&mut driver, &mut login)?;
     drop(driver);
     if let Some(child) = &mut proxy {
         connection::end_proxy(child);
     }
     Ok(status)
+}
+
+/// `is_proxied`: the connection is another's, who has logged in already.
+fn driver(
+    config: proto::Config,
+    is_proxied: bool,
+    transport: Transport,
+) -> Result<Driver<Client>, String> {
+    let engine = if is_proxied {
+        Connection::<Client>::bare(config, Instant::now())
+    } else {
+        debug!("Local version string SSH-2.0-{}", config.software_version);
+        Connection::<Client>::new(config, Instant::now())
+    };
+    let engine = engine.map_err(|problem| format!("ssh: {problem}"))?;
+    Driver::new(engine, transport)
+        .map_err(|source| format!("ssh: {}", crate::text::reason(&source)))
+}
+
+/// With the keys at hand.
+fn authentication(
+    config: &Rc<ClientConfig>,
+    user: &sys::Account,
+    agent: Option<PathBuf>,
+    host: &str,
+    remembered: Option<Remembered>,
+) -> Result<Authentication, String> {
+    let (identity_files, certificate_files) = key_files(config, user)?;
+    let identities =
+        Identities::prepare(config, &identity_files, &certificate_files, agent.as_deref());
+    let config = Rc::clone(config);
+    let name = config.user.value.clone();
+    Ok(Authentication::new(config, &name, host, identities, remembered))
+}
+
+/// Until the end, here or in the background; gives the exit status.
+fn run_login(driver: &mut Driver<Client>, login: &mut Login) -> Result<u8, String> {
+    let mut end = driver.run(login);
+    while matches!(end, net::End::Finished)
+        && login.session.was_running()
+        && std::mem::take(&mut login.to_background)
+    {
+        end = background::go(driver, login)?;
+    }
+    login.learn_from_loss(driver.link());
+    Ok(ending::report(login, end, driver.link().transport_error()))
 }
 
 /// Files of keys with whether the user named them, and files of certificates.
