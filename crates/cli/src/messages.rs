@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 pub use net::logging::LogLevel as Level;
-use net::logging::{self, Destination};
+use net::logging::{self, Destination, Facility, Syslog};
 
 /// All levels, from nothing to everything.
 const LEVELS: [Level; 8] = [
@@ -47,6 +47,12 @@ pub fn step_level(louder: bool) {
     let number = usize::from(LEVEL.load(Ordering::Relaxed));
     let next = if louder { number + 1 } else { number.saturating_sub(1) };
     set_level(LEVELS.get(next).copied().unwrap_or(Level::Debug3));
+}
+
+/// Sends every later message to the system's log, as this facility.
+pub fn log_to_system(facility: &str, program: &str) {
+    let facility = Facility::from_name(facility).unwrap_or(Facility::AUTH);
+    logging::set_destination(Destination::Syslog(Syslog::open(facility, program)));
 }
 
 /// Sends every later message to the end of a file instead of standard error.

@@ -258,7 +258,7 @@ keywords! {
     rekey_limit: Setting<RekeyLimit> = One<Rekey>, RekeyLimit::default();
     "StreamLocalBindMask" Anywhere Built "the umask of forwarded sockets"
     stream_local_bind_mask: Setting<u32> = One<Mask>, 0o177u32;
-    "SyslogFacility" Anywhere Later "the syslog facility"
+    "SyslogFacility" Anywhere Built "the syslog facility of -y"
     syslog_facility: Setting<SyslogFacility> = One<Facility>, SyslogFacility::User;
     "ProxyCommand" Anywhere Built "a command that reaches the server"
     proxy_command: Setting<Option<String>> = One<RestOfLine>, None;

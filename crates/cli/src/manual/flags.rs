@@ -94,7 +94,7 @@ pub static SSH: &[Flag] = &[
     switch('X', "Forwards X11, with limits for programs that are not trusted."),
     switch('x', "Does not forward X11."),
     switch('Y', "Forwards X11 without limits."),
-    switch('y', "Sends messages to the system log. This version refuses it."),
+    switch('y', "Sends messages to the system's log."),
     switch('1', ""),
     switch('2', ""),
 ];

@@ -49,6 +49,8 @@ pub struct Arguments {
     pub config_file: Option<PathBuf>,
     /// `-E`.
     pub log_file: Option<PathBuf>,
+    /// `-y`: messages go to the system's log.
+    pub syslog: bool,
     /// `-G`.
     pub print_config: bool,
     /// `-Z`.
@@ -227,6 +229,7 @@ impl Reader {
                 self.flag("TunnelDevice", &value);
             }
             'x' => self.flag("ForwardX11", "no"),
+            'y' => self.arguments.syslog = true,
             'Y' => {
                 self.flag("ForwardX11", "yes");
                 self.flag("ForwardX11Trusted", "yes");
@@ -275,7 +278,6 @@ impl Reader {
 fn lacking(letter: char) -> &'static str {
     match letter {
         'K' => "GSSAPI",
-        'y' => "messages to syslog",
         _ => "unknown",
     }
 }

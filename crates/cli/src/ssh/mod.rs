@@ -124,6 +124,9 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
     {
         messages::set_level(level);
     }
+    if arguments.syslog && arguments.log_file.is_none() {
+        messages::log_to_system(config.syslog_facility.word(), "ssh");
+    }
     if arguments.print_config {
         sys::default_sigpipe();
         print!("{}", config.dump());

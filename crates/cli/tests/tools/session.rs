@@ -166,6 +166,15 @@ fn with_a_log_file_nothing_else_is_said() {
 }
 
 #[test]
+fn messages_to_the_system_log() {
+    let server = Server::new(OpenSsh).start();
+    let user = User::knowing(&server, ED25519);
+    let finished = user.run(&["-y", "-v", "-o", "SyslogFacility=LOCAL3"], "echo err >&2");
+    assert_eq!(finished.stderr, "err\n", "{finished}");
+    assert!(finished.success(), "{finished}");
+}
+
+#[test]
 fn a_server_that_vanishes() {
     let server = Server::new(OpenSsh).start();
     let user = User::knowing(&server, ED25519);
