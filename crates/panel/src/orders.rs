@@ -27,7 +27,7 @@ Orders to the panel that runs with the same --state:
   key list | add NAME FILE | delete NAME           [--region R]
   image list | import NAME FILE-OR-FOLDER          [--sha256 HEX]
   server list | show NAME | delete NAME            [--region R]
-  server start NAME | stop NAME                    [--region R]
+  server start NAME | stop NAME | rebuild NAME     [--region R]
   server create NAME --key KEY [--key KEY...]      [--region R --image I --flavor F]
                                                    [--user-data FILE, for cloud-init]
 ";

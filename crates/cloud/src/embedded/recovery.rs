@@ -50,6 +50,10 @@ impl Embedded {
                 row.server.power = Power::Shutdown;
                 self.save(&mut row, Status::Reboot).await?;
             }
+            if !row.wanted_running && row.server.status == Status::Active {
+                row.server.power = Power::Shutdown;
+                self.save(&mut row, Status::Shutoff).await?;
+            }
             let (this, limit) = (self.clone(), limit.clone());
             tokio::spawn(async move {
                 let _permit = limit.acquire().await;

@@ -51,6 +51,7 @@ pub(super) async fn carry_out(
         ["server", "show", name] => order.show(name).await,
         ["server", "create", name] => order.create(name).await,
         ["server", "start", name] => order.start(name).await,
+        ["server", "rebuild", name] => order.rebuild(name).await,
         ["server", "stop", name] => order.stop(name).await,
         ["server", "delete", name] => order.delete(name).await,
         _ => Err(format!("there is no order {:?}; see keyway-panel --help", words.join(" "))),
@@ -300,6 +301,16 @@ impl Order<'_> {
             self.state.cloud.request(&self.caller, &server.region, server.id, ServerRequest::Start);
         let server = started.await.map_err(text)?;
         self.note("server.start", &format!("{name} in {}", server.region)).await?;
+        let server = self.until_reachable(server).await?;
+        self.show_whole(&server).await
+    }
+
+    async fn rebuild(&self, name: &str) -> Result<(), String> {
+        let server = self.one(name).await?;
+        let rebuild = ServerRequest::Rebuild { image_id: None, key_names: None, name: None };
+        let begun = self.state.cloud.request(&self.caller, &server.region, server.id, rebuild);
+        let server = begun.await.map_err(text)?;
+        self.note("server.rebuild", &format!("{name} in {}", server.region)).await?;
         let server = self.until_reachable(server).await?;
         self.show_whole(&server).await
     }
