@@ -3,6 +3,7 @@
 # make up-ssh  the same without a panel: a private sshd, and the host key question
 # make test    install foreign peers where possible, run every test
 # make test-tempest  OpenStack's test suite and schemathesis against the panel's API (ARGS="keypairs" picks tests)
+# make test-openstack  the panel's pages over a real OpenStack, which is installed and run for it (root, minutes)
 # make test-browser  the panel in Chromium, from the first log-in to a rebuilt server (ARGS="--only narrow"); pictures in target/browser
 # make test-images  images by mmdebstrap, umoci and skopeo, and servers from them in which cloud-init does its work
 # make regress OpenSSH's own test scripts, all of them, with these tools (ARGS="--round server connect" picks some)
@@ -18,7 +19,7 @@ PREFIX ?= /usr/local
 TIME ?= 300
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: up down clean-cloud up-ssh build test test-tempest regress check bench fuzz install links deny clean-up test-browser check-mac test-images
+.PHONY: up down clean-cloud up-ssh build test test-tempest test-openstack regress check bench fuzz install links deny clean-up test-browser check-mac test-images
 
 up:
 	@scripts/up.sh
@@ -55,6 +56,10 @@ test-images:
 	@scripts/install-test-peers.sh --heavy
 	@$(CARGO) build -p keyway-cli -p keyway-panel
 	@scripts/test-images.sh
+
+# Keystone, Nova and the others from PyPI, on the loopback.
+test-openstack:
+	@scripts/test-openstack.sh
 
 # The rest of OpenSSH's scripts; `make test` runs those that are short.
 regress: build

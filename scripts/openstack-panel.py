@@ -6,11 +6,17 @@
 
 URL is a panel that runs with --cloud openstack; the two users are Keystone's, each in a project of
 its own. FOLDER is where the cloud's compute driver takes a server's console from (SERVER.console),
-so that a boot can print host keys there. Prints one line a step, and ends with a status."""
+so that a boot can print host keys there. With --clouds FILE, OpenStack's own Python SDK is asked, too,
+as the administrator of that file, what there really is. Prints one line a step, and ends with a
+status."""
 import argparse
+import base64
 import html
 import http.cookiejar
+import json
+import os
 import re
+import signal
 import sys
 import time
 import urllib.error
@@ -101,6 +107,58 @@ def act(browser, server, action, **fields):
     return done
 
 
+def tidy(entry, judge, name, password, regions):
+    """What a run that failed has left."""
+    import openstack
+    for server in list(judge.compute.servers(all_projects=True)):
+        judge.compute.delete_server(server)
+        judge.compute.wait_for_delete(server, wait=60)
+    auth = {**entry["auth"], "username": name, "project_name": name, "password": password}
+    for region in regions:
+        compute = openstack.connect(region_name=region, **auth).compute
+        for pair in list(compute.keypairs()):
+            compute.delete_keypair(pair)
+
+
+def two_keys(browser, given, region, key, image, flavor, judge):
+    """Nova takes one key; the others come by user data, here beside a script of the person's."""
+    other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGUqffKn2+VyWQ8534ZurD+d54nmdaQMWXM3V/CNE2Aw other"
+    browser.post("/keys/new", browser.get("/keys/new"), name="other", region=region, public_key=other)
+    form = browser.get("/servers/new")
+    made = browser.post("/servers/new", form, name="two", region=region, image=image, flavor=flavor,
+                        key=["me@laptop", "other"], user_data="#!/bin/sh\necho hello\n")
+    need("two is being made" in made.words, "a server with two keys", made)
+    ready = wait(browser, made.url, lambda page: status_of(page) == "good", "it runs")
+    need("me@laptop, other" in ready.words, "both keys are named", ready)
+    if judge:
+        there = judge.compute.get_server(made.url.rsplit("/", 1)[1])
+        import email
+        parts = [part.get_payload(decode=True).decode() for part in email.message_from_bytes(base64.b64decode(there.user_data)).get_payload()]
+        need(len(parts) == 2 and key.split()[1] in parts[0] and other.split()[1] in parts[0] and parts[1].startswith("#!/bin/sh"),
+             "the parts of its user data: %r" % parts)
+    act(browser, made.url, "delete", typed="two")
+    wait(browser, made.url, lambda page: page.status == 404, "it is gone")
+    page = browser.get("/keys/delete?region=%s&name=other" % region)
+    browser.post("/keys/delete", page, region=region, name="other")
+    step("a server with two keys and a script: both are in its user data")
+
+
+def silent(browser, file, one, two):
+    """A region whose Nova is gone, and the pages of the other."""
+    os.killpg(int(open(file).read().split()[0]), signal.SIGTERM)
+    time.sleep(2)
+    began = time.monotonic()
+    page = browser.get("/servers")
+    need(page.status == 200 and "Nova of " + two in page.words and "does not answer" in page.words, "the page says what is silent", page)
+    for path in ("/servers/new", "/keys", "/servers?region=" + one):
+        page = browser.get(path)
+        need(page.status == 200, path + " works without " + two, page)
+    page = browser.get("/keys?region=" + two)
+    need(page.status == 503 and "does not answer" in page.words, "its own page says so", page)
+    need(time.monotonic() - began < 25, "and nothing hangs")
+    step("a region that is down is named, and does not keep the other's pages from working")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
@@ -109,11 +167,19 @@ def main():
     parser.add_argument("--user", required=True)
     parser.add_argument("--other", required=True)
     parser.add_argument("--console")
+    parser.add_argument("--clouds")
     parser.add_argument("--silence", help="the pid file of the second region's Nova, to be stopped at the end")
     given = parser.parse_args()
     one, two = given.regions.split(",")
+    judge = None
+    if given.clouds:
+        import openstack
+        entry = json.load(open(given.clouds))["clouds"]["real"]
+        judge = openstack.connect(region_name=entry["region_name"], compute_default_microversion="2.90", **entry["auth"])
     key = open(given.key).read().strip()
     name, password = given.user.split(":")
+    if judge:
+        tidy(entry, judge, name, password, (one, two))
 
     browser = Browser(given.url)
     wrong = browser.log_in(name, "not the password")
@@ -130,7 +196,7 @@ def main():
     step("the account page says whose the account is, and offers nothing that fails")
 
     form = browser.get("/keys/new")
-    need(one in form.words and two in form.words, "both regions are offered", form)
+    need(all('name="region" value="%s"' % region in form.text for region in (one, two)), "both regions are offered", form)
     stored = browser.post("/keys/new", form, name="me@laptop", region=one, public_key=key)
     need("Stored me@laptop in " + one in stored.words, "storing a key", stored)
     listed = browser.get("/keys?region=" + one)
@@ -168,6 +234,14 @@ def main():
     step("a server is made with the key, and runs: " + re.search(r"ssh root@[0-9.]+", ready.words).group(0))
 
     number = server.rsplit("/", 1)[1]
+    if judge:
+        there = judge.compute.get_server(number)
+        data = base64.b64decode(there.user_data).decode()
+        need(there.status == "ACTIVE" and there.key_name == "me@laptop", "Nova has the server with its key")
+        need(data.startswith("#cloud-config\npackages: [git]\n") and "disable_root: false" in data and key.split()[1] in data,
+             "its user data lets root in by the key, behind the person's own: " + data)
+        need(there.description == "made by a test", "and its description")
+        step("OpenStack's SDK agrees: key, user data, description")
     if given.console:
         def boots(with_key):
             with open("%s/%s.console" % (given.console, number), "w") as console:
@@ -179,6 +253,14 @@ def main():
         lines = browser.get("/downloads/known_hosts").text
         need(key.split()[1] in lines and lines.startswith("10.20."), "known_hosts has it")
         step("its host key is read from the console's key block: " + fingerprint)
+        if judge:
+            address = re.search(r"ssh root@([0-9.]+)", ready.words).group(1)
+            said = browser.get("/vouch/v1/statement?address=%s&port=22&nonce=%s" % (address, "a1" * 10))
+            need("10.20.0.0/16" in browser.get("/vouch/v1/introduction").text, "the panel speaks for the shared network")
+            need(said.status == 200 and "present" in said.text and key.split()[1] in said.text, "the panel vouches for the host key", said)
+            elsewhere = browser.get("/vouch/v1/statement?address=10.20.250.250&port=22&nonce=%s" % ("a1" * 10))
+            need("vacant" in elsewhere.text, "and says that nobody is elsewhere", elsewhere)
+            step("the panel vouches for it to whoever asks, as Nova says who has the address")
 
     log = browser.get(server + "/log")
     need("boot" in log.words, "the console log", log)
@@ -206,6 +288,9 @@ def main():
     need(refused.status == 422, "the name must be typed", refused)
     act(browser, server, "rebuild", image=browser.get(server + "/confirm/rebuild").option("debian-13"), typed="web")
     wait(browser, server, lambda page: status_of(page) == "good" and "debian-13" in page.words and " rebuild " in page.words, "it runs after a rebuild")
+    if judge:
+        there = judge.compute.get_server(number)
+        need(there.image.id == browser.get(server + "/confirm/rebuild").option("debian-13"), "Nova has the other image")
     step("rebuilt from another image")
     if given.console:
         still = browser.get(server)
@@ -225,9 +310,14 @@ def main():
     act(browser, server, "delete", typed="web")
     wait(browser, server, lambda page: page.status == 404, "it is gone")
     need("No servers yet" in browser.get("/servers").words, "the list is empty again", browser.get("/servers"))
+    if judge:
+        need(not [one for one in judge.compute.servers(all_projects=True) if one.id == number], "Nova has it no more")
+    two_keys(browser, given, one, key, image, flavor.group(1), judge)
     page = browser.get("/keys/delete?region=%s&name=%s" % (one, urllib.parse.quote("me@laptop")))
     browser.post("/keys/delete", page, region=one, name="me@laptop")
     step("deleted, and its key")
+    if given.silence:
+        silent(browser, given.silence, one, two)
     browser.post("/logout", browser.get("/account"))
     need(browser.get("/servers").url.startswith("/login"), "logged out")
     step("logged out")

@@ -33,9 +33,9 @@ done
 ssh-keygen -q -t ed25519 -N '' -C laptop -f "$work/key"
 secret="$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["clouds"]["real"]["auth"]["password"])' "$cloud/clouds.yaml")"
 status=0
-scripts/openstack-panel.py "http://127.0.0.1:$port" --key "$work/key.pub" --regions RegionOne,RegionTwo \
+"$target/peers/openstack-venv/bin/python" scripts/openstack-panel.py "http://127.0.0.1:$port" --key "$work/key.pub" --regions RegionOne,RegionTwo \
   --user "alice:$secret" --other "bob:$secret" --console "$cloud/consoles" \
-  --silence "$cloud/run/nova2.pid" || status=$?
+  --clouds "$cloud/clouds.yaml" --silence "$cloud/run/nova2.pid" || status=$?
 if grep -q "$secret" "$work/panel.log" "$work"/state/* 2>/dev/null; then
   echo "FAILED: a password is in the panel's log or database"; status=1
 fi

@@ -18,6 +18,7 @@ mod http;
 mod key_pairs;
 mod keystone;
 mod neutron;
+mod residents;
 mod server_requests;
 mod server_view;
 mod service;
@@ -36,6 +37,7 @@ use self::catalog::Catalog;
 pub use self::clouds_yaml::CloudConfig;
 use self::http::Http;
 use self::keystone::ServiceLogin;
+use self::residents::Residents;
 use self::watch::Watches;
 use crate::accounts::Token;
 use crate::embedded::records::Records;
@@ -60,6 +62,7 @@ pub struct Openstack {
     region_names: Mutex<Option<(Instant, BTreeMap<String, String>)>>,
     events: broadcast::Sender<ServerEvent>,
     watches: Watches,
+    residents: Residents,
     me: Weak<Self>,
 }
 
@@ -70,6 +73,8 @@ type Digest = [u8; 32];
 struct Known {
     catalog: Catalog,
     expires_at: OffsetDateTime,
+    /// It is the panel's own, not a person's.
+    own: bool,
     /// A service answered 401 to it.
     refused: AtomicBool,
 }
@@ -81,14 +86,14 @@ impl Known {
 }
 
 impl Openstack {
-    /// The cloud that `config` names. Nothing is asked yet: a cloud that is down when the panel
+    /// The cloud that `config` names. Nothing is waited for: a cloud that is down when the panel
     /// starts may be up when somebody logs in.
     ///
     /// # Errors
     /// [`Error::Internal`] for certificates that cannot be read.
     pub fn new(config: CloudConfig, records: Arc<dyn Records>) -> Result<Arc<Self>> {
         let http = Http::new(config.cacert.as_deref())?;
-        Ok(Arc::new_cyclic(|me| Self {
+        let cloud = Arc::new_cyclic(|me| Self {
             config,
             http,
             records,
@@ -98,8 +103,11 @@ impl Openstack {
             region_names: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
             watches: Watches::default(),
+            residents: Residents::default(),
             me: me.clone(),
-        }))
+        });
+        cloud.begin_to_look();
+        Ok(cloud)
     }
 
     fn remember(&self, token: &Token, known: Known) {

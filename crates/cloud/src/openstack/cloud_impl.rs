@@ -1,12 +1,17 @@
 //! The [`Cloud`] of a real OpenStack.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::{Openstack, server_view};
 use crate::accounts::OwnAccounts;
-use crate::cloud::{Caller, Capabilities, Cloud, Console, ConsoleKind, KeyPairQuery, ServerQuery};
+use crate::cloud::{
+    Caller, Capabilities, Cloud, Console, ConsoleKind, KeyPairQuery, OwnAddresses, Resident,
+    ServerQuery,
+};
 use crate::model::{
     Flavor, HostKey, Image, KeyPair, Network, NewKeyPair, NewServer, Region, Server, ServerAction,
     ServerEvent, ServerRequest,
@@ -179,6 +184,14 @@ impl Cloud for Openstack {
 
     async fn set_authorized_keys(&self, _: &Caller, _: &str, _: Uuid, _: &str) -> Result<()> {
         Err(inside())
+    }
+
+    fn own_addresses(&self) -> OwnAddresses {
+        self.known_ranges()
+    }
+
+    async fn resident(&self, address: IpAddr, port: u16) -> Result<Resident> {
+        self.who_is_at(address, port).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {

@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use super::catalog::Catalog;
 use super::clouds_yaml::Account;
 use super::http::{Answer, Ask};
-use super::{Digest, Known, Openstack, digest, fault, lock};
+use super::{Known, Openstack, digest, fault, lock};
 use crate::accounts::{Credentials, Entry, OwnAccounts, OwnProject, Person, Refusal, Token};
 use crate::cloud::{Caller, Role};
 use crate::model::Region;
@@ -29,7 +29,6 @@ const REGIONS_EVERY: Duration = Duration::from_secs(600);
 pub(super) struct ServiceLogin {
     caller: Caller,
     expires_at: OffsetDateTime,
-    digest: Digest,
 }
 
 /// A token with what Keystone says of it.
@@ -53,13 +52,13 @@ impl Openstack {
     }
 
     /// A token for a project, remembered with its catalog.
-    fn settle(&self, answer: &Answer) -> Result<(Issued, Entry)> {
+    fn settle(&self, answer: &Answer, own: bool) -> Result<(Issued, Entry)> {
         let issued = issued(answer)?;
         let project = issued.about["project"]["id"].as_str().unwrap_or_default();
         let interface = &self.config.interface;
         let catalog = Catalog::read(&issued.about["catalog"], interface, project);
         let (expires_at, refused) = (issued.expires_at, AtomicBool::new(false));
-        self.remember(&issued.token, Known { catalog, expires_at, refused });
+        self.remember(&issued.token, Known { catalog, expires_at, own, refused });
         let role = role(&issued.about["roles"]);
         let entry = Entry { token: issued.token.clone(), expires_at, role };
         Ok((issued, entry))
@@ -99,11 +98,6 @@ impl Openstack {
         names
     }
 
-    /// Whether this is the token of the panel's own login.
-    pub(super) async fn is_service_token(&self, token: &Token) -> bool {
-        self.service.lock().await.as_ref().is_some_and(|login| login.digest == digest(token))
-    }
-
     async fn log_in_service(&self, account: &Account) -> Result<ServiceLogin> {
         let auth = match account {
             Account::Password { user, scope, password } => {
@@ -123,7 +117,7 @@ impl Openstack {
         if !answer.status.is_success() {
             return Err(fault::of("Keystone, to the panel's own account", &answer));
         }
-        let (issued, entry) = self.settle(&answer)?;
+        let (issued, entry) = self.settle(&answer, true)?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let caller = Caller {
             user_id: text(&issued.about["user"]["id"]),
@@ -133,7 +127,7 @@ impl Openstack {
             request_id: String::new(),
             token: Some(entry.token.clone()),
         };
-        Ok(ServiceLogin { caller, expires_at: entry.expires_at, digest: digest(&entry.token) })
+        Ok(ServiceLogin { caller, expires_at: entry.expires_at })
     }
 }
 
@@ -234,7 +228,7 @@ impl OwnAccounts for Openstack {
         if !answer.status.is_success() {
             return Err(fault::of("Keystone", &answer));
         }
-        self.settle(&answer).map(|(_, entry)| entry)
+        self.settle(&answer, false).map(|(_, entry)| entry)
     }
 
     async fn leave(&self, token: &Token) {

@@ -158,7 +158,7 @@ impl Service<'_> {
         let Err(Error::Unauthorized(words)) = asked else { return asked };
         self.known.refused.store(true, Ordering::Relaxed);
         // The panel's own login is renewed; a person's is the person's.
-        if !self.cloud.is_service_token(&self.token).await {
+        if !self.known.own {
             return Err(Error::Unauthorized(words));
         }
         let fresh = self.cloud.service().await?.token;

@@ -1,16 +1,17 @@
 //! A person's own account: password, second factor, sessions, application credentials.
 
+mod guest;
+
 use std::sync::Arc;
 
 use axum::extract::State as AxumState;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use cloud::accounts::OwnAccounts;
 use data_encoding::BASE64;
 use maud::{Markup, html};
 use time::Duration;
 
-use super::error::{PageError, PageResult};
+use super::error::PageResult;
 use super::layout::{Input, copyable, csrf, go, page, when};
 use super::posted::Posted;
 use super::routes::Routes;
@@ -44,7 +45,7 @@ async fn show(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageRe
 async fn form(state: &State, viewer: &Viewer, errors: &Errors, status: StatusCode) -> PageResult {
     let sessions = state.accounts.sessions_of(&viewer.user.id).await?;
     if let Some(own) = state.cloud.accounts() {
-        return Ok(page(viewer, "Account", &guest(viewer, own, &sessions)).into_response());
+        return Ok(page(viewer, "Account", &guest::account(viewer, own, &sessions)).into_response());
     }
     let credentials = state.accounts.credentials_of(&viewer.user.id).await?;
     let body = html! {
@@ -70,43 +71,6 @@ async fn form(state: &State, viewer: &Viewer, errors: &Errors, status: StatusCod
         (credential_list(viewer, &credentials, errors))
     };
     Ok((status, page(viewer, "Account", &body)).into_response())
-}
-
-/// Of somebody whose account is the cloud's own.
-fn guest(viewer: &Viewer, own: &dyn OwnAccounts, sessions: &[Session]) -> Markup {
-    html! {
-        h1 { "Account" }
-        section .card {
-            h2 { (viewer.user.name) }
-            dl .facts {
-                dt { "Account of" } dd { (own.address()) }
-                dt { "Identifier" } dd { code { (viewer.user.id) } }
-                dt { "Projects" }
-                dd {
-                    @if viewer.projects.is_empty() { "none" }
-                    @for (index, (project, _)) in viewer.projects.iter().enumerate() {
-                        @if index > 0 { ", " }
-                        (project.name)
-                    }
-                }
-            }
-            p .muted { "This account is the cloud's own: its password, its second factor and its \
-                 application credentials are changed there. A login here lasts as long as the \
-                 cloud's token does." }
-        }
-        (session_list(viewer, sessions))
-    }
-}
-
-/// Refuses what only accounts of the panel's own have.
-fn need_own_account(state: &State) -> Result<(), PageError> {
-    match state.cloud.accounts() {
-        None => Ok(()),
-        Some(own) => Err(PageError::refused(format!(
-            "Your account is the cloud's own, at {}: this is changed there, not here.",
-            own.address()
-        ))),
-    }
 }
 
 fn password(viewer: &Viewer, errors: &Errors) -> Markup {
@@ -255,7 +219,7 @@ fn credential_list(viewer: &Viewer, credentials: &[Credential], errors: &Errors)
 }
 
 async fn set_password(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
-    need_own_account(&state)?;
+    guest::refuse(&state)?;
     let Posted { viewer, fields } = &posted;
     let mut errors = Errors::default();
     let checked = state
@@ -283,7 +247,7 @@ async fn set_password(AxumState(state): AxumState<Arc<State>>, posted: Posted) -
 }
 
 async fn second_factor(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
-    need_own_account(&state)?;
+    guest::refuse(&state)?;
     Ok(enrolment(&viewer, &Enrolment::new(&viewer.user)?, None))
 }
 
@@ -324,7 +288,7 @@ async fn enable_second_factor(
     AxumState(state): AxumState<Arc<State>>,
     posted: Posted,
 ) -> PageResult {
-    need_own_account(&state)?;
+    guest::refuse(&state)?;
     let Posted { viewer, fields } = &posted;
     if viewer.user.has_totp {
         return Ok(go("/account", "The second factor is on already."));
@@ -348,7 +312,7 @@ async fn disable_second_factor(
     AxumState(state): AxumState<Arc<State>>,
     posted: Posted,
 ) -> PageResult {
-    need_own_account(&state)?;
+    guest::refuse(&state)?;
     let Posted { viewer, fields } = &posted;
     let checked =
         state.accounts.confirm_password(&viewer.user, fields.raw("confirm"), &viewer.address).await;
@@ -385,7 +349,7 @@ async fn end_sessions(AxumState(state): AxumState<Arc<State>>, posted: Posted) -
 }
 
 async fn add_credential(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
-    need_own_account(&state)?;
+    guest::refuse(&state)?;
     let Posted { viewer, fields } = &posted;
     let caller = viewer.caller()?;
     let days: Option<i64> =
@@ -427,7 +391,7 @@ async fn add_credential(AxumState(state): AxumState<Arc<State>>, posted: Posted)
 }
 
 async fn delete_credential(AxumState(state): AxumState<Arc<State>>, posted: Posted) -> PageResult {
-    need_own_account(&state)?;
+    guest::refuse(&state)?;
     let Posted { viewer, fields } = &posted;
     let id = fields.get("id");
     state.accounts.delete_credential(&viewer.user.id, id).await?;
