@@ -61,14 +61,16 @@ fn packets_leave_at_a_pace_of_their_own() {
     let server = Server::new(Ours).start();
     let seen = watch(&server, "interval:40");
     // One every 36 to 40 ms, whatever the keys do; a busy machine may miss some.
-    let typing = seen.between(Duration::ZERO, seen.last_key);
-    assert!(typing >= 13 && typing <= 20, "{typing} in {:?}", seen.packets);
+    let typing = seen.between(Duration::ZERO, seen.last_key) as u128;
+    let milliseconds = seen.last_key.as_millis();
+    let expected = milliseconds / 40 * 2 / 3..=milliseconds / 36 + 2;
+    assert!(expected.contains(&typing), "{typing} in {:?}", seen.packets);
     let gaps: Vec<Duration> =
         seen.packets.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).take(40).collect();
     let mut sorted = gaps.clone();
     sorted.sort_unstable();
     let middle = sorted[sorted.len() / 2].as_millis();
-    assert!((34..=44).contains(&middle), "{gaps:?}");
+    assert!((32..=48).contains(&middle), "{gaps:?}");
     // Chaff goes on for 1 to 2 seconds.
     assert!(seen.after(40, 1000) >= 15, "{:?}", seen.packets);
     assert_eq!(seen.after(2150, 3000), 0, "{:?}", seen.packets);
@@ -78,7 +80,9 @@ fn packets_leave_at_a_pace_of_their_own() {
 fn without_it_packets_leave_with_the_keys() {
     let server = Server::new(Ours).start();
     let seen = watch(&server, "no");
-    assert_eq!(seen.between(Duration::ZERO, Duration::from_secs(3)), PAUSES.len());
+    let packets = seen.between(Duration::ZERO, Duration::from_secs(3));
+    // A busy machine may put two keys into one.
+    assert!((7..=PAUSES.len()).contains(&packets), "{:?}", seen.packets);
     assert_eq!(seen.after(100, 3000), 0, "{:?}", seen.packets);
 }
 
@@ -86,6 +90,8 @@ fn without_it_packets_leave_with_the_keys() {
 fn a_server_that_does_not_answer_gets_no_chaff() {
     let server = Server::new(OpenSsh).start();
     let seen = watch(&server, "yes");
-    assert_eq!(seen.between(Duration::ZERO, Duration::from_secs(3)), PAUSES.len());
+    let packets = seen.between(Duration::ZERO, Duration::from_secs(3));
+    // A busy machine may put two keys into one.
+    assert!((7..=PAUSES.len()).contains(&packets), "{:?}", seen.packets);
     assert_eq!(seen.after(100, 3000), 0, "{:?}", seen.packets);
 }
