@@ -1,6 +1,8 @@
 //! Servers.
 
 use axum::http::StatusCode;
+use cloud::embedded::records::Records;
+use cloud::model::HostKeySource;
 use panel::accounts::Role;
 
 use super::LINES;
@@ -168,6 +170,21 @@ async fn after_a_rebuild_old_and_new_are_shown() {
     assert_ne!(old, new);
     page.says("The host key has changed").says(&old).says("by ada");
     page.says("ssh-keygen -R 10.78.0.1<");
+
+    // Later root of the server makes another.
+    let id = uuid::Uuid::parse_str(path.rsplit('/').next().unwrap()).unwrap();
+    let mut keys = panel.state.store.host_keys(id).await.unwrap();
+    keys.retain(|key| key.retired_at.is_none());
+    let key = keys::PrivateKey::generate(keys::KeyKind::Ed25519, None, "").unwrap();
+    keys[0].public_key = key.public().to_line("");
+    keys[0].fingerprint_sha256 = key.public().fingerprint(keys::FingerprintHash::Sha256);
+    keys[0].source = HostKeySource::ChangedByServer;
+    keys[0].first_seen_at += time::Duration::seconds(60);
+    let at = keys[0].first_seen_at;
+    panel.state.store.record_host_keys(id, &keys, at).await.unwrap();
+    let page = browser.get(&path).await;
+    page.says("The server itself replaced its key").says(&keys[0].fingerprint_sha256).says(&new);
+    page.says("changed by the server itself after boot").hides("rebuilt on");
 
     let ask = async |browser: &mut Browser, text: &str| {
         browser.get(&format!("{path}?{}", super::browser::encode(&[("printed", text)]))).await

@@ -97,11 +97,14 @@ pub(super) fn after_rebuild(details: &Details) -> Markup {
         .filter(|key| key.retired_at == last_at)
         .min_by_key(|key| !key.public_key.starts_with("ssh-ed25519 "));
     let Some(old) = old else { return html! {} };
-    let last = details.actions.iter().find(|action| action.action == "rebuild");
-    let who = last.and_then(|action| details.names.get(&action.user_id));
     let same_kind =
         |key: &&HostKey| key.public_key.split(' ').next() == old.public_key.split(' ').next();
     let new = present(details).find(same_kind).or_else(|| present(details).next());
+    // A key that the server changed itself is no rebuild's, even where there was one before.
+    let by_itself = new.is_some_and(|key| key.source == HostKeySource::ChangedByServer);
+    let mut rebuilds = details.actions.iter().filter(|action| action.action == "rebuild");
+    let last = if by_itself { None } else { rebuilds.next() };
+    let who = last.and_then(|action| details.names.get(&action.user_id));
     let name = known_as(&old.address, old.port);
     let command = if name.starts_with('[') {
         format!("ssh-keygen -R '{name}'")
