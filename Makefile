@@ -9,7 +9,7 @@
 # make regress OpenSSH's own test scripts, all of them, with these tools (ARGS="--round server connect" picks some)
 # make check   formatting, lints, documents
 # make check-mac  compiles for macOS, on any system that has Rust's library for it (ARGS="aarch64-apple-darwin" picks)
-# make bench   side by side with the OpenSSH of this machine (WRITE=1 keeps the table)
+# make bench   side by side with the OpenSSH of this machine (WRITE=1 keeps the table); servers of the panel's, as root
 # make fuzz    fuzz every target for TIME seconds (TARGETS="wire keys" picks some)
 # make install PREFIX=/usr/local DESTDIR=
 # make links   DIR=/somewhere/bin, so that `ssh` and the others are found there

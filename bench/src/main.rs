@@ -10,6 +10,7 @@
 #![expect(clippy::cast_precision_loss, reason = "ratios are rounded to two digits anyway")]
 
 mod bulk;
+mod cloud;
 mod delay;
 mod forwards;
 mod keys;
@@ -43,16 +44,36 @@ pub struct Effort {
     pub burst: usize,
     /// RSA keys made of each size; the median counts.
     pub rsa_keys: usize,
+    /// Servers of the panel's, one after the other.
+    pub servers: usize,
+    /// And at once.
+    pub servers_at_once: usize,
 }
 
-const FULL: Effort =
-    Effort { bytes: 1 << 30, transfers: 5, logins: 40, idle: 500, burst: 200, rsa_keys: 20 };
-const QUICK: Effort =
-    Effort { bytes: 128 << 20, transfers: 3, logins: 10, idle: 50, burst: 50, rsa_keys: 3 };
+const FULL: Effort = Effort {
+    bytes: 1 << 30,
+    transfers: 5,
+    logins: 40,
+    idle: 500,
+    burst: 200,
+    rsa_keys: 20,
+    servers: 20,
+    servers_at_once: 100,
+};
+const QUICK: Effort = Effort {
+    bytes: 128 << 20,
+    transfers: 3,
+    logins: 10,
+    idle: 50,
+    burst: 50,
+    rsa_keys: 3,
+    servers: 5,
+    servers_at_once: 20,
+};
 
 type Section = (&'static str, fn(&Effort) -> String);
 
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     ("bulk", bulk::section),
     ("login", login::section),
     ("roundtrips", login::round_trips),
@@ -65,6 +86,7 @@ const SECTIONS: [Section; 13] = [
     ("keys", crate::keys::section),
     ("keyscan", tools::scan),
     ("config", tools::configuration),
+    ("cloud", cloud::section),
     ("size", size::section),
 ];
 
@@ -95,6 +117,19 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
 }
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((word, rest)) = words.split_first()
+        && word == cloud::INSIDE
+    {
+        match cloud::inside(rest) {
+            Ok(text) => print!("{text}"),
+            Err(reason) => {
+                eprintln!("bench: {reason}");
+                return ExitCode::FAILURE;
+            }
+        }
+        return ExitCode::SUCCESS;
+    }
     let arguments = match arguments() {
         Ok(arguments) => arguments,
         Err(error) => {
