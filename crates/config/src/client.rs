@@ -231,7 +231,7 @@ keywords! {
     set_env: Vec<Setting<(String, String)>> = Each<SetEnvironment>, Vec::new();
     "LogVerbose" Anywhere Later "places in the source to log"
     log_verbose: Setting<Vec<String>> = One<List>, Vec::new();
-    "ChannelTimeout" Anywhere Later "when to close idle channels"
+    "ChannelTimeout" Anywhere Built "when to close idle channels"
     channel_timeout: Setting<Vec<ChannelTimeout>> = One<ChannelTimeouts>, Vec::new();
     "PermitRemoteOpen" Anywhere Built "where a remote SOCKS forward may lead"
     permit_remote_open: Setting<Permit> = One<RemoteOpen>, Permit::Any;

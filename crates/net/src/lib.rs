@@ -21,6 +21,7 @@ pub mod dial;
 mod driver;
 mod endpoint;
 mod error_text;
+pub mod idle;
 mod keep_alive;
 mod keystrokes;
 pub mod limits;

@@ -31,7 +31,7 @@ impl<R: Role> Connection<R> {
         if self.phase != Phase::Connection && (early.is_none() || self.channels.len() > 0) {
             return Err(Misuse::OutOfTurn("a channel").into());
         }
-        let mut channel = Channel::asked(self.new_window());
+        let mut channel = Channel::asked(open.kind(), self.new_window());
         if let Some(guess) = early {
             channel.early = true;
             channel.remote = guess;
@@ -49,6 +49,14 @@ impl<R: Role> Connection<R> {
         .encode();
         self.send_for_channel(payload)?;
         Ok(id)
+    }
+
+    /// The channels that both ends know and that are not being closed, and what each is for:
+    /// [`ChannelOpen::kind`], of a session that has its program `session:shell`,
+    /// `session:command` or `session:subsystem`.
+    pub fn open_channels(&self) -> impl Iterator<Item = (ChannelId, &'static str)> {
+        let open = self.channels.iter().filter(|(_, channel)| channel.open && !channel.sent_close);
+        open.map(|(id, channel)| (id, channel.kind))
     }
 
     /// Gives the remote the channel it asked for.
@@ -111,6 +119,12 @@ impl<R: Role> Connection<R> {
     ) -> Result<(), Error> {
         let state = self.sendable(channel)?;
         state.asked += usize::from(want_reply);
+        match request {
+            ChannelRequest::Shell => state.kind = "session:shell",
+            ChannelRequest::Exec { .. } => state.kind = "session:command",
+            ChannelRequest::Subsystem { .. } => state.kind = "session:subsystem",
+            _ => {}
+        }
         let payload = message::encode_request(state.remote, &request, want_reply);
         self.send_for_channel(payload)
     }
@@ -423,7 +437,7 @@ impl<R: Role> Connection<R> {
             );
             return self.send_message(&payload);
         }
-        let mut channel = Channel::asked(self.new_window());
+        let mut channel = Channel::asked(open.kind.kind(), self.new_window());
         channel.proposed = true;
         let id = self.channels.add(channel).ok_or(Misbehaved::TooManyChannels)?;
         self.events.push_back(Event::ChannelAsked(ChannelAsk {

@@ -271,11 +271,7 @@ impl Login {
                 self.mux.answered(link, &mut self.session.x11, channel, success);
                 self.session.answered(link, channel, success);
             }
-            Event::ChannelClosed { channel } => {
-                self.mux.closed(channel);
-                self.forwards.closed(link, channel);
-                self.session.closed(link, channel, self.is_busy());
-            }
+            Event::ChannelClosed { channel } => self.closed(link, channel),
             Event::Eof { channel } => {
                 self.mux.ended(channel);
                 self.session.x11.ended(link, channel);
@@ -285,6 +281,12 @@ impl Login {
             // The other questions are a server's.
             other => debug2!("event {other:?}"),
         }
+    }
+
+    fn closed(&mut self, link: &mut Link<Client>, channel: ChannelId) {
+        self.mux.closed(channel);
+        self.forwards.closed(link, channel);
+        self.session.closed(link, channel, self.is_busy());
     }
 
     fn global_answered(&mut self, link: &mut Link<Client>, success: bool, data: &[u8]) {

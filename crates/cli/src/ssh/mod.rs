@@ -229,7 +229,7 @@ fn connect(
         obsolete_host_keys: Vec::new(),
         host_keys_to_prove: 0,
         stage: Stage::Connected,
-        watch: Watch::new(own_address.zip(address), is_marked),
+        watch: Watch::new(own_address.zip(address), is_marked, &config.channel_timeout),
         config,
     };
     let status = run_login(&mut driver, &mut login)?;

@@ -11,6 +11,7 @@ mod explain;
 mod forwards;
 mod host_keys;
 mod hostile;
+mod idle;
 mod keygen;
 mod keyscan;
 mod keystrokes;

@@ -10,6 +10,8 @@ use crate::message::table;
 
 /// One channel.
 pub struct Channel {
+    /// What it is for: [`ChannelOpen::kind`](crate::ChannelOpen::kind).
+    pub kind: &'static str,
     /// The remote's number for it; a guess while `early`.
     pub remote: u32,
     /// Whether both ends know it. Requests may be sent before, data not.
@@ -40,8 +42,9 @@ pub struct Channel {
 
 impl Channel {
     /// A channel of ours that the remote has not confirmed.
-    pub fn asked(local_window: LocalWindow) -> Self {
+    pub fn asked(kind: &'static str, local_window: LocalWindow) -> Self {
         Self {
+            kind,
             remote: 0,
             open: false,
             proposed: false,
@@ -99,6 +102,12 @@ impl Channels {
             self.slots.pop();
         }
         removed
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (ChannelId, &Channel)> {
+        let numbered = self.slots.iter().zip(0..);
+        numbered.filter_map(|(slot, number)| Some((ChannelId(number), slot.as_deref()?)))
     }
 
     /// A channel by number.
@@ -191,12 +200,14 @@ mod tests {
     fn the_lowest_free_number_comes_next() {
         let mut channels = Channels::default();
         let ids: Vec<_> = (0..3)
-            .filter_map(|_| channels.add(Channel::asked(LocalWindow::new(None, None, 0))))
+            .filter_map(|_| {
+                channels.add(Channel::asked("session", LocalWindow::new(None, None, 0)))
+            })
             .collect();
         assert_eq!(ids, [ChannelId(0), ChannelId(1), ChannelId(2)]);
         channels.remove(ChannelId(1));
         assert_eq!(
-            channels.add(Channel::asked(LocalWindow::new(None, None, 0))),
+            channels.add(Channel::asked("session", LocalWindow::new(None, None, 0))),
             Some(ChannelId(1))
         );
         assert!(channels.theirs(3).is_err());

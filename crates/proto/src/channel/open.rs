@@ -78,6 +78,21 @@ impl ChannelOpen {
             Self::Other { name, .. } => name,
         }
     }
+
+    /// The kind that OpenSSH's `ChannelTimeout` knows it by.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::DirectTcpip { .. } => "direct-tcpip",
+            Self::DirectStreamlocal { .. } => "direct-streamlocal@openssh.com",
+            Self::ForwardedTcpip { .. } => "forwarded-tcpip",
+            Self::ForwardedStreamlocal { .. } => "forwarded-streamlocal@openssh.com",
+            Self::AgentForward => "agent-connection",
+            Self::X11 { .. } => "x11-connection",
+            Self::Tun { .. } => "tun-connection",
+            Self::Other { .. } => "other",
+        }
+    }
 }
 
 /// Why a channel was not opened. RFC 4254 §5.1.

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use net::tunnel::Mode;
-use net::{Endpoint, EndpointEvent, Endpoints, Link};
+use net::{Endpoint, EndpointEvent, Endpoints, Link, idle};
 use proto::{
     ChannelAsk, ChannelId, ChannelOpen, ChannelRequest, GlobalRequest, OpenFailure, Server, Stream,
 };
@@ -15,8 +15,6 @@ use super::Gate;
 use super::translation::session_request;
 use crate::requests::{Ending, Error, FromSession, Run, ToSession};
 
-/// In `ChannelTimeout`: every channel, taken together.
-const ALL_CHANNELS: &str = "global";
 /// So many channels may be waiting for the session at once.
 const ASKS: usize = 256;
 
@@ -307,7 +305,7 @@ impl Gate {
             }
             FromSession::Connected { id } => {
                 let Some(ask) = self.asks.remove(&id) else { return };
-                let kind = kind_of(ask.open());
+                let kind = ask.open().kind();
                 let tunnel = match ask.open() {
                     ChannelOpen::Tun { mode, .. } => Mode::from_code(*mode),
                     _ => None,
@@ -404,7 +402,7 @@ impl Gate {
 
     /// A channel that we want: its other end is the descriptor.
     fn open(&mut self, link: &mut Link<Server>, open: ChannelOpen, descriptors: Vec<OwnedFd>) {
-        let kind = kind_of(&open);
+        let kind = open.kind();
         if !self.has_room(descriptors_of(&open)) {
             // Whoever connected sees it closed.
             return log::debug!("cannot open a channel: too many channels");
@@ -527,34 +525,25 @@ impl Gate {
 
     /// When an idle channel is to be closed, if one is.
     pub(super) fn next_idle(&self, link: &Link<Server>) -> Option<Instant> {
-        self.idle_deadlines(link).map(|(_, deadline)| deadline).min()
+        self.idle_deadlines(link).into_iter().map(|(_, deadline)| deadline).min()
     }
 
-    fn idle_deadlines(&self, link: &Link<Server>) -> impl Iterator<Item = (ChannelId, Instant)> {
-        let open = || self.locals.iter().filter(|(_, local)| !local.closing);
-        let active = |channel: &ChannelId, local: &Local| {
-            link.last_activity(*channel).unwrap_or(local.opened).max(local.opened)
-        };
-        // One that holds for all of them together: when none of them has had anything to say.
-        let together = self.channel_timeouts.iter().find(|(kind, _)| kind == ALL_CHANNELS);
-        // One that has closed since counts as well.
-        let last = open().map(|(channel, local)| active(channel, local)).max();
-        let last = last.map(|last| last.max(self.unused_since));
-        let all_idle = together.zip(last).map(|((_, timeout), last)| last + *timeout);
-        open().filter_map(move |(channel, local)| {
-            let matching = self
-                .channel_timeouts
-                .iter()
-                .find(|(kind, _)| keys::pattern::matches(kind, &local.kind));
-            let own = matching.map(|(_, timeout)| active(channel, local) + *timeout);
-            Some((*channel, own.into_iter().chain(all_idle).min()?))
-        })
+    fn idle_deadlines(&self, link: &Link<Server>) -> Vec<(ChannelId, Instant)> {
+        let open = self.locals.iter().filter(|(_, local)| !local.closing);
+        let channels: Vec<_> = open
+            .map(|(channel, local)| {
+                let active = link.last_activity(*channel).unwrap_or(local.opened).max(local.opened);
+                idle::Open { channel: *channel, kind: &local.kind, active }
+            })
+            .collect();
+        idle::deadlines(&self.channel_timeouts, &channels, Some(self.unused_since))
     }
 
     pub(super) fn close_idle(&mut self, link: &mut Link<Server>) {
         let now = link.now();
         let idle: Vec<ChannelId> = self
             .idle_deadlines(link)
+            .into_iter()
             .filter(|(_, deadline)| *deadline <= now)
             .map(|(channel, _)| channel)
             .collect();
@@ -582,21 +571,6 @@ impl Gate {
 /// How many descriptors the session will pass for it at most.
 fn descriptors_of(open: &ChannelOpen) -> usize {
     if matches!(open, ChannelOpen::Session) { SESSION_DESCRIPTORS } else { 1 }
-}
-
-/// As `ChannelTimeout` names it.
-fn kind_of(open: &ChannelOpen) -> &'static str {
-    match open {
-        ChannelOpen::Session => "session",
-        ChannelOpen::DirectTcpip { .. } => "direct-tcpip",
-        ChannelOpen::DirectStreamlocal { .. } => "direct-streamlocal@openssh.com",
-        ChannelOpen::ForwardedTcpip { .. } => "forwarded-tcpip",
-        ChannelOpen::ForwardedStreamlocal { .. } => "forwarded-streamlocal@openssh.com",
-        ChannelOpen::AgentForward => "agent-connection",
-        ChannelOpen::X11 { .. } => "x11-connection",
-        ChannelOpen::Tun { .. } => "tun-connection",
-        ChannelOpen::Other { .. } => "other",
-    }
 }
 
 fn program_endpoints(terminal: bool, descriptors: Vec<OwnedFd>) -> Option<Endpoints> {

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use config::ChannelTimeout;
 use net::Link;
-use proto::Client;
+use net::idle::{Open, deadlines};
+use proto::{ChannelId, Client};
 
 use super::{Login, Stage};
 use crate::messages::{debug, info};
@@ -24,17 +26,65 @@ pub struct Watch {
     lost_first: bool,
     unmarked_day: Option<u64>,
     liveness: Option<Liveness>,
+    idle: Idle,
+}
+
+/// Channels that are closed when they have had nothing to say for too long.
+#[derive(Default)]
+struct Idle {
+    timeouts: Vec<(String, Duration)>,
+    deadline: Option<Instant>,
+    /// When there was a channel last.
+    since: Option<Instant>,
+}
+
+impl Idle {
+    /// By `ChannelTimeout`.
+    fn new(timeouts: &[ChannelTimeout]) -> Self {
+        let limits = timeouts.iter().filter(|limit| !limit.timeout.is_zero());
+        let timeouts = limits.map(|limit| (limit.kind.clone(), limit.timeout)).collect();
+        Idle { timeouts, ..Idle::default() }
+    }
+
+    /// Closes what has been idle for too long, and says which channels these are.
+    fn look(&mut self, link: &mut Link<Client>) -> Vec<ChannelId> {
+        if self.timeouts.is_empty() {
+            return Vec::new();
+        }
+        let active =
+            |(channel, kind)| Some(Open { channel, kind, active: link.last_activity(channel)? });
+        let open: Vec<_> = link.connection().open_channels().filter_map(active).collect();
+        // One that has closed since counts as well.
+        self.since = self.since.max(open.iter().map(|open| open.active).max());
+        let now = link.now();
+        let (over, later): (Vec<_>, Vec<_>) = deadlines(&self.timeouts, &open, self.since)
+            .into_iter()
+            .partition(|(_, deadline)| *deadline <= now);
+        self.deadline = later.into_iter().map(|(_, deadline)| deadline).min();
+        for (channel, _) in &over {
+            info!("channel {}: closing after inactivity", channel.0);
+            if let Err(problem) = link.connection_mut().close(*channel) {
+                debug!("channel {}: {problem}", channel.0);
+            }
+        }
+        over.into_iter().map(|(channel, _)| channel).collect()
+    }
 }
 
 impl Watch {
     /// `way`: our address and the server's, where they are known.
-    pub fn new(way: Option<(SocketAddr, SocketAddr)>, is_marked: bool) -> Self {
+    pub fn new(
+        way: Option<(SocketAddr, SocketAddr)>,
+        is_marked: bool,
+        timeouts: &[ChannelTimeout],
+    ) -> Self {
         Watch {
             way,
             marking: Marking::new(is_marked),
             lost_first: false,
             unmarked_day: None,
             liveness: None,
+            idle: Idle::new(timeouts),
         }
     }
 
@@ -45,7 +95,7 @@ impl Watch {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let liveness = self.liveness.as_ref().and_then(Liveness::deadline);
-        [self.marking.deadline(), liveness].into_iter().flatten().min()
+        [self.marking.deadline(), liveness, self.idle.deadline].into_iter().flatten().min()
     }
 }
 
@@ -70,6 +120,12 @@ impl Login {
     }
 
     pub(super) fn look_after(&mut self, link: &mut Link<Client>) {
+        for channel in self.watch.idle.look(link) {
+            // The server's program may not care that its channel is closed, and nobody waits for
+            // that.
+            link.detach(channel);
+            self.closed(link, channel);
+        }
         let (now, heard, unanswered) = (link.now(), link.last_heard(), link.unanswered_since());
         let sent = link.last_sent();
         let found = self.watch.marking.look(now, heard, sent, || link.retransmissions());
