@@ -359,7 +359,7 @@ class Cloud:
     def wait_for_machine(self, seconds=120):
         compute = self.connect().compute
         end = time.monotonic() + seconds
-        while not any(one.current_workload is not None or one.id for one in compute.hypervisors()):
+        while not list(compute.hypervisors()):
             if time.monotonic() > end:
                 sys.exit("no machine was found: see %s" % (self.folder / "log"))
             time.sleep(1)

@@ -7,7 +7,9 @@ that was made with our ssh and with Debian's, and leaves pictures in target/brow
 """
 
 import argparse
+import base64
 import hashlib
+import hmac
 import os
 import re
 import shutil
@@ -276,6 +278,87 @@ def add_key(browser, key, line, private):
     return regions
 
 
+def copy_key(browser, key, regions):
+    """From its row to the other region, and out of that again."""
+    browser.page.locator("tr", has_text=key).get_by_role("button", name=re.compile("^Copy")).first.click()
+    browser.page.wait_for_load_state()
+    browser.sees(f"Copied {key} to {regions[1]}")
+    browser.picture("key-copied")
+    browser.go(f"/keys?region={regions[1]}")
+    browser.sees(key)
+    browser.go(f"/keys/delete?region={regions[1]}&name={key}")
+    browser.page.locator("main form button").last.click()
+    browser.page.wait_for_url("**/keys")
+    browser.sees(f"Deleted {key} from {regions[1]}", key)
+
+
+def keys_on_server(browser, address, client, first, folder, keyway, tag):
+    """A second key is added on the server's page and lets its holder in; taken away, no more."""
+    second = folder / "id_second"
+    subprocess.run([keyway, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{tag}@second", "-f", second], check=True)
+    page = browser.page
+    if page.locator("#keys summary").count():
+        page.locator("#keys summary").first.click()
+    browser.fill(public_key="no key at all")
+    page.get_by_role("button", name="Add to the server").click()
+    page.wait_for_load_state()
+    check(page.locator("#keys .error").count() == 1, "what is no key is answered with nothing beside the field")
+    browser.picture("no-key-for-server")
+    browser.fill(public_key=second.with_suffix(".pub").read_text())
+    page.get_by_role("button", name="Add to the server").click()
+    page.wait_for_load_state()
+    browser.sees("Added the key", f"{tag}@second")
+    browser.picture("key-on-server")
+    host = client.run(address, second, "accept-new")
+    check(host.returncode == 0, f"the added key does not let in: {host.stderr}")
+    page.locator("#keys tr", has_text=f"{tag}@second").get_by_role("button", name="Remove").click()
+    page.wait_for_load_state()
+    browser.sees("Removed the key")
+    check(page.locator("#keys tr", has_text=f"{tag}@second").count() == 0, "the removed key is still listed")
+    check(client.run(address, second, "accept-new").returncode != 0, "the removed key still lets in")
+    check(client.run(address, first, "accept-new").returncode == 0, "the other key does not let in any more")
+
+
+def code_of(secret, step):
+    """RFC 6238 with its usual parameters."""
+    key = base64.b32decode(secret.replace(" ", "") + "=" * (-len(secret.replace(" ", "")) % 8))
+    digest = hmac.new(key, step.to_bytes(8, "big"), "sha1").digest()
+    at = digest[-1] & 15
+    return f"{(int.from_bytes(digest[at:at + 4], 'big') & 0x7FFFFFFF) % 1000000:06}"
+
+
+def second_factor(browser, password):
+    """On, logged in with it, and off again."""
+    browser.go("/account/second-factor")
+    secret = next(word for word in browser.page.locator("main code").all_inner_texts()
+                  if re.fullmatch("[A-Z2-7 ]{16,}", word.strip())).strip()
+    browser.picture("second-factor")
+    browser.fill(code="000000")
+    browser.press("Turn it on")
+    check(browser.page.locator(".error").count() == 1, "a wrong code is answered with nothing beside the field")
+    step = int(time.time()) // 30
+    browser.fill(code=code_of(secret, step))
+    browser.press("Turn it on")
+    browser.sees("The second factor is on.")
+    browser.page.get_by_role("button", name="Log out").click()
+    browser.page.wait_for_url("**/login**")
+    browser.fill(name="admin", password=password)
+    browser.press("Log in")
+    browser.sees("Enter the code")
+    browser.picture("login-code")
+    browser.fill(password=password, code=code_of(secret, step))
+    browser.press("Log in")
+    browser.sees("was used already")
+    # A code is good once, and the next one a little before its time.
+    browser.fill(password=password, code=code_of(secret, step + 1))
+    browser.press("Log in")
+    browser.page.wait_for_url("**/servers")
+    browser.go("/account")
+    browser.fill(confirm=password)
+    browser.press("Turn it off")
+    browser.sees("The second factor is off.")
+
+
 def use_region(browser, region):
     select = browser.page.locator("#region")
     if browser.script:
@@ -342,6 +425,8 @@ def rebuild(browser, server):
     browser.sees("The host key has changed", before, "by admin")
     # The keys on it come into view by themselves, too.
     browser.wait(lambda: "@browser" in browser.page.locator("#keys").inner_text(), "no keys on the server")
+    # What was said about it while it went on goes, too.
+    browser.wait(lambda: "is being rebuilt." not in browser.text(), "the notice stays")
     browser.picture("rebuilt")
     return before, fingerprint(browser)
 
@@ -455,6 +540,8 @@ def story(chromium, options, panel, folder, tag, width, script):
         log_in(browser, panel.password)
         browser.say("add a public key in one region")
         regions = add_key(browser, key, identity.with_suffix(".pub").read_text(), identity.read_text())
+        browser.say("copy it to the other region, and delete the copy")
+        copy_key(browser, key, regions)
         browser.say("enroll the panel")
         enroll(browser, enrolled, panel)
         browser.say("create a server with the key")
@@ -463,6 +550,8 @@ def story(chromium, options, panel, folder, tag, width, script):
         for client in clients:
             client.logs_in(address, identity, "accept-new", server)
         enrolled.logs_in(address, identity, "ask", server)
+        browser.say("a second key on the server, and off it again")
+        keys_on_server(browser, address, clients[0], identity, folder, keyway, tag)
         browser.say("rebuild")
         old, new = rebuild(browser, server)
         browser.say("the warning, and the fingerprint compared")
@@ -492,7 +581,10 @@ def story(chromium, options, panel, folder, tag, width, script):
         browser.follow("Console log")
         browser.picture("console-log")
         browser.page.go_back()
-        for path in ("account", "users", "projects", "audit", "keys"):
+        if tag == "wide":
+            browser.say("a second factor")
+            second_factor(browser, panel.password)
+        for path in ("account", "users", "projects", "images", "audit", "keys"):
             browser.go(f"/{path}")
             browser.picture(f"page-{path}")
         browser.follow("Servers")

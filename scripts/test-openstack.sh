@@ -36,6 +36,12 @@ status=0
 "$target/peers/openstack-venv/bin/python" scripts/openstack-panel.py "http://127.0.0.1:$port" --key "$work/key.pub" --regions RegionOne,RegionTwo \
   --user "alice:$secret" --other "bob:$secret" --console "$cloud/consoles" \
   --clouds "$cloud/clouds.yaml" --silence "$cloud/run/nova2.pid" || status=$?
+# Orders by terminal are in the name of the panel's own account.
+if [ "$("$program" --state "$work/state" image list --region RegionOne | grep -c '^debian-1[23] ')" = 2 ]; then
+  echo "ok  orders by terminal are carried out by the panel's own account"
+else
+  echo "FAILED: images by an order"; status=1
+fi
 if grep -q "$secret" "$work/panel.log" "$work"/state/* 2>/dev/null; then
   echo "FAILED: a password is in the panel's log or database"; status=1
 fi

@@ -16,7 +16,10 @@ pub trait Uploads: Send + Sync {
     async fn reserve(&self, name: &str) -> Result<Image>;
 
     /// The empty file to write a queued image into. Whoever holds it open is the only one who
-    /// works at that image; for others it is a conflict.
+    /// works at that image.
+    ///
+    /// # Errors
+    /// [`crate::Error::Conflict`] while somebody else works at it.
     fn open(&self, id: Uuid) -> Result<File>;
 
     /// Makes the image out of what was written, while the caller still holds the file: the image

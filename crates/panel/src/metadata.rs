@@ -32,6 +32,9 @@ const ROOTS: &str = "2009-04-04\nlatest\nopenstack";
 type Tree = BTreeMap<String, Vec<u8>>;
 
 /// Answers until the panel stops.
+///
+/// # Errors
+/// When the listener cannot be used.
 pub async fn serve(
     cloud: Arc<Embedded>,
     listener: std::net::TcpListener,
@@ -116,7 +119,9 @@ fn answer<B>(tree: &Tree, request: &Request<B>) -> Response<Body> {
     }
     let path = normal(request.uri().path());
     match tree.get(&path) {
-        Some(text) if path.ends_with(".json") => {
+        Some(text)
+            if std::path::Path::new(&path).extension().is_some_and(|kind| kind == "json") =>
+        {
             said(StatusCode::OK, "application/json", text.clone())
         }
         Some(text) => said(StatusCode::OK, "text/plain; charset=utf-8", text.clone()),

@@ -160,7 +160,9 @@ async fn requests_at_a_pace() {
     for _ in 0..CONNECTIONS {
         let mut connection = Connection::open(address).await;
         let csrf = connection.log_in("ada").await;
-        connection.headers.push_str(&format!("X-Auth-Token: {token}\r\n"));
+        connection.headers += "X-Auth-Token: ";
+        connection.headers += &token;
+        connection.headers += "\r\n";
         connections.push((connection, csrf));
     }
     let seen = Arc::new(Mutex::new((BTreeMap::<u16, u32>::new(), Vec::<Duration>::new())));

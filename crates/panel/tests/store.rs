@@ -6,6 +6,8 @@ mod conformance;
 #[path = "store/postgres.rs"]
 mod postgres;
 
+use cloud::KeyPairQuery;
+use cloud::embedded::records::Records;
 use panel::store::{Kind, Store};
 
 #[tokio::test]
@@ -39,6 +41,36 @@ async fn postgres() {
     let store = Store::open(&server.url()).await.unwrap();
     assert_eq!(store.kind(), Kind::Postgres);
     assert!(store.backup(std::path::Path::new("/nowhere")).await.is_err());
+    store.close().await;
+}
+
+/// Keys from before lists were pages are found like the others.
+#[tokio::test]
+async fn keys_of_an_older_database_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/panel.db", folder.path().display());
+    let store = Store::open(&url).await.unwrap();
+    for name in ["Laptop", "desk"] {
+        store.insert_key_pair(conformance::key_pair(name, "u1")).await.unwrap();
+    }
+    store.close().await;
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    for statement in [
+        "DROP INDEX key_pairs_by_name",
+        "DROP INDEX key_pairs_by_use",
+        "DROP INDEX key_pairs_by_fingerprint",
+        "ALTER TABLE key_pairs DROP COLUMN folded",
+        "ALTER TABLE key_pairs DROP COLUMN fingerprint",
+        "ALTER TABLE key_pairs DROP COLUMN found",
+        "UPDATE counters SET value = 3 WHERE name = 'version'",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+    let store = Store::open(&url).await.unwrap();
+    let query = KeyPairQuery { search: Some("LAP".into()), ..KeyPairQuery::first(10) };
+    let (found, total) = store.find_key_pairs(&["ams".to_owned()], "u1", &query).await.unwrap();
+    assert_eq!((found[0].name.as_str(), total), ("Laptop", 1));
     store.close().await;
 }
 

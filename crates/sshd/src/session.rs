@@ -10,6 +10,8 @@ mod exposed;
 mod forward;
 mod run;
 mod sftp;
+mod slot;
+mod streams;
 mod x11;
 
 use std::collections::BTreeMap;
@@ -36,7 +38,7 @@ use crate::sys::process::{self, Identity};
 use agent::AgentSocket;
 use exposed::Exposed;
 use forward::Forwards;
-use run::Slot;
+use slot::Slot;
 use x11::{Display, Wanted};
 
 /// So many variables a client may set for one channel.

@@ -125,7 +125,7 @@ fn links() -> &'static Path {
         let folder = peers().join(format!("links{name}"));
         std::fs::create_dir_all(&folder)
             .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        for tool in ["ssh", "sshd", "ssh-keygen", "ssh-agent", "sftp-server"] {
+        for tool in ["ssh", "sshd", "ssh-keygen", "ssh-keyscan", "ssh-agent", "sftp-server"] {
             match std::os::unix::fs::symlink(program, folder.join(tool)) {
                 Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                     panic!("{}: {error}", folder.join(tool).display())

@@ -45,7 +45,7 @@ impl Embedded {
         let _ = std::fs::remove_file(folder.exit());
         let mut child = self.spawn_shim(&folder).map_err(|error| failed("its shim", error))?;
         let address = plan.address;
-        self.runs().insert(id, Run { run, pid: None, address, keys_read: None });
+        self.runs().insert(id, Run { start: run, pid: None, address, keys_read: None });
 
         let booted = async {
             let mut shim = loop {
@@ -177,7 +177,7 @@ impl Embedded {
     /// A server ended that nobody here asked to.
     async fn ended(self: &Arc<Self>, id: Uuid, run: Uuid, exit: Option<Exit>) -> Result<()> {
         let turn = self.turn(id).await;
-        if self.runs().get(&id).is_none_or(|now| now.run != run) {
+        if self.runs().get(&id).is_none_or(|now| now.start != run) {
             return Ok(());
         }
         self.halt(id).await;
@@ -282,7 +282,7 @@ impl Embedded {
 #[derive(Clone, Copy)]
 pub(super) struct Run {
     /// Which one.
-    pub(super) run: Uuid,
+    pub(super) start: Uuid,
     /// Its first process, when it is known.
     pub(super) pid: Option<u32>,
     /// Where it is.

@@ -102,7 +102,7 @@ impl Embedded {
             return self.bring_back(row).await;
         }
         let (address, _) = address_of(&row.server)?;
-        self.runs().insert(id, Run { run, pid: Some(pid), address, keys_read: None });
+        self.runs().insert(id, Run { start: run, pid: Some(pid), address, keys_read: None });
         self.record_host_keys(&row).await?;
         self.witnessed(id);
         self.clone().watch(id, run, shim);

@@ -32,6 +32,8 @@ const WRITE: Duration = Duration::from_secs(60);
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A service that did not answer is left alone for this long.
 const REST: Duration = Duration::from_secs(30);
+/// One that says itself that it cannot answer may soon do.
+const SHORT_REST: Duration = Duration::from_secs(5);
 /// Services that are remembered as silent; a cloud has a few per region.
 const SILENT_MAX: usize = 256;
 
@@ -163,16 +165,21 @@ impl Http {
             .parse()
             .map_err(|_| Error::Internal(format!("{service}'s address {:?}", ask.url)))?;
         let at = url.authority().map(ToString::to_string).unwrap_or_default();
-        self.may_ask(&at)?;
+        // Several services may share a host: each is silent for itself.
+        let silence = format!("{whose} ({at})");
+        self.may_ask(&silence)?;
         let limit = if ask.method == Method::GET { READ } else { WRITE };
         let raw = ask.raw;
         let exchange = tokio::time::timeout(limit, self.exchange(ask, url)).await;
         let answer = match exchange {
             Ok(Ok(answer)) => {
-                self.silences().remove(&at);
+                self.silences().remove(&silence);
                 answer
             }
-            Ok(Err(Failure::Silent(reason))) => return Err(self.note_silence(&whose, at, reason)),
+            Ok(Err(Failure::Silent(reason))) => {
+                let reason = format!("{silence} does not answer: {reason}.");
+                return Err(self.note(silence, reason, REST));
+            }
             Ok(Err(Failure::TooLarge)) => {
                 return Err(Error::Internal(format!(
                     "{service}'s answer is larger than {} MiB.",
@@ -181,14 +188,21 @@ impl Http {
             }
             Ok(Err(Failure::Ours(reason))) => return Err(Error::Internal(reason)),
             Err(_) => {
-                let reason = format!("no answer within {} seconds", limit.as_secs());
-                return Err(self.note_silence(&whose, at, reason));
+                let seconds = limit.as_secs();
+                let reason = format!("{silence} did not answer within {seconds} seconds.");
+                return Err(self.note(silence, reason, REST));
             }
         };
         if raw || answer.status.is_success() {
             return Ok(answer);
         }
-        Err(fault::of(service, &answer))
+        match fault::of(service, &answer) {
+            Error::Unreachable(words) => {
+                let reason = format!("{silence} cannot answer. {words}");
+                Err(self.note(silence, reason, SHORT_REST))
+            }
+            other => Err(other),
+        }
     }
 
     async fn exchange(&self, ask: Ask<'_>, url: Uri) -> std::result::Result<Answer, Failure> {
@@ -211,9 +225,9 @@ impl Http {
     }
 
     /// One request after the rest finds out whether the service is back; others go on failing.
-    fn may_ask(&self, at: &str) -> Result<()> {
+    fn may_ask(&self, whose: &str) -> Result<()> {
         let mut silences = self.silences();
-        let Some(silence) = silences.get_mut(at) else { return Ok(()) };
+        let Some(silence) = silences.get_mut(whose) else { return Ok(()) };
         let now = Instant::now();
         if silence.until > now {
             return Err(Error::Unreachable(silence.reason.clone()));
@@ -235,8 +249,7 @@ impl Http {
         reasons
     }
 
-    fn note_silence(&self, whose: &str, at: String, reason: String) -> Error {
-        let reason = format!("{whose} ({at}) does not answer: {reason}.");
+    fn note(&self, whose: String, reason: String, rest: Duration) -> Error {
         tracing::warn!(reason, "a service of the cloud is silent");
         let mut silences = self.silences();
         let now = Instant::now();
@@ -244,7 +257,7 @@ impl Http {
             silences.retain(|_, silence| silence.until > now);
         }
         if silences.len() < SILENT_MAX {
-            silences.insert(at, Silence { until: now + REST, reason: reason.clone() });
+            silences.insert(whose, Silence { until: now + rest, reason: reason.clone() });
         }
         Error::Unreachable(reason)
     }

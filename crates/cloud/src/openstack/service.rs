@@ -17,6 +17,8 @@ use crate::{Error, Result};
 const MINOR_MIN: u32 = 60;
 /// What was tried. From 2.92 key pairs may be called `me@laptop`.
 const MINOR_MAX: u32 = 96;
+/// Tokens of the panel's own that are tried one after the other.
+const RENEWALS: usize = 2;
 /// Pages of a list that are read before the rest is left out.
 const PAGES_MAX: usize = 20;
 
@@ -154,17 +156,21 @@ impl Service<'_> {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Answer> {
-        let asked = self.ask_with(&self.token, method.clone(), path, body.clone()).await;
-        let Err(Error::Unauthorized(words)) = asked else { return asked };
-        self.known.refused.store(true, Ordering::Relaxed);
-        // The panel's own login is renewed; a person's is the person's.
-        if !self.known.own {
-            return Err(Error::Unauthorized(words));
+        let mut token = self.token.clone();
+        for _ in 0..RENEWALS {
+            let asked = self.ask_with(&token, method.clone(), path, body.clone()).await;
+            let Err(Error::Unauthorized(words)) = asked else { return asked };
+            self.cloud.known(&token)?.refused.store(true, Ordering::Relaxed);
+            // The panel's own login is renewed; a person's is the person's.
+            if !self.known.own {
+                return Err(Error::Unauthorized(words));
+            }
+            // Another request may have renewed it, even to one that is refused by now.
+            let fresh = self.cloud.service().await?.token;
+            let fresh = fresh.filter(|fresh| digest(fresh) != digest(&token));
+            token = fresh.ok_or(Error::Unauthorized(words))?;
         }
-        let fresh = self.cloud.service().await?.token;
-        let fresh = fresh.filter(|fresh| digest(fresh) != digest(&self.token));
-        let fresh = fresh.ok_or(Error::Unauthorized(words))?;
-        self.ask_with(&fresh, method, path, body).await
+        self.ask_with(&token, method, path, body).await
     }
 
     async fn ask_with(

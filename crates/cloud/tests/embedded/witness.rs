@@ -10,6 +10,7 @@ fn all_keys(f: &Fixture, id: Uuid) -> Vec<HostKey> {
     f.runtime.block_on(f.cloud.host_keys(&caller(), REGION, id)).unwrap()
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what iterators hand over")]
 fn is_ed25519(key: &&HostKey) -> bool {
     key.public_key.starts_with("ssh-ed25519 ")
 }

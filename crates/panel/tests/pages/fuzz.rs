@@ -65,10 +65,11 @@ fn forms(page: &str) -> Vec<Form> {
             let tag = piece.split('>').next().unwrap();
             if ["input", "textarea", "select", "button"].iter().any(|kind| tag.starts_with(kind)) {
                 fields.extend(field(tag));
-            } else if tag.starts_with("option") && tag.contains(" selected") {
-                if let (Some(select), Some(value)) = (fields.last_mut(), attribute(tag, "value")) {
-                    select.value = value;
-                }
+            } else if tag.starts_with("option")
+                && tag.contains(" selected")
+                && let (Some(select), Some(value)) = (fields.last_mut(), attribute(tag, "value"))
+            {
+                select.value = value;
             }
         }
         forms.push(Form {

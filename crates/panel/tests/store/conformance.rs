@@ -45,7 +45,7 @@ pub async fn all(url: &str) {
     store.close().await;
 }
 
-fn key_pair(name: &str, user: &str) -> KeyPair {
+pub fn key_pair(name: &str, user: &str) -> KeyPair {
     KeyPair {
         id: 0,
         region: "ams".into(),

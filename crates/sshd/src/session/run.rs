@@ -2,184 +2,28 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
 
 use super::Session;
 use super::exposed::Exposed;
-use super::sftp::SftpThread;
+use super::slot::{Program, Slot};
+use super::streams::{Streams, pipe_streams, terminal_streams};
 use super::x11::Display;
 use crate::environment::{self, Invocation, Sources, UserEnvironment};
-use crate::pty::Pty;
 use crate::requests::{Ending, Error, FromSession, Run, SessionNews};
 use crate::sftp_server::INTERNAL_SFTP;
 use crate::sys::process::ChildSetup;
 
-/// A larger pipe means fewer system calls; a user may have 64 MiB of it, the rest get the usual size.
-const PIPE_BYTES: usize = 1 << 20;
 /// The exit status of a login that `/etc/nologin` turned away, as OpenSSH has it.
 const NOLOGIN_STATUS: u32 = 254;
 /// What a forced `internal-sftp` says to those who want something else, as OpenSSH has it.
 const ONLY_SFTP: &[u8] = b"This service allows sftp connections only.\n";
-
-/// The signals that RFC 4254 §6.10 names.
-static SIGNALS: [(&str, Signal); 13] = [
-    ("ABRT", Signal::ABORT),
-    ("ALRM", Signal::ALARM),
-    ("FPE", Signal::FPE),
-    ("HUP", Signal::HUP),
-    ("ILL", Signal::ILL),
-    ("INT", Signal::INT),
-    ("KILL", Signal::KILL),
-    ("PIPE", Signal::PIPE),
-    ("QUIT", Signal::QUIT),
-    ("SEGV", Signal::SEGV),
-    ("TERM", Signal::TERM),
-    ("USR1", Signal::USR1),
-    ("USR2", Signal::USR2),
-];
-/// Those of them that a client may send.
-const SENDABLE: [&str; 7] = ["HUP", "INT", "KILL", "QUIT", "TERM", "USR1", "USR2"];
-
-/// One session channel.
-#[derive(Default)]
-pub(super) struct Slot {
-    /// Variables that the client set.
-    pub(super) requested: Vec<(String, String)>,
-    terminal: Option<Pty>,
-    term: String,
-    program: Option<Program>,
-    /// The program's standard error, kept open until the gate was told how it ended: a client
-    /// that sees the end of the output first closes the channel and never hears of it.
-    held: Option<OwnedFd>,
-    /// Of X11 forwarding.
-    pub(super) display: Option<Display>,
-    started: bool,
-    /// A client may not send signals to what the administrator chose to run.
-    forced: bool,
-    closed: bool,
-}
-
-/// What runs.
-pub(super) enum Program {
-    /// A process.
-    Process {
-        /// It leads a session of its own.
-        child: Child,
-        /// Becomes readable when it ends.
-        ending: OwnedFd,
-    },
-    /// A thread of this process.
-    Sftp(SftpThread),
-}
-
-impl Slot {
-    /// Becomes readable when the program ends.
-    pub(super) fn ending(&self) -> Option<BorrowedFd<'_>> {
-        self.program.as_ref().map(|program| match program {
-            Program::Process { ending, .. } => ending.as_fd(),
-            Program::Sftp(thread) => thread.ending(),
-        })
-    }
-
-    pub(super) fn terminal(&self) -> Option<&Pty> {
-        self.terminal.as_ref()
-    }
-
-    pub(super) fn take_terminal(&mut self) -> Option<Pty> {
-        self.terminal.take()
-    }
-
-    /// Lets the output end.
-    pub(super) fn release_output(&mut self) {
-        self.held = None;
-    }
-
-    pub(super) fn may_have_terminal(&self) -> bool {
-        self.terminal.is_none() && !self.started
-    }
-
-    pub(super) fn may_have_display(&self) -> bool {
-        self.display.is_none() && !self.started
-    }
-
-    pub(super) fn set_terminal(&mut self, terminal: Pty, term: String) {
-        self.terminal = Some(terminal);
-        self.term = term;
-    }
-
-    pub(super) fn is_running(&self) -> bool {
-        self.program.is_some()
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed
-    }
-
-    pub(super) fn close(&mut self) {
-        self.closed = true;
-        self.display = None;
-        self.terminal = None;
-        self.held = None;
-    }
-
-    /// How the program ended, once.
-    pub(super) fn ended(&mut self) -> Option<Ending> {
-        let status = match self.program.as_mut()? {
-            Program::Process { child, .. } => child.try_wait().ok()??,
-            Program::Sftp(thread) => {
-                let status = thread.status();
-                self.program = None;
-                return Some(Ending::Status { status });
-            }
-        };
-        self.program = None;
-        Some(match (status.code(), status.signal()) {
-            (_, Some(signal)) => Ending::Signal {
-                name: SIGNALS
-                    .iter()
-                    .find(|(_, known)| known.as_raw() == signal)
-                    .map_or_else(|| format!("SIG{signal}@openssh.com"), |(name, _)| (*name).into()),
-                core_dumped: status.core_dumped(),
-            },
-            (code, None) => Ending::Status { status: code.unwrap_or(255).cast_unsigned() },
-        })
-    }
-
-    /// RFC 4254 §6.9.
-    pub(super) fn signal(&self, name: &str) -> bool {
-        if self.forced || !SENDABLE.contains(&name) {
-            return false;
-        }
-        let Some((_, signal)) = SIGNALS.iter().find(|(known, _)| *known == name) else {
-            return false;
-        };
-        self.send(*signal)
-    }
-
-    /// Tells the program that nobody is there any more.
-    pub(super) fn hang_up(&mut self) {
-        if let Some(terminal) = &self.terminal {
-            // The shell's own group is not always the one in front.
-            let _ = crate::sys::process::hang_up_foreground(terminal.master.as_fd());
-        }
-        self.send(Signal::HUP);
-    }
-
-    fn send(&self, signal: Signal) -> bool {
-        // An SFTP server ends with its input.
-        let Some(Program::Process { child, .. }) = &self.program else { return false };
-        // It leads a session, and so a group, of its own; it has not been waited for, so
-        // the number is its own still.
-        let group = Pid::from_raw(child.id().cast_signed());
-        group.is_some_and(|group| rustix::process::kill_process_group(group, signal).is_ok())
-    }
-}
 
 /// What is to be run, after everybody had his say.
 struct Plan {
@@ -191,14 +35,6 @@ struct Plan {
     subsystem: bool,
     /// The words of `internal-sftp`, which stands for the server inside this program.
     internal_sftp: Option<Vec<String>>,
-}
-
-/// The ends of a program's standard streams.
-struct Streams {
-    /// For the program: input, output, errors.
-    theirs: [OwnedFd; 3],
-    /// For the gate: the terminal; or input, output, errors.
-    ours: Vec<OwnedFd>,
 }
 
 impl Session {
@@ -332,31 +168,8 @@ impl Session {
             return Ok(Some(NOLOGIN_STATUS));
         }
         let has_terminal = self.slots.get(&channel).is_some_and(|slot| slot.terminal.is_some());
-        let invocation = if self.start.must_change_password {
-            write_all(&errors, b"WARNING: Your password has expired.\n");
-            if !has_terminal {
-                write_all(&errors, b"Password change required but no TTY available.\n");
-                return Ok(Some(1));
-            }
-            write_all(&errors, b"You must change your password now and login again!\n");
-            Invocation {
-                program: "/usr/bin/passwd".into(),
-                argv0: "passwd".into(),
-                arguments: Vec::new(),
-            }
-        } else {
-            let shell = environment::invocation(&self.account, None);
-            match &plan.command {
-                None => shell,
-                Some(command) => {
-                    let name = shell.program.file_name().unwrap_or(shell.program.as_os_str());
-                    Invocation {
-                        argv0: name.to_owned(),
-                        arguments: vec!["-c".into(), command.clone()],
-                        program: shell.program,
-                    }
-                }
-            }
+        let Some(invocation) = self.invocation(plan, has_terminal, &errors) else {
+            return Ok(Some(1));
         };
         if plan.internal_sftp.is_some() && !plan.subsystem {
             write_all(&output, ONLY_SFTP);
@@ -366,20 +179,7 @@ impl Session {
         if has_terminal && plan.command.is_none() {
             self.greet(&output);
         }
-        // Nothing of the user's runs before there is a new password.
-        let may_run_rc =
-            self.start.permit_user_rc && !plan.subsystem && !self.start.must_change_password;
-        if let Some(rc) = environment::rc_command(&self.account, may_run_rc) {
-            // It comes before everything else by definition, so the session waits for it.
-            let display = self.slots.get(&channel).and_then(|slot| slot.display.as_ref());
-            let cookie = display.map(Display::cookie_line).unwrap_or_default();
-            let mut command = command_of(&rc, &variables);
-            if let Err(error) = self.feed(&mut command, cookie.as_bytes(), [&output, &errors]) {
-                log::error!("cannot run {}: {error}", rc.program.display());
-            }
-        } else {
-            self.keep_cookie(channel, &variables, [&output, &errors]);
-        }
+        self.run_rc(channel, plan, &variables, [&output, &errors]);
         if let Some(words) = &plan.internal_sftp {
             let diagnostics = errors.try_clone()?;
             let thread = self.start_sftp(words.clone(), [input, output, errors])?;
@@ -393,7 +193,66 @@ impl Session {
                 format!("Could not chdir to home directory {}\r\n", self.account.home.display());
             write_all(&errors, text.as_bytes());
         }
-        let mut command = command_of(&invocation, &variables);
+        let command = command_of(&invocation, &variables);
+        self.execute(channel, command, has_terminal, [input, output, errors])
+    }
+
+    /// The program and its words; nothing where a password has to be changed first and cannot.
+    fn invocation(&self, plan: &Plan, has_terminal: bool, errors: &OwnedFd) -> Option<Invocation> {
+        if self.start.must_change_password {
+            write_all(errors, b"WARNING: Your password has expired.\n");
+            if !has_terminal {
+                write_all(errors, b"Password change required but no TTY available.\n");
+                return None;
+            }
+            write_all(errors, b"You must change your password now and login again!\n");
+            return Some(Invocation {
+                program: "/usr/bin/passwd".into(),
+                argv0: "passwd".into(),
+                arguments: Vec::new(),
+            });
+        }
+        let shell = environment::invocation(&self.account, None);
+        let Some(command) = &plan.command else { return Some(shell) };
+        let name = shell.program.file_name().unwrap_or(shell.program.as_os_str());
+        Some(Invocation {
+            argv0: name.to_owned(),
+            arguments: vec!["-c".into(), command.clone()],
+            program: shell.program,
+        })
+    }
+
+    /// `~/.ssh/rc` and its like, or what they would do for a display.
+    fn run_rc(
+        &self,
+        channel: u32,
+        plan: &Plan,
+        variables: &environment::Environment,
+        outputs: [&OwnedFd; 2],
+    ) {
+        // Nothing of the user's runs before there is a new password.
+        let may_run_rc =
+            self.start.permit_user_rc && !plan.subsystem && !self.start.must_change_password;
+        let Some(rc) = environment::rc_command(&self.account, may_run_rc) else {
+            return self.keep_cookie(channel, variables, outputs);
+        };
+        // It comes before everything else by definition, so the session waits for it.
+        let display = self.slots.get(&channel).and_then(|slot| slot.display.as_ref());
+        let cookie = display.map(Display::cookie_line).unwrap_or_default();
+        let mut command = command_of(&rc, variables);
+        if let Err(error) = self.feed(&mut command, cookie.as_bytes(), outputs) {
+            log::error!("cannot run {}: {error}", rc.program.display());
+        }
+    }
+
+    /// Starts the command as the channel's program; an exit status when that cannot be.
+    fn execute(
+        &mut self,
+        channel: u32,
+        mut command: Command,
+        has_terminal: bool,
+        [input, output, errors]: [OwnedFd; 3],
+    ) -> io::Result<Option<u32>> {
         let diagnostics = errors.try_clone()?;
         command.stdin(input).stdout(output).stderr(errors);
         ChildSetup {
@@ -408,7 +267,7 @@ impl Session {
             Err(error) => {
                 let reason = error.to_string();
                 let reason = reason.split(" (os error").next().unwrap_or_default();
-                let text = format!("{}: {reason}\n", invocation.program.display());
+                let text = format!("{}: {reason}\n", Path::new(command.get_program()).display());
                 write_all(&diagnostics, text.as_bytes());
                 return Ok(Some(1));
             }
@@ -510,57 +369,9 @@ fn command_of(invocation: &Invocation, variables: &environment::Environment) -> 
     command
 }
 
-fn terminal_streams(pty: &Pty) -> io::Result<Streams> {
-    let slave = || pty.slave.try_clone();
-    Ok(Streams { theirs: [slave()?, slave()?, slave()?], ours: vec![pty.master.try_clone()?] })
-}
-
-fn pipe_streams() -> io::Result<Streams> {
-    let pipe = || {
-        let ends = net::open::pipe()?;
-        net::open::enlarge_pipe(&ends.0, PIPE_BYTES);
-        io::Result::Ok(ends)
-    };
-    let (input, to_program) = pipe()?;
-    let (from_program, output) = pipe()?;
-    let (errors_from_program, errors) = net::open::pipe()?;
-    Ok(Streams {
-        theirs: [input, output, errors],
-        ours: vec![to_program, from_program, errors_from_program],
-    })
-}
-
 /// For messages to the user, whose loss is nobody's harm.
 fn write_all(descriptor: &OwnedFd, text: &[u8]) {
     if let Ok(copy) = descriptor.try_clone() {
         let _ = std::fs::File::from(copy).write_all(text);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signals_that_may_be_sent_have_numbers() {
-        for name in SENDABLE {
-            assert!(SIGNALS.iter().any(|(known, _)| *known == name), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_end_by_a_signal_is_told_by_name() {
-        let child = Command::new("/bin/sh").args(["-c", "kill -TERM $$"]).spawn().unwrap();
-        let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
-        let ending = net::open::process(pid).unwrap();
-        let program = Some(Program::Process { child, ending });
-        let mut slot = Slot { program, ..Slot::default() };
-        let descriptor = slot.ending().unwrap();
-        let mut waited =
-            [rustix::event::PollFd::from_borrowed_fd(descriptor, rustix::event::PollFlags::IN)];
-        rustix::event::poll(&mut waited, None).unwrap();
-        let expected = Ending::Signal { name: "TERM".into(), core_dumped: false };
-        assert_eq!(slot.ended(), Some(expected));
-        assert!(!slot.is_running());
     }
 }

@@ -61,11 +61,11 @@ impl ImportImage {
         })
         .await
         .map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => Error::invalid("source", error.to_string()),
+            io::ErrorKind::InvalidData => Error::invalid("source", shown(&error)),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Error::Exhausted("The disk of this machine is full.".into())
             }
-            _ => Error::invalid("source", format!("The image cannot be read: {error}")),
+            _ => Error::invalid("source", format!("The image cannot be read: {}", shown(&error))),
         })?;
         image.status = ImageStatus::Active;
         image.size = taken.size;
@@ -105,6 +105,15 @@ impl ImportImage {
         fs::rename(&next, layout.image_root(id))?;
         Ok(Taken { size: unpacker.written(), sha256, uses_cloud_init })
     }
+}
+
+/// What is wrong with an archive may be told with bytes of it.
+fn shown(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.chars()
+        .filter(|c| !c.is_control() && *c != char::REPLACEMENT_CHARACTER)
+        .take(200)
+        .collect()
 }
 
 /// A queued image by that name, which must be free.

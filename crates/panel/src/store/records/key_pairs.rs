@@ -175,23 +175,23 @@ fn filter(regions: &[String], user_id: &str, query: &KeyPairQuery) -> (String, V
         format!("${}", texts.len())
     };
     let places: Vec<String> = regions.iter().map(|region| place(region.clone())).collect();
-    let mut filter = format!("k.user_id = $1 AND k.region IN ({})", places.join(", "));
+    let mut rules = vec![format!("k.user_id = $1 AND k.region IN ({})", places.join(", "))];
     if let Some(part) = &query.search {
-        filter.push_str(&format!(" AND k.found LIKE {} ESCAPE '\\'", place(containing(part))));
+        rules.push(format!("k.found LIKE {} ESCAPE '\\'", place(containing(part))));
     }
     if let Some(fingerprint) = &query.fingerprint {
-        filter.push_str(&format!(" AND k.fingerprint = {}", place(fingerprint.clone())));
+        rules.push(format!("k.fingerprint = {}", place(fingerprint.clone())));
     }
     if let Some(region) = &query.lacking_in {
-        filter.push_str(&format!(
-            " AND NOT EXISTS (SELECT 1 FROM key_pairs o WHERE o.user_id = $1 \
+        rules.push(format!(
+            "NOT EXISTS (SELECT 1 FROM key_pairs o WHERE o.user_id = $1 \
              AND o.fingerprint = k.fingerprint AND (o.region = {} OR (o.id < k.id \
              AND o.region IN ({}))))",
             place(region.clone()),
             places.join(", ")
         ));
     }
-    (filter, texts)
+    (rules.join(" AND "), texts)
 }
 
 fn bound<'a>(sql: &'a str, texts: &'a [String]) -> Query<'a, Any, AnyArguments<'a>> {
