@@ -52,9 +52,10 @@ fn look_up(address: IpAddr) -> Found {
         return Found::Nasty(name);
     }
     let back = (name.as_str(), 0).to_socket_addrs();
-    match back.is_ok_and(|mut back| back.any(|one| one.ip().to_canonical() == address)) {
-        true => Found::Name(name),
-        false => Found::Elsewhere(name),
+    if back.is_ok_and(|mut back| back.any(|one| one.ip().to_canonical() == address)) {
+        Found::Name(name)
+    } else {
+        Found::Elsewhere(name)
     }
 }
 

@@ -224,19 +224,6 @@ pub(crate) fn open_tunnel(_frames: bool, _unit: Option<u32>) -> io::Result<(Owne
     Err(io::ErrorKind::Unsupported.into())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_loopback_interface_has_its_address() {
-        let addresses =
-            interface_addresses(if cfg!(target_os = "linux") { "lo" } else { "lo0" }).unwrap();
-        assert!(addresses.iter().all(|address| address.ip().is_loopback()));
-        assert!(interface_addresses("no such interface").unwrap().is_empty());
-    }
-}
-
 /// The name of an address; nothing when it has none.
 pub(crate) fn name_of_address(address: &SocketAddr) -> Option<String> {
     let mut name = [0_u8; 1025];
@@ -279,4 +266,17 @@ pub(crate) fn name_of_address(address: &SocketAddr) -> Option<String> {
     }
     let name = CStr::from_bytes_until_nul(&name).ok()?.to_str().ok()?;
     Some(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_has_its_address() {
+        let addresses =
+            interface_addresses(if cfg!(target_os = "linux") { "lo" } else { "lo0" }).unwrap();
+        assert!(addresses.iter().all(|address| address.ip().is_loopback()));
+        assert!(interface_addresses("no such interface").unwrap().is_empty());
+    }
 }

@@ -333,7 +333,7 @@ impl Gate {
             remarks,
         } = facts;
         for remark in &remarks {
-            self.remark(link, remark);
+            channels::remark(link, remark);
         }
         self.traffic_classes = (interactive_class, bulk_class);
         self.channel_timeouts = channel_timeouts

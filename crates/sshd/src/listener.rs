@@ -357,7 +357,8 @@ impl<'a> Listener<'a> {
         let local = sockets::local_address(&socket);
         let ends = ends(remote, local, domain_of(&socket));
         if let Some((why, farewell)) = self.refusal(remote.map(|remote| remote.ip())) {
-            let _ = rustix::net::send(&socket, farewell, SendFlags::DONTWAIT | net::open::NO_SIGNAL);
+            let _ =
+                rustix::net::send(&socket, farewell, SendFlags::DONTWAIT | net::open::NO_SIGNAL);
             self.log_refusal(&ends, &why);
             return;
         }

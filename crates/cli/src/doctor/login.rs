@@ -431,12 +431,11 @@ impl<'a> Examiner<'a> {
             // The answer has no room for a reason; some servers give one in a debug message.
             let remarks = self.seen.remarks.get(self.remarks_heard..).unwrap_or_default();
             let words = remarks.last().cloned().unwrap_or_default();
-            let why = match ["disabled port forwarding", "forwarding refused"]
-                .iter()
-                .any(|text| words.contains(text))
-            {
-                true => Refusal::Forbidden,
-                false => Refusal::Port,
+            let forbids = ["disabled port forwarding", "forwarding refused"];
+            let why = if forbids.iter().any(|text| words.contains(text)) {
+                Refusal::Forbidden
+            } else {
+                Refusal::Port
             };
             self.seen.forwards_refused.push(ForwardRefused { forward, why, words });
         }
@@ -512,8 +511,8 @@ impl Application<Client> for Examiner<'_> {
                     shell.status = Some(status);
                 }
             }
-            Event::ChannelAnswered { channel, success: false } => self.shell_ended(link, channel),
-            Event::ChannelClosed { channel } => self.shell_ended(link, channel),
+            Event::ChannelAnswered { channel, success: false }
+            | Event::ChannelClosed { channel } => self.shell_ended(link, channel),
             Event::Banner { message } => {
                 let lines = message.lines().filter(|line| !line.trim().is_empty());
                 let room = LINES_MAX.saturating_sub(self.seen.banners.len());

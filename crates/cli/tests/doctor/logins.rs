@@ -87,7 +87,9 @@ fn accounts_that_may_not_log_in() {
         Diagnosis::of(command.arg("-l").arg(&account.name).args(words))
     };
     let sound = |server| examine(server, &[]).found_sound();
-    servers.iter().for_each(|server| drop(sound(server)));
+    for server in &servers {
+        drop(sound(server));
+    }
 
     change(&["-e", "2001-01-01"]);
     for (index, server) in servers.iter().enumerate() {

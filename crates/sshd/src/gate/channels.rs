@@ -356,7 +356,7 @@ impl Gate {
             }
             FromSession::Listening { good, port, why } => {
                 if !why.is_empty() {
-                    self.remark(link, &why);
+                    remark(link, &why);
                 }
                 if let Some(Asked::Session { want_reply, any_port }) = self.globals.pop_front()
                     && want_reply
@@ -369,13 +369,6 @@ impl Gate {
                 }
                 self.answer_globals_here(link);
             }
-        }
-    }
-
-    /// Says something to those who look for a fault on the client's side.
-    pub(super) fn remark(&mut self, link: &mut Link<Server>, text: &str) {
-        if let Err(error) = link.connection_mut().send_debug(text) {
-            log::debug!("the client is not told: {error}");
         }
     }
 
@@ -565,6 +558,13 @@ impl Gate {
             self.tell(link, &ToSession::Close { channel: number });
         }
         self.unused_since = link.now();
+    }
+}
+
+/// Says something to those who look for a fault on the client's side.
+pub(super) fn remark(link: &mut Link<Server>, text: &str) {
+    if let Err(error) = link.connection_mut().send_debug(text) {
+        log::debug!("the client is not told: {error}");
     }
 }
 

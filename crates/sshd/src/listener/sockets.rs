@@ -62,7 +62,9 @@ fn places(settings: &ServerSettings) -> Vec<Place> {
     let everywhere = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     if settings.listen_addresses.is_empty() {
         for &port in &ports {
-            everywhere.iter().for_each(|&ip| add((ip, port).into(), ""));
+            for ip in everywhere {
+                add((ip, port).into(), "");
+            }
         }
     }
     for listen in &settings.listen_addresses {
@@ -71,7 +73,9 @@ fn places(settings: &ServerSettings) -> Vec<Place> {
         for port in own.as_deref().unwrap_or(&ports) {
             let host = listen.value.host.as_deref().unwrap_or("*");
             if host == "*" {
-                everywhere.iter().for_each(|&ip| add((ip, *port).into(), domain));
+                for ip in everywhere {
+                    add((ip, *port).into(), domain);
+                }
                 continue;
             }
             match (host, *port).to_socket_addrs() {

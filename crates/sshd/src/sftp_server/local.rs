@@ -352,7 +352,11 @@ impl Files for LocalFiles {
             attributes.size.map(|size| truncate(path, size)),
             attributes.permissions.map(|mode| {
                 let mode = mode_of(Some(mode), 0);
-                if follow { rustix::fs::chmod(path, mode) } else { files::change_mode_of_link(path, mode) }
+                if follow {
+                    rustix::fs::chmod(path, mode)
+                } else {
+                    files::change_mode_of_link(path, mode)
+                }
             }),
             attributes.times.map(|times| rustix::fs::utimensat(CWD, path, &times_of(times), flags)),
             attributes.owner.map(|owner| {
