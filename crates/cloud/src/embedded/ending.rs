@@ -150,7 +150,7 @@ fn is_disk(path: &std::path::Path) -> bool {
 }
 
 /// A group in every hierarchy that has it.
-fn control_groups(name: &str) -> Vec<PathBuf> {
+pub(super) fn control_groups(name: &str) -> Vec<PathBuf> {
     let root = PathBuf::from("/sys/fs/cgroup");
     let mut groups = vec![root.join(name)];
     for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
