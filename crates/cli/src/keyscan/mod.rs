@@ -1,7 +1,7 @@
 //! `ssh-keyscan`: asks many hosts for their keys at once, without logging in.
 //!
 //! [`options`] reads the command line, [`hosts`] turns lists and address ranges into jobs, [`scan`]
-//! runs them all in one loop, [`exchange`] is one connection of it, [`print`] says what came out.
+//! runs them all in one loop, [`exchange`] is one connection of it, [`mod@print`] says what came out.
 
 mod exchange;
 mod hosts;

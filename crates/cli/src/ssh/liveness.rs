@@ -164,7 +164,8 @@ mod tests {
         assert_eq!(keep(way("2001:db8::1", "2001:db8::2"), None), None);
         assert_eq!(keep(way("198.51.100.1", "203.0.113.9"), Some(seconds(90))), Some(seconds(45)));
         assert_eq!(keep(way("10.0.0.1", "10.0.0.2"), Some(seconds(30))), Some(seconds(15)));
-        assert_eq!(keep(None, None), Some(KEEP_OPEN), "a proxy leads anywhere");
+        let proxied = Liveness::new(None, None, start).keep_open;
+        assert_eq!(proxied, Some(KEEP_OPEN), "a proxy leads anywhere");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The way of one call: [`args`] reads the command line, [`settings`] the configuration,
 //! [`connection`] reaches the server, [`plan`] decides what to propose, and [`client`] runs the
-//! connection, passing each event to the part that decides: [`host_keys`], [`authentication`] (with
+//! connection, passing each event to the part that decides: [`host_keys`], [`mod@authentication`] (with
 //! the keys of [`identities`]), [`session`], [`forwards`]. [`ending`] says how it went.
 
 pub mod args;
