@@ -43,7 +43,7 @@ pub trait Application<R: Role> {
     /// The deadline has passed. It must be moved on.
     fn timeout(&mut self, link: &mut Link<R>) {}
 
-    /// Nothing has moved for [`limits::IDLE`](crate::limits::IDLE), and the
+    /// Nothing has moved for [`limits::IDLE`], and the
     /// link has given its buffers back: a moment to do the same.
     fn idle(&mut self) {}
 
