@@ -3,7 +3,7 @@
 # make up-ssh  the same without a panel: a private sshd, and the host key question
 # make test    install foreign peers where possible, run every test
 # make test-tempest  OpenStack's test suite and schemathesis against the panel's API (ARGS="keypairs" picks tests, ARGS=--embedded runs over real servers)
-# make test-openstack  the panel's pages over a real OpenStack, which is installed and run for it (root, minutes)
+# make test-openstack  the panel's pages over a real OpenStack, which is installed and run for it (root, minutes); pictures in target/browser-openstack
 # make test-browser  the panel in Chromium, from the first log-in to a rebuilt server (ARGS="--only narrow"); pictures in target/browser
 # make test-images  images by mmdebstrap, umoci and skopeo, and servers from them in which cloud-init does its work
 # make regress OpenSSH's own test scripts, all of them, with these tools (ARGS="--round server connect" picks some)

@@ -20,25 +20,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from browser_page import FINGERPRINT, STRANGE, Browser, check, compare, fingerprint, launch, missing_for_pages, use_region
+
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM = "/usr/bin/chromium"
 PORT = 18080
 URL = f"http://127.0.0.1:{PORT}"
 WARNING = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 INSIDE = "KEYWAY_BROWSER_INSIDE"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
-FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
-# Of no key that anybody has.
-STRANGE = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-
-
-class Failed(Exception):
-    """A step did not do what it should."""
-
-
-def check(fine, what):
-    if not fine:
-        raise Failed(what)
 
 
 def arguments():
@@ -57,12 +46,8 @@ def enter(options):
     missing = [str(path) for path in (options.panel, options.keyway) if not path.exists()]
     if missing:
         sys.exit(f"panel-browser: build first: {' and '.join(missing)} not there")
-    if not Path(CHROMIUM).exists():
-        return f"no {CHROMIUM}"
-    try:
-        import playwright  # noqa: F401
-    except ImportError:
-        return "no playwright"
+    if without := missing_for_pages():
+        return without
     if os.geteuid() != 0 or subprocess.run(["unshare", "-n", "-m", "true"], capture_output=True).returncode != 0:
         return "no right to make a network namespace"
     if shutil.which("ip") is None:
@@ -154,77 +139,6 @@ class Ssh:
         check(words[:2] == ["ssh-keygen", "-R"], f"not a command to forget a host: {command}")
         done = subprocess.run([*self.keygen, "-R", words[2].strip("'"), "-f", self.known_hosts], capture_output=True, text=True)
         check(done.returncode == 0 and "updated" in done.stdout, f"{self.name}: {command}: {done.stdout} {done.stderr}")
-
-
-class Browser:
-    """A page, and what a person does with it."""
-
-    def __init__(self, chromium, options, tag, width, script):
-        self.tag, self.width, self.script, self.pictures = tag, width, script, options.pictures
-        self.patience = options.patience
-        self.context = chromium.new_context(viewport={"width": width, "height": 800}, java_script_enabled=script,
-                                            locale="en-GB", timezone_id="Europe/Berlin")
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(options.patience * 1000)
-        self.complaints = []
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self.heard)
-        self.count = 0
-
-    def heard(self, message):
-        # A form that is refused answers 4xx, which the browser also puts here.
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            self.complaints.append(message.text)
-
-    def say(self, text):
-        print(f"  {self.tag}: {text}", flush=True)
-
-    def go(self, path):
-        self.page.goto(URL + path)
-
-    def follow(self, name):
-        """Presses the link of this name, by its beginning."""
-        with self.page.expect_navigation():
-            self.page.get_by_role("link", name=re.compile(f"^{re.escape(name)}")).first.click()
-
-    def press(self, name):
-        with self.page.expect_navigation():
-            self.page.locator("main").get_by_role("button", name=name, exact=True).last.click()
-
-    def fill(self, **fields):
-        for name, value in fields.items():
-            self.page.locator(f"main [name={name}]").first.fill(value)
-
-    def text(self):
-        return self.page.locator("main").inner_text()
-
-    def sees(self, *texts):
-        shown = self.text()
-        for text in texts:
-            check(text in shown, f"the page does not say {text!r} but: {shown}")
-
-    def sees_not(self, text):
-        shown = self.text()
-        check(text not in shown, f"the page says {text!r}: {shown}")
-
-    def wait(self, fine, what):
-        """Live pages change by themselves; without script a person reloads."""
-        end = time.monotonic() + self.patience
-        while not fine():
-            check(time.monotonic() < end, f"{what}: {self.text()}")
-            time.sleep(0.3)
-            if not self.script:
-                self.page.reload()
-
-    def picture(self, name):
-        """In the light and in the dark, and nothing may stick out at the side."""
-        self.count += 1
-        for scheme in ("light", "dark"):
-            self.page.emulate_media(color_scheme=scheme)
-            to = self.pictures / f"{self.tag}-{self.count:02}-{name}-{scheme}.png"
-            self.page.screenshot(path=to, full_page=True)
-        wide, room = self.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-        check(wide <= room, f"{name} is {wide} wide in a window of {room}")
 
 
 def log_in(browser, password):
@@ -359,17 +273,6 @@ def second_factor(browser, password):
     browser.sees("The second factor is off.")
 
 
-def use_region(browser, region):
-    select = browser.page.locator("#region")
-    if browser.script:
-        with browser.page.expect_navigation():
-            select.select_option(region)
-    else:
-        select.select_option(region)
-        browser.press("Use this region")
-    check(browser.page.locator("#region").input_value() == region, "the region was not taken")
-
-
 def create(browser, server, key, regions):
     browser.follow("Servers")
     browser.follow("Create Server")
@@ -406,10 +309,6 @@ def active(browser):
     browser.wait(lambda: "running" in pill.first.inner_text().lower() and keys.count() > 0, "the server does not come up")
 
 
-def fingerprint(browser):
-    return FINGERPRINT.search(browser.page.locator(".host-key").first.inner_text()).group(0)
-
-
 def rebuild(browser, server):
     before = fingerprint(browser)
     browser.follow("Rebuild")
@@ -429,13 +328,6 @@ def rebuild(browser, server):
     browser.wait(lambda: "is being rebuilt." not in browser.text(), "the notice stays")
     browser.picture("rebuilt")
     return before, fingerprint(browser)
-
-
-def compare(browser, printed, word):
-    browser.page.locator("#printed").fill(printed)
-    browser.press("Compare")
-    found = browser.page.locator("#compare .notice").all_inner_texts()
-    check(any(word in text for text in found), f"{word!r} is not said of {printed}: {found}")
 
 
 def console(browser, wanted, panel):
@@ -527,7 +419,7 @@ def remove(browser, server, key, region):
 def story(chromium, options, panel, folder, tag, width, script):
     folder = folder / tag
     folder.mkdir()
-    browser = Browser(chromium, options, tag, width, script)
+    browser = Browser(chromium, URL, options, tag, width, script)
     keyway = options.keyway
     stock = Ssh(folder, "debian", keyway, "/usr/bin/ssh") if Path("/usr/bin/ssh").exists() else None
     ours, enrolled = Ssh(folder, "ours", keyway), Ssh(folder, "enrolled", keyway)
@@ -615,8 +507,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="keyway-browser-") as name, sync_playwright() as playwright:
         folder = Path(name)
         panel = Panel(options, folder)
-        # Chromium's own sandbox does not start as root; what it opens here is our pages alone.
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        chromium = launch(playwright)
         try:
             for tag, width, script in passes:
                 if options.only not in (None, tag):

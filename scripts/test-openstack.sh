@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The panel's pages over a real OpenStack, which openstack-real.sh installs and runs for it below
-# target/peers. The first run takes some minutes, later ones about two. KEEP=1 leaves both running
-# and says where.
+# target/peers: in Chromium, where playwright is there for it, and without scripts. The first run
+# takes some minutes, later ones about four. KEEP=1 leaves both running and says where.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
@@ -33,6 +33,11 @@ done
 ssh-keygen -q -t ed25519 -N '' -C laptop -f "$work/key"
 secret="$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["clouds"]["real"]["auth"]["password"])' "$cloud/clouds.yaml")"
 status=0
+# First, while both regions answer: what the steps after it begin with is an empty project.
+python="$target/peers/browser-venv/bin/python"
+[ -x "$python" ] || python=python3
+"$python" scripts/openstack-browser.py "http://127.0.0.1:$port" --user "alice:$secret" --console "$cloud/consoles" \
+  --pictures "$target/browser-openstack" || status=$?
 "$target/peers/openstack-venv/bin/python" scripts/openstack-panel.py "http://127.0.0.1:$port" --key "$work/key.pub" --regions RegionOne,RegionTwo \
   --user "alice:$secret" --other "bob:$secret" --console "$cloud/consoles" \
   --clouds "$cloud/clouds.yaml" --silence "$cloud/run/nova2.pid" || status=$?
