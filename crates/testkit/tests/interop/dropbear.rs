@@ -16,28 +16,28 @@ const KINDS: [&str; 5] =
 #[test]
 fn their_client_our_server() {
     let folder = tempfile::tempdir().unwrap();
-    for implementation in [OpenSsh, Ours] {
-        let server = Server::new(implementation).config("MACs +hmac-sha1").start();
-        let mut cases = Vec::new();
-        for kind in KINDS {
-            match key(folder.path(), Holder::User, kind) {
-                Ok(key) => cases.push((key, "aes128-ctr", "hmac-sha2-256")),
-                Err(reason) => return not_run("dropbear::their_client_our_server", &reason),
-            }
+    // Not beside OpenSSH's server, as elsewhere: of many at once that send and receive, dbclient
+    // 2022.83 sometimes never sends the end of its input there.
+    let server = Server::new(Ours).config("MACs +hmac-sha1").start();
+    let mut cases = Vec::new();
+    for kind in KINDS {
+        match key(folder.path(), Holder::User, kind) {
+            Ok(key) => cases.push((key, "aes128-ctr", "hmac-sha2-256")),
+            Err(reason) => return not_run("dropbear::their_client_our_server", &reason),
         }
-        let first = cases[0].0.clone();
-        for cipher in ["chacha20-poly1305@openssh.com", "aes128-ctr", "aes256-ctr"] {
-            for mac in ["hmac-sha1", "hmac-sha2-256"] {
-                cases.push((first.clone(), cipher, mac));
-            }
-        }
-        for_each("dbclient", &cases, |(key, cipher, mac)| {
-            let mut command = dbclient(&server, key)?;
-            command.args(["-c", cipher, "-m", mac, "127.0.0.1", "cat; exit 6"]);
-            let text = "line\n".repeat(50_000);
-            expect(&run(&mut command, text.as_bytes(), DEADLINE), 6, &text)
-        });
     }
+    let first = cases[0].0.clone();
+    for cipher in ["chacha20-poly1305@openssh.com", "aes128-ctr", "aes256-ctr"] {
+        for mac in ["hmac-sha1", "hmac-sha2-256"] {
+            cases.push((first.clone(), cipher, mac));
+        }
+    }
+    for_each("dbclient", &cases, |(key, cipher, mac)| {
+        let mut command = dbclient(&server, key)?;
+        command.args(["-c", cipher, "-m", mac, "127.0.0.1", "cat; exit 6"]);
+        let text = "line\n".repeat(50_000);
+        expect(&run(&mut command, text.as_bytes(), DEADLINE), 6, &text)
+    });
 }
 
 #[test]
