@@ -126,7 +126,7 @@ async fn openstack_images() {
         ("image list -f value -c Name".to_owned(), "debian-12"),
     ];
     in_one_process(&program, &panel, "demo", &steps).await;
-    let left = panel.state.cloud.images(&panel.caller("demo").await, "ams").await.unwrap();
+    let left = panel.state.cloud.images(&panel.caller("other").await, "ams").await.unwrap();
     assert_eq!(left.len(), 2, "{left:?}");
 }
 

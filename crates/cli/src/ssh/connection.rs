@@ -13,6 +13,8 @@ use config::{AddressFamily, ClientConfig};
 use net::Transport;
 use net::dial::{Dial, Family, set_type_of_service};
 use net::proxy;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::Signal;
 
 use super::args::Arguments;
 use crate::messages::{self, Level, debug};
@@ -233,12 +235,23 @@ fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+/// How long a proxy may take to end.
+const PROXY_GRACE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
 /// The proxy has nothing more to do. It is told to end, as OpenSSH does, and not waited for long.
 pub fn end_proxy(child: &mut Child) {
     let Some(pid) = rustix::process::Pid::from_raw(child.id().cast_signed()) else { return };
     // Gone already is just as well.
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::HUP);
-    let _ = child.wait();
+    let _ = rustix::process::kill_process(pid, Signal::HUP);
+    if let Ok(process) = net::open::process(pid) {
+        let mut ending = [PollFd::new(&process, PollFlags::IN)];
+        if matches!(rustix::event::poll(&mut ending, Some(&PROXY_GRACE)), Ok(0)) {
+            // Below nohup(1) it does not hear the hang-up.
+            let _ = rustix::process::kill_process(pid, Signal::TERM);
+            let _ = rustix::event::poll(&mut ending, Some(&PROXY_GRACE));
+        }
+    }
+    let _ = child.try_wait();
 }
 
 /// In the background there is no terminal to read from or to write to. Standard error stays when

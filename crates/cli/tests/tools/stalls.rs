@@ -51,6 +51,9 @@ fn a_proxy_command_that_stalls() {
     let hop = "nothing came from 127.0.0.1 through the ProxyCommand \"sleep 60\"";
     assert!(silent.stderr.contains(hop), "{silent}");
 
+    let deaf = "ProxyCommand=sh -c 'trap \"\" HUP; exec sleep 60'";
+    attempt(&server, &["-o", deaf]);
+
     let half = "ProxyCommand=sh -c 'echo SSH-2.0-Half; exec sleep 60'";
     let half = attempt(&server, &["-o", half]);
     assert!(!half.stderr.contains("during banner exchange"), "{half}");

@@ -5,10 +5,14 @@ openstack_steps.py GLOBAL-OPTIONS --step "COMMAND" "TEXT THAT THE ANSWER HOLDS" 
 
 import contextlib
 import io
+import os
 import shlex
 import sys
 
 from openstackclient import shell
+
+# `image create` uploads its standard input unless that is a terminal.
+sys.stdin = open(os.openpty()[1])
 
 arguments = sys.argv[1:]
 at = arguments.index("--step")

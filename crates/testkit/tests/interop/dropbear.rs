@@ -1,5 +1,7 @@
 //! Dropbear: `dbclient` into our server, our client into `dropbear`.
 
+use std::process::Command;
+
 use keyway_testkit::Implementation::{OpenSsh, Ours};
 use keyway_testkit::account::Account;
 use keyway_testkit::dropbear::{DropbearServer, authorize, dbclient, key};
@@ -16,28 +18,34 @@ const KINDS: [&str; 5] =
 #[test]
 fn their_client_our_server() {
     let folder = tempfile::tempdir().unwrap();
-    for implementation in [OpenSsh, Ours] {
-        let server = Server::new(implementation).config("MACs +hmac-sha1").start();
-        let mut cases = Vec::new();
-        for kind in KINDS {
-            match key(folder.path(), Holder::User, kind) {
-                Ok(key) => cases.push((key, "aes128-ctr", "hmac-sha2-256")),
-                Err(reason) => return not_run("dropbear::their_client_our_server", &reason),
-            }
+    let server = Server::new(Ours).config("MACs +hmac-sha1").start();
+    let mut cases = Vec::new();
+    for kind in KINDS {
+        match key(folder.path(), Holder::User, kind) {
+            Ok(key) => cases.push((key, "aes128-ctr", "hmac-sha2-256")),
+            Err(reason) => return not_run("dropbear::their_client_our_server", &reason),
         }
-        let first = cases[0].0.clone();
-        for cipher in ["chacha20-poly1305@openssh.com", "aes128-ctr", "aes256-ctr"] {
-            for mac in ["hmac-sha1", "hmac-sha2-256"] {
-                cases.push((first.clone(), cipher, mac));
-            }
-        }
-        for_each("dbclient", &cases, |(key, cipher, mac)| {
-            let mut command = dbclient(&server, key)?;
-            command.args(["-c", cipher, "-m", mac, "127.0.0.1", "cat; exit 6"]);
-            let text = "line\n".repeat(50_000);
-            expect(&run(&mut command, text.as_bytes(), DEADLINE), 6, &text)
-        });
     }
+    let first = cases[0].0.clone();
+    for cipher in ["chacha20-poly1305@openssh.com", "aes128-ctr", "aes256-ctr"] {
+        for mac in ["hmac-sha1", "hmac-sha2-256"] {
+            cases.push((first.clone(), cipher, mac));
+        }
+    }
+    for_each("dbclient", &cases, |(key, cipher, mac)| {
+        let client = dbclient(&server, key)?;
+        // Into a file: with a pipe that is full for a moment, dbclient 2022.83 sometimes never
+        // ends, whoever's the server is.
+        let file = tempfile::NamedTempFile::new_in(folder.path()).map_err(|e| e.to_string())?;
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"file=$1; shift; exec "$@" >"$file""#, "sh"]).arg(file.path());
+        command.arg(client.get_program()).args(client.get_args());
+        command.args(["-c", cipher, "-m", mac, "127.0.0.1", "cat; exit 6"]);
+        let text = "line\n".repeat(50_000);
+        expect(&run(&mut command, text.as_bytes(), DEADLINE), 6, "")?;
+        let came = std::fs::read_to_string(file.path()).map_err(|e| e.to_string())?;
+        if came == text { Ok(()) } else { Err(format!("{} bytes came back", came.len())) }
+    });
 }
 
 #[test]
