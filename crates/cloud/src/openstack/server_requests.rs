@@ -14,6 +14,9 @@ use crate::{Error, Result};
 /// Nova's limit on a metadata value.
 const METADATA_CHARACTERS_MAX: usize = 255;
 
+/// Actions without an end that are looked at by themselves; a server does one thing at a time.
+const UNFINISHED_MAX: usize = 3;
+
 impl Openstack {
     pub(super) async fn list_servers(
         &self,
@@ -197,8 +200,14 @@ impl Openstack {
         let path = format!("/servers/{id}/os-instance-actions");
         let mut answer = nova.get(&path).await?;
         let found = answer["instanceActions"].take();
-        let actions: Vec<ServerAction> =
+        let mut actions: Vec<ServerAction> =
             found.as_array().into_iter().flatten().filter_map(server_view::action).collect();
+        // Nova counts whole seconds: what was done within one shows its end in its events alone.
+        let open = actions.iter_mut().filter(|action| action.finished_at.is_none());
+        for action in open.take(UNFINISHED_MAX) {
+            let answer = nova.get(&format!("{path}/{}", action.request_id)).await?;
+            action.finished_at = server_view::last_finish(&answer["instanceAction"]);
+        }
         // Somebody may have rebuilt it elsewhere: the keys of the system before it are no more.
         if let Some(rebuilt) = actions.iter().find(|action| action.action == "rebuild") {
             let keys = self.records.host_keys(id).await?;

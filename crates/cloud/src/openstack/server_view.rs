@@ -155,6 +155,13 @@ pub(super) fn action(value: &Value) -> Option<ServerAction> {
     })
 }
 
+/// When the last event of one of `os-instance-actions` ended; nothing while one goes on.
+pub(super) fn last_finish(value: &Value) -> Option<OffsetDateTime> {
+    let events = value["events"].as_array()?;
+    let ends: Option<Vec<_>> = events.iter().map(|event| when(&event["finish_time"])).collect();
+    ends?.into_iter().max()
+}
+
 /// Times come with and without their zone, which is always UTC.
 pub(super) fn when(value: &Value) -> Option<OffsetDateTime> {
     let text = value.as_str()?;
@@ -230,5 +237,13 @@ mod tests {
         assert!(action(&value).unwrap().finished_at.is_some());
         value["updated_at"] = value["start_time"].clone();
         assert_eq!(action(&value).unwrap().finished_at, None);
+
+        let start = "2026-11-22T06:37:24.000000";
+        value["events"] = json!([{ "finish_time": start }, { "finish_time": start }]);
+        assert_eq!(last_finish(&value), when(&json!(start)));
+        value["events"][1]["finish_time"] = Value::Null;
+        assert_eq!(last_finish(&value), None);
+        value["events"] = json!([]);
+        assert_eq!(last_finish(&value), None);
     }
 }
