@@ -15,7 +15,7 @@ use crate::event::{AuthAttempt, ChannelId, Event, HostKeyAsk, SignAsk, SignPurpo
 use crate::kex::client::ClientExchange;
 use crate::kex::{Exchange, ext_info};
 use crate::limits;
-use crate::message::connection as message;
+use crate::message::request;
 use crate::message::table::Phase;
 use crate::role::{Client, Guess, Role, Side};
 use crate::userauth::client::{self as userauth, ClientAuth};
@@ -198,7 +198,7 @@ impl Connection<Client> {
         self.role.proofs = Some(keys);
         self.globals.asked.push_back(GlobalAsked { role: true, sent: self.now });
         let request = GlobalRequest::Other { name: HOST_KEYS_PROVE.to_owned(), data };
-        self.send_message(&message::encode_global(&request, true))
+        self.send_message(&request::encode_global(&request, true))
     }
 
     /// Success: what was sent too early goes again.

@@ -1,27 +1,31 @@
 //! The engine's core: input, gate, layers, events.
 
+mod input;
+mod key_exchange;
+mod output;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use self::input::Step;
 use crate::channel::channel::Channels;
 use crate::channels::Globals;
 use crate::config::Config;
-use crate::error::{DisconnectReason, Error, Misbehaved, Misuse};
-use crate::event::{ChannelId, Data, Event, Stream};
+use crate::error::{Error, Misuse};
+use crate::event::{Data, Event};
+use crate::kex::Kex;
 use crate::kex::ext_info;
-use crate::kex::negotiate::{self, Negotiated, choose, guess_is_right};
-use crate::kex::{Exchange, Kex, NextKeys, SentKexInit};
+use crate::kex::negotiate::{self, Negotiated};
 use crate::limits;
 use crate::message::kex::Proposal;
-use crate::message::table::{self, Phase, Place};
+use crate::message::table::{self, Phase};
 use crate::message::transport;
-use crate::role::{Role, Side};
+use crate::role::Role;
 use crate::transport::buffer::{Input, Output};
 use crate::transport::compression::{Compressor, Decompressor};
-use crate::transport::ident;
 use crate::transport::packet::{Receiver, Sender};
 use crate::transport::rekey::{Limit, Usage};
 
@@ -94,16 +98,6 @@ pub struct Statistics {
     pub key_exchanges: u64,
     /// The shortest round trip seen.
     pub round_trip: Option<Duration>,
-}
-
-/// What one step over the input came to.
-enum Step {
-    /// Nothing whole is there.
-    Nothing,
-    /// Something was handled.
-    Done,
-    /// Channel data at the places of `run`, in the input buffer or expanded.
-    Data { channel: ChannelId, stream: Stream, expanded: bool },
 }
 
 impl<R: Role> Connection<R> {
@@ -282,22 +276,6 @@ impl<R: Role> Connection<R> {
         self.ended
     }
 
-    /// Says goodbye. Nothing is processed afterwards; what
-    /// [`Self::poll_transmit`] has is still to be written.
-    pub fn disconnect(&mut self, reason: DisconnectReason, description: &str) {
-        if !self.ended {
-            let payload = transport::encode_disconnect(reason, description);
-            // The connection ends here whether or not this can be framed.
-            let _ = self.send_now(&payload);
-            self.end(Error::ClosedByUs);
-        }
-    }
-
-    /// Ends the connection because the remote no longer answers.
-    pub fn time_out(&mut self, timer: crate::error::Timer) {
-        self.fail(Error::TimedOut(timer));
-    }
-
     // ---- facts ----
 
     /// The remote's ident, once known.
@@ -356,437 +334,6 @@ impl<R: Role> Connection<R> {
         self.phase == Phase::Connection
     }
 
-    // ---- input ----
-
-    fn step(&mut self) -> Result<Step, Error> {
-        if self.phase == Phase::Ident {
-            return self.step_ident();
-        }
-        if std::mem::take(&mut self.unparked)
-            && let Some(payload) = self.parked.take()
-        {
-            return self.step_parked(&payload);
-        }
-        if let Some(error) = self.deferred.take() {
-            return Err(error);
-        }
-        let Some((mut range, sequence_number)) = self.take_packet()? else {
-            return Ok(Step::Nothing);
-        };
-        if self.strict && self.phase == Phase::FirstKex && sequence_number == u32::MAX {
-            return Err(Misbehaved::SequenceWrapped.into());
-        }
-        let expanded = match &mut self.decompressor {
-            None => false,
-            Some(decompressor) => {
-                let payload = decompressor.payload(self.input.taken(range))?;
-                self.expanded.clear();
-                self.expanded.extend_from_slice(payload);
-                range = 0..self.expanded.len();
-                true
-            }
-        };
-        let payload =
-            if expanded { &self.expanded[range.clone()] } else { self.input.taken(range.clone()) };
-        // An expanded payload may be empty; a packet's own was checked.
-        let number = *payload.first().ok_or(Misbehaved::EmptyPayload)?;
-        if self.phase == Phase::Connection
-            && (table::CHANNEL_OPEN_CONFIRMATION..=table::CHANNEL_FAILURE).contains(&number)
-            && self.channels.is_proposed(payload)
-        {
-            self.parked = Some(Zeroizing::new(payload.to_vec()));
-            self.waiting = true;
-            return Ok(Step::Done);
-        }
-        if self.phase == Phase::Connection
-            && matches!(number, table::CHANNEL_DATA | table::CHANNEL_EXTENDED_DATA)
-            && matches!(self.kex, Kex::Idle | Kex::AwaitKexInit(_))
-        {
-            let data = self.channels.received_data(payload, self.now)?;
-            let Some((channel, stream, length)) = data else {
-                self.rekey_if_due()?;
-                return Ok(Step::Done);
-            };
-            self.run.clear();
-            self.run.push(range.end - length..range.end);
-            if !expanded {
-                // An error here belongs behind the data that came before it.
-                self.deferred = self.extend_run(number).err();
-            }
-            self.rekey_if_due()?;
-            return Ok(Step::Data { channel, stream, expanded });
-        }
-        // Everything else is small and rare; a copy frees the buffer. Some of
-        // it is a password.
-        let payload = Zeroizing::new(payload.to_vec());
-        self.handle_message(number, &payload, sequence_number)?;
-        Ok(Step::Done)
-    }
-
-    fn take_packet(&mut self) -> Result<Option<(Range<usize>, u32)>, Error> {
-        let before = self.input.len();
-        let taken = self.receiver.next(&mut self.input)?;
-        if taken.is_some() {
-            let size = before - self.input.len();
-            self.statistics.received_bytes += size as u64;
-            self.statistics.received_packets += 1;
-            self.received_usage.count(size);
-        }
-        Ok(taken)
-    }
-
-    /// Adds the packets behind the last one that carry on its stream.
-    fn extend_run(&mut self, number: u8) -> Result<(), Error> {
-        // Number, channel and, where there is one, the kind of extended data.
-        let same = if number == table::CHANNEL_DATA { 5 } else { 9 };
-        let Some(first) = self.run.first() else { return Ok(()) };
-        let head_start = first.start - 4 - same;
-        let mut head = [0; 9];
-        head[..same].copy_from_slice(self.input.taken(head_start..head_start + same));
-        while self.run.len() < limits::RUN_PACKETS {
-            let next = self.receiver.peek(&mut self.input)?;
-            if !next.is_some_and(|payload| payload.starts_with(&head[..same])) {
-                return Ok(());
-            }
-            let Some((range, _)) = self.take_packet()? else { return Ok(()) };
-            let payload = self.input.taken(range.clone());
-            if let Some((_, _, length)) = self.channels.received_data(payload, self.now)? {
-                self.run.push(range.end - length..range.end);
-            }
-        }
-        Ok(())
-    }
-
-    /// A message that had to wait for an answer about its channel.
-    fn step_parked(&mut self, payload: &[u8]) -> Result<Step, Error> {
-        if !matches!(payload.first(), Some(&(table::CHANNEL_DATA | table::CHANNEL_EXTENDED_DATA))) {
-            self.handle_connection(payload)?;
-            return Ok(Step::Done);
-        }
-        let Some((channel, stream, length)) = self.channels.received_data(payload, self.now)?
-        else {
-            return Ok(Step::Done);
-        };
-        self.expanded.clear();
-        self.expanded.extend_from_slice(&payload[payload.len() - length..]);
-        self.run.clear();
-        self.run.push(0..length);
-        Ok(Step::Data { channel, stream, expanded: true })
-    }
-
-    /// Whether a message waits for an answer about its channel.
-    pub(crate) fn has_parked(&self) -> bool {
-        self.parked.is_some()
-    }
-
-    /// The application has answered about a channel.
-    pub(crate) fn unpark(&mut self, channel: ChannelId) {
-        // Number and recipient channel stand first in each of these messages.
-        let recipient = self.parked.as_ref().and_then(|parked| parked.get(1..5));
-        if recipient == Some(&channel.0.to_be_bytes()) {
-            self.unparked = true;
-            self.waiting = false;
-        }
-    }
-
-    fn step_ident(&mut self) -> Result<Step, Error> {
-        match ident::take_line(&mut self.input, self.noise_lines, R::SIDE)? {
-            None => Ok(Step::Nothing),
-            Some(ident::Line::Noise(line)) => {
-                self.noise_lines += 1;
-                self.events.push_back(Event::Notice(line));
-                Ok(Step::Done)
-            }
-            Some(ident::Line::Ident(line)) => {
-                self.remote_ident = Some(line);
-                self.phase = Phase::FirstKex;
-                Ok(Step::Done)
-            }
-        }
-    }
-
-    fn handle_message(
-        &mut self,
-        number: u8,
-        payload: &[u8],
-        sequence_number: u32,
-    ) -> Result<(), Error> {
-        let out_of_turn = || Error::from(Misbehaved::OutOfTurn { message: number });
-        if self.bare && !matches!(number, 1..=4 | 80..=127) {
-            return Err(out_of_turn());
-        }
-        let in_first_kex = self.phase == Phase::FirstKex;
-        let of_exchange = matches!(number, table::DISCONNECT | 20..=49);
-        if in_first_kex && self.strict && !of_exchange {
-            return Err(out_of_turn());
-        }
-        match table::place(number, R::SIDE, self.phase) {
-            Place::Here => {}
-            Place::OutOfTurn => return Err(out_of_turn()),
-            Place::Unknown => {
-                return self.send_message(&transport::encode_unimplemented(sequence_number));
-            }
-        }
-        // RFC 4253 §7.1: from its KEXINIT to its NEWKEYS the remote sends
-        // nothing but the exchange itself.
-        let exchanging = matches!(self.kex, Kex::Exchange(..) | Kex::AwaitNewKeys(_));
-        if exchanging && !matches!(number, 1..=4 | 20..=49) {
-            return Err(out_of_turn());
-        }
-        match number {
-            table::DISCONNECT => {
-                let (reason, description) = transport::decode_disconnect(payload)?;
-                Err(Error::Disconnected { reason, description })
-            }
-            table::IGNORE | table::UNIMPLEMENTED => Ok(()),
-            table::DEBUG => {
-                let (_, message) = transport::decode_debug(payload)?;
-                self.events.push_back(Event::Notice(message));
-                Ok(())
-            }
-            table::EXT_INFO => {
-                self.ext_infos += 1;
-                for extension in transport::decode_ext_info(payload)? {
-                    self.extensions.retain(|(name, _)| *name != extension.0);
-                    self.extensions.push(extension);
-                }
-                let kept = self.extensions.iter().map(|(name, value)| name.len() + value.len());
-                let too_many = self.ext_infos > limits::EXT_INFO_MESSAGES;
-                if too_many || kept.sum::<usize>() > limits::EXTENSION_BYTES {
-                    return Err(Misbehaved::TooManyExtensions.into());
-                }
-                self.events.push_back(Event::ExtensionInfo);
-                Ok(())
-            }
-            table::SERVICE_REQUEST | table::SERVICE_ACCEPT => R::handle_service(self, payload),
-            table::KEXINIT => self.handle_kexinit(payload, sequence_number),
-            table::NEWKEYS => self.handle_new_keys(),
-            30..=49 => {
-                if let Kex::Exchange(exchange, _) = &mut self.kex
-                    && std::mem::take(&mut exchange.ignore_next)
-                {
-                    return Ok(());
-                }
-                R::handle_kex(self, payload)
-            }
-            50..=79 => R::handle_userauth(self, payload),
-            table::PING => {
-                let data = transport::decode_ping(payload)?;
-                self.send_message(&transport::encode_ping(table::PONG, &data))
-            }
-            table::PONG => Ok(()),
-            _ => self.handle_connection(payload),
-        }
-    }
-
-    // ---- key exchange ----
-
-    /// Begins a key exchange, unless one runs.
-    ///
-    /// # Errors
-    /// [`Misuse::OutOfTurn`] before authentication: delayed compression begins
-    /// with its success, which an exchange would hold back.
-    pub fn rekey(&mut self) -> Result<(), Error> {
-        if self.phase != Phase::Connection || self.bare {
-            return Err(Misuse::OutOfTurn("a rekey").into());
-        }
-        if matches!(self.kex, Kex::Idle) { self.send_kexinit() } else { Ok(()) }
-    }
-
-    pub(crate) fn rekey_if_due(&mut self) -> Result<(), Error> {
-        let due = self.limit.is_some_and(|limit| {
-            limit.reached(self.sent_usage) || limit.reached(self.received_usage)
-        });
-        let may = self.phase == Phase::Connection && matches!(self.kex, Kex::Idle);
-        if due && may { self.send_kexinit() } else { Ok(()) }
-    }
-
-    fn send_kexinit(&mut self) -> Result<(), Error> {
-        let mut proposal = self.config.proposal(R::SIDE);
-        let first = self.session_id.is_none();
-        if first {
-            let markers = match R::SIDE {
-                Side::Client => [negotiate::EXT_INFO_CLIENT, negotiate::STRICT_CLIENT],
-                Side::Server => [negotiate::EXT_INFO_SERVER, negotiate::STRICT_SERVER],
-            };
-            proposal.kex_algorithms.extend(markers.map(str::to_owned));
-        }
-        let guess = if first { R::guess(self)? } else { None };
-        proposal.first_kex_packet_follows = guess.is_some();
-        let mut cookie = [0; 16];
-        crypto::random::fill(&mut cookie);
-        let payload = proposal.encode(cookie);
-        self.send_now(&payload)?;
-        let mut sent = SentKexInit { proposal, payload, guess: None };
-        if let Some((packet, started)) = guess {
-            self.send_now(&packet)?;
-            sent.guess = Some(started);
-        }
-        self.kex = Kex::AwaitKexInit(sent);
-        Ok(())
-    }
-
-    fn handle_kexinit(&mut self, payload: &[u8], sequence_number: u32) -> Result<(), Error> {
-        if payload.len() > limits::KEXINIT_BYTES {
-            return Err(Misbehaved::KexInitTooLong.into());
-        }
-        let remote = Proposal::decode(payload)?;
-        if matches!(self.kex, Kex::Idle) {
-            self.send_kexinit()?;
-        }
-        let Kex::AwaitKexInit(sent) = std::mem::replace(&mut self.kex, Kex::Idle) else {
-            return Err(Misbehaved::OutOfTurn { message: table::KEXINIT }.into());
-        };
-        if self.session_id.is_none() {
-            let marker = match R::SIDE {
-                Side::Client => negotiate::STRICT_SERVER,
-                Side::Server => negotiate::STRICT_CLIENT,
-            };
-            self.strict = remote.kex_algorithms.iter().any(|name| name == marker);
-            if self.strict && sequence_number != 0 {
-                return Err(Misbehaved::KexInitNotFirst.into());
-            }
-        }
-        let chosen = choose(&sent.proposal, &remote, R::SIDE)?;
-        self.negotiated = Some(chosen.names(self.strict));
-        let ignore_next =
-            remote.first_kex_packet_follows && !guess_is_right(&remote, &sent.proposal);
-        let guess = sent.guess.filter(|_| guess_is_right(&sent.proposal, &remote));
-        let remote_ident = self.remote_ident.clone().unwrap_or_default();
-        let local_ident = self.local_ident.clone();
-        let mut transcript = crate::kex::exchange_hash::Transcript::default();
-        match R::SIDE {
-            Side::Client => {
-                (transcript.v_c, transcript.v_s) = (local_ident, remote_ident);
-                (transcript.i_c, transcript.i_s) = (sent.payload, payload.to_vec());
-            }
-            Side::Server => {
-                (transcript.v_c, transcript.v_s) = (remote_ident, local_ident);
-                (transcript.i_c, transcript.i_s) = (payload.to_vec(), sent.payload);
-            }
-        }
-        self.remote_proposal = Some(remote);
-        self.events.push_back(Event::Negotiated);
-        R::begin_exchange(self, Exchange { chosen, transcript, ignore_next }, guess)
-    }
-
-    /// The exchange is agreed on and the host key with it: our NEWKEYS.
-    pub(crate) fn send_new_keys(&mut self, mut next: NextKeys) -> Result<(), Error> {
-        self.send_now(&[table::NEWKEYS])?;
-        if let Some(sealer) = next.sealer.take() {
-            self.sender.rekey(sealer, self.strict);
-        }
-        self.sent_usage = Usage::default();
-        let outgoing = match R::SIDE {
-            Side::Client => next.chosen.client_to_server,
-            Side::Server => next.chosen.server_to_client,
-        };
-        // RFC 4253 §6.2: each key exchange begins a new compression context.
-        let compress = outgoing.zlib && self.phase == Phase::Connection;
-        self.compressor = compress.then(Compressor::new);
-        let first = self.phase == Phase::FirstKex;
-        self.limit = Some(Limit::new(
-            outgoing.cipher,
-            self.config.rekey_bytes,
-            self.config.rekey_after,
-            self.now,
-        ));
-        self.chosen = Some(next.chosen);
-        self.kex = Kex::AwaitNewKeys(next);
-        if first {
-            R::sent_first_new_keys(self)?;
-        }
-        self.send_held()
-    }
-
-    fn handle_new_keys(&mut self) -> Result<(), Error> {
-        let Kex::AwaitNewKeys(mut next) = std::mem::replace(&mut self.kex, Kex::Idle) else {
-            return Err(Misbehaved::OutOfTurn { message: table::NEWKEYS }.into());
-        };
-        if let Some(opener) = next.opener.take() {
-            self.receiver.rekey(opener, self.strict);
-        }
-        self.received_usage = Usage::default();
-        let incoming = match R::SIDE {
-            Side::Client => next.chosen.server_to_client,
-            Side::Server => next.chosen.client_to_server,
-        };
-        let compress = incoming.zlib && self.phase == Phase::Connection;
-        self.decompressor = compress.then(Decompressor::new);
-        self.statistics.key_exchanges += 1;
-        let first = self.phase == Phase::FirstKex;
-        if first {
-            self.phase = Phase::Service;
-        }
-        self.events.push_back(Event::NewKeys { first });
-        R::received_new_keys(self, first)
-    }
-
-    /// Authentication has succeeded: delayed compression begins.
-    pub(crate) fn enter_connection(&mut self) {
-        self.phase = Phase::Connection;
-        if let Some(chosen) = &self.chosen {
-            let (outgoing, incoming) = match R::SIDE {
-                Side::Client => (chosen.client_to_server, chosen.server_to_client),
-                Side::Server => (chosen.server_to_client, chosen.client_to_server),
-            };
-            self.compressor = outgoing.zlib.then(Compressor::new);
-            self.decompressor = incoming.zlib.then(Decompressor::new);
-        }
-        self.events.push_back(Event::Authenticated);
-    }
-
-    // ---- output ----
-
-    /// Whether messages other than the exchange's own must wait.
-    pub(crate) fn must_hold(&self) -> bool {
-        matches!(self.kex, Kex::AwaitKexInit(_) | Kex::Exchange(..))
-    }
-
-    /// Sends a message, behind the key exchange if one runs.
-    pub(crate) fn send_message(&mut self, payload: &[u8]) -> Result<(), Error> {
-        if self.must_hold() {
-            self.held_bytes += payload.len();
-            if self.held_bytes > limits::HELD_BYTES {
-                return Err(Misbehaved::TooManyRequests.into());
-            }
-            self.held.push_back(Zeroizing::new(payload.to_vec()));
-            return Ok(());
-        }
-        self.send_now(payload)
-    }
-
-    /// Sends a message of the transport itself.
-    pub(crate) fn send_now(&mut self, payload: &[u8]) -> Result<(), Error> {
-        // The other end of a bare transport knows nothing else.
-        if self.bare && payload.first().is_some_and(|number| *number < 80) {
-            return Ok(());
-        }
-        let length = match &mut self.compressor {
-            None => self.sender.append(&mut self.output, payload)?,
-            Some(compressor) => {
-                let payload = compressor.payload(payload)?;
-                self.sender.append(&mut self.output, payload)?
-            }
-        };
-        self.count_sent(length);
-        Ok(())
-    }
-
-    pub(crate) fn count_sent(&mut self, length: usize) {
-        self.sent_usage.count(length);
-        self.statistics.sent_bytes += length as u64;
-        self.statistics.sent_packets += 1;
-    }
-
-    fn send_held(&mut self) -> Result<(), Error> {
-        self.held_bytes = 0;
-        while let Some(payload) = self.held.pop_front() {
-            self.send_now(&payload)?;
-        }
-        Ok(())
-    }
-
     /// Takes note of a round trip that took from `sent` to now.
     pub(crate) fn sample_round_trip(&mut self, sent: Option<Instant>) {
         if let Some(sent) = sent {
@@ -794,28 +341,5 @@ impl<R: Role> Connection<R> {
             let shortest = self.statistics.round_trip.map_or(sample, |known| known.min(sample));
             self.statistics.round_trip = Some(shortest);
         }
-    }
-
-    /// Ends the connection for a reason of our own.
-    pub(crate) fn refuse(&mut self, error: Error) {
-        self.fail(error);
-    }
-
-    fn fail(&mut self, error: Error) {
-        if self.ended {
-            return;
-        }
-        if let Some((reason, description)) = error.goodbye() {
-            let payload = transport::encode_disconnect(reason, &description);
-            // Ending anyway; the remote learns why if it can be framed.
-            let _ = self.send_now(&payload);
-        }
-        self.end(error);
-    }
-
-    fn end(&mut self, error: Error) {
-        self.ended = true;
-        self.waiting = false;
-        self.events.push_back(Event::Ended(error));
     }
 }

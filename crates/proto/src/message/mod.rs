@@ -1,8 +1,9 @@
-//! The messages: numbers in [`table`], then one file a layer. Decoding
+//! The messages: numbers in [`table`], then one file a layer, two for RFC 4254. Decoding
 //! borrows from the payload; encoding appends to a buffer.
 
 pub mod connection;
 pub mod kex;
+pub mod request;
 pub mod table;
 pub mod transport;
 pub mod userauth;

@@ -144,7 +144,7 @@ fn what_comes_for_a_proposed_channel_waits_for_the_answer() {
     pair.client.open_channel(ChannelOpen::Session).unwrap();
     bytes.extend(take(&mut pair.client));
     let request = ChannelRequest::Exec { command: b"true".to_vec() };
-    let request = crate::message::connection::encode_request(0, &request, true);
+    let request = crate::message::request::encode_request(0, &request, true);
     pair.client.send_now(&request).unwrap();
     pair.client.send_now(&open.encode()).unwrap();
     bytes.extend(take(&mut pair.client));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::error::Misbehaved;
 use crate::message::connection as message;
+use crate::message::request;
 use crate::message::table;
 use crate::message::transport;
 use wire::Writer;
@@ -51,7 +52,7 @@ fn unknown_channel() {
         message::encode_channel(table::CHANNEL_EOF, 9),
         message::encode_channel(table::CHANNEL_CLOSE, 9),
         message::encode_window_adjust(9, 1),
-        message::encode_request(9, &ChannelRequest::Shell, true),
+        request::encode_request(9, &ChannelRequest::Shell, true),
     ] {
         assert_eq!(server_end(&payload), Error::Misbehaved(Misbehaved::UnknownChannel(9)));
     }
