@@ -106,6 +106,21 @@ class Browser:
         check(wide <= room, f"{name} is {wide} wide in a window of {room}")
 
 
+class Region(str):
+    """A region by its identifier, and what the pages call it."""
+
+    def __new__(cls, identifier, name):
+        region = super().__new__(cls, identifier)
+        region.name = name
+        return region
+
+
+def offered_regions(browser):
+    """Those that a form has boxes for."""
+    pairs = browser.page.locator("[name=region]").evaluate_all("boxes => boxes.map(box => [box.value, box.labels[0].innerText.trim()])")
+    return [Region(*pair) for pair in pairs]
+
+
 def use_region(browser, region):
     select = browser.page.locator("#region")
     if browser.script:

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from browser_page import FINGERPRINT, STRANGE, Browser, check, compare, fingerprint, launch, missing_for_pages, use_region
+from browser_page import FINGERPRINT, STRANGE, Browser, check, compare, fingerprint, launch, missing_for_pages, offered_regions, use_region
 
 KINDS = ("ed25519", "ecdsa", "rsa")
 
@@ -45,7 +45,7 @@ def boot(console, number, folder, host):
     lines = [make_key(folder / kind, kind, f"root@{host}") for kind in KINDS]
     said = [subprocess.run(["ssh-keygen", "-lf", folder / f"{kind}.pub"], capture_output=True, text=True, check=True).stdout
             for kind in KINDS]
-    text = ["[    0.000000] Linux version 6.1.0", "[    1.000000] cloud-init was here", "-----BEGIN SSH HOST KEY KEYS-----",
+    text = ["[    0.000000] Linux version 6.1.0", "[    1.000000] cloud-init was here", "[\x1b[0;32m  OK  \x1b[0m] Reached it.", "-----BEGIN SSH HOST KEY KEYS-----",
             *lines, "-----END SSH HOST KEY KEYS-----", f"{host} login: "]
     # All at once: the panel reads whenever it likes.
     draft = folder / "console"
@@ -87,14 +87,14 @@ def add_key(browser, name, line, region):
     browser.follow("SSH Keys")
     browser.follow("Add Public Key")
     boxes = browser.page.locator("[name=region]")
-    regions = boxes.evaluate_all("boxes => boxes.map(box => box.value)")
+    regions = offered_regions(browser)
     check(len(regions) == 2, f"regions: {regions}")
     for index, other in enumerate(regions):
         boxes.nth(index).set_checked(index == region)
     browser.fill(name=name, public_key=line)
     browser.picture("add-key")
     browser.press("Add Public Key")
-    browser.sees(f"Stored {name} in {regions[region]}", name)
+    browser.sees(f"Stored {name} in {regions[region].name}", name)
     browser.picture("keys")
     for index, other in enumerate(regions):
         browser.go(f"/keys?region={other}")
@@ -112,12 +112,13 @@ def create(browser, server, keys, regions):
     def has(region):
         names = offered.evaluate_all("boxes => boxes.map(box => box.value)")
         check(keys[region] in names and keys[1 - region] not in names, f"{regions[region]} offers {names}")
-        browser.sees(f"Keys stored in {regions[region]}")
+        browser.sees(f"Keys stored in {regions[region].name}")
 
     has(0)
     browser.fill(name=server, description="Made by the browser test")
     use_region(browser, regions[1])
     has(1)
+    browser.sees(f"{regions[1].name} has no sizes", "choose another region")
     browser.picture("create-other-region")
     use_region(browser, regions[0])
     has(0)
@@ -164,7 +165,7 @@ def reboot(browser, server):
 
 def console_log(browser, wanted):
     browser.follow("Console log")
-    browser.sees("cloud-init was here", *wanted)
+    browser.sees("cloud-init was here", "[  OK  ] Reached it.", *wanted)
     browser.picture("console-log")
     browser.page.go_back()
 
@@ -197,7 +198,7 @@ def remove(browser, server, keys, regions):
         browser.go(f"/keys/delete?region={region}&name={key}")
         browser.picture(f"delete-key-{region}")
         browser.press("Delete the key")
-        browser.sees(f"Deleted {key} from {region}")
+        browser.sees(f"Deleted {key} from {region.name}")
         check(browser.page.locator("td", has_text=key).count() == 0, "the key is still listed")
 
 

@@ -99,6 +99,12 @@ def status_of(page):
     return found.group(1) if found else ""
 
 
+def actions(page):
+    """How long each action in the log took."""
+    rows = re.findall(r'<td data-label="What">(.*?)</td>.*?<td data-label="Took">(.*?)</td>', page.text, re.S)
+    return {what: re.sub(r"<[^>]+>", "", took).strip() for what, took in rows}
+
+
 def act(browser, server, action, **fields):
     form = browser.get("%s/confirm/%s" % (server, action))
     need(form.status == 200, "the question before " + action, form)
@@ -207,10 +213,10 @@ def main():
     need(again.status == 422 and "already" in again.words, "the same name twice", again)
     page = browser.get("/keys")
     copied = browser.post("/keys/copy", page, key=one + "/me@laptop", to=two)
-    need("Copied me@laptop to " + two in copied.words, "copying a key", copied)
+    need(re.search(r"Copied me@laptop to [^.]*\b%s\b" % two, copied.words), "copying a key", copied)
     page = browser.get("/keys/delete?region=%s&name=%s" % (two, urllib.parse.quote("me@laptop")))
     deleted = browser.post("/keys/delete", page, region=two, name="me@laptop")
-    need("Deleted me@laptop from " + two in deleted.words, "deleting a key", deleted)
+    need(re.search(r"Deleted me@laptop from [^.]*\b%s\b" % two, deleted.words), "deleting a key", deleted)
     step("the key is copied to %s, and deleted there" % two)
     second = " ".join(key.split()[:2]) + " second"
 
@@ -245,7 +251,7 @@ def main():
     if given.console:
         def boots(with_key):
             with open("%s/%s.console" % (given.console, number), "w") as console:
-                console.write("[    1.000000] boot\r\n-----BEGIN SSH HOST KEY KEYS-----\r\n%s root@web\r\n"
+                console.write("[    1.000000] boot\r\n[\x1b[0;32m  OK  \x1b[0m] Started it.\r\n-----BEGIN SSH HOST KEY KEYS-----\r\n%s root@web\r\n"
                               "-----END SSH HOST KEY KEYS-----\r\nweb login: " % with_key)
         boots(" ".join(key.split()[:2]))
         shown = wait(browser, server, lambda page: "read from its console" in page.words, "the host key is read from the console", 60)
@@ -264,7 +270,9 @@ def main():
 
     log = browser.get(server + "/log")
     need("boot" in log.words, "the console log", log)
-    step("the console log is shown")
+    if given.console:
+        need(re.search(r'\[<span class="log-green">\s+OK\s+</span>\] Started it', log.text), "its colours, although Nova takes the escapes away", log)
+    step("the console log is shown, in its colours")
     page = browser.get(server)
     need("console" in page.text, "the screen is offered", page)
     screen = browser.post(server + "/screen", page)
@@ -284,6 +292,10 @@ def main():
     act(browser, server, "unlock")
     need("Locked" not in browser.get(server).words, "it is unlocked")
     step("locked and unlocked")
+    # Each ended within the second that it began in.
+    done = wait(browser, server, lambda page: all(one in actions(page) for one in ("lock", "unlock", "stop", "start")), "the action log has them", 20)
+    done = wait(browser, server, lambda page: all(end.endswith(" s") for end in actions(page).values()), "each action has an end", 20)
+    step("the action log tells the end of each: " + ", ".join("%s %s" % one for one in actions(done).items()))
     refused = browser.post(server + "/do/rebuild", browser.get(server + "/confirm/rebuild"), image=image, typed="wrong")
     need(refused.status == 422, "the name must be typed", refused)
     act(browser, server, "rebuild", image=browser.get(server + "/confirm/rebuild").option("debian-13"), typed="web")

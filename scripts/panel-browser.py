@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from browser_page import FINGERPRINT, STRANGE, Browser, check, compare, fingerprint, launch, missing_for_pages, use_region
+from browser_page import FINGERPRINT, STRANGE, Browser, check, compare, fingerprint, launch, missing_for_pages, offered_regions, use_region
 
 ROOT = Path(__file__).resolve().parent.parent
 PORT = 18080
@@ -168,7 +168,7 @@ def add_key(browser, key, line, private):
     browser.follow("SSH Keys")
     browser.picture("keys-before")
     browser.follow("Add Public Key")
-    regions = browser.page.locator("[name=region]").evaluate_all("boxes => boxes.map(box => box.value)")
+    regions = offered_regions(browser)
     check(len(regions) >= 2, f"regions: {regions}")
     browser.fill(name=key, public_key=private)
     browser.press("Add Public Key")
@@ -182,7 +182,7 @@ def add_key(browser, key, line, private):
     # As a terminal wraps it.
     browser.fill(public_key="\n".join(line[at:at + 60] for at in range(0, len(line), 60)))
     browser.press("Add Public Key")
-    browser.sees(f"Stored {key} in {regions[0]}", key)
+    browser.sees(f"Stored {key} in {regions[0].name}", key)
     browser.picture("key-added")
     browser.go(f"/keys?region={regions[1]}")
     browser.sees_not(key)
@@ -196,14 +196,14 @@ def copy_key(browser, key, regions):
     """From its row to the other region, and out of that again."""
     browser.page.locator("tr", has_text=key).get_by_role("button", name=re.compile("^Copy")).first.click()
     browser.page.wait_for_load_state()
-    browser.sees(f"Copied {key} to {regions[1]}")
+    browser.sees(f"Copied {key} to {regions[1].name}")
     browser.picture("key-copied")
     browser.go(f"/keys?region={regions[1]}")
     browser.sees(key)
     browser.go(f"/keys/delete?region={regions[1]}&name={key}")
     browser.page.locator("main form button").last.click()
     browser.page.wait_for_url("**/keys")
-    browser.sees(f"Deleted {key} from {regions[1]}", key)
+    browser.sees(f"Deleted {key} from {regions[1].name}", key)
 
 
 def keys_on_server(browser, address, client, first, folder, keyway, tag):
@@ -281,7 +281,7 @@ def create(browser, server, key, regions):
     browser.fill(name=server, description="Made by the browser test")
     use_region(browser, regions[1])
     check(box.count() == 0, "the key of one region is offered in the other")
-    browser.sees(f"No key is stored in {regions[1]} yet", f"in {regions[0]}")
+    browser.sees(f"No key is stored in {regions[1].name} yet", f"in {regions[0].name}")
     browser.picture("create-other-region")
     use_region(browser, regions[0])
     check(browser.page.locator("[name=name]").input_value() == server, "the name was lost with the region")

@@ -73,7 +73,7 @@ impl Openstack {
         let ids = known.catalog.names(self.config.first_region.as_deref(), &self.config.regions);
         Ok(ids
             .into_iter()
-            .map(|id| Region { name: named.get(&id).cloned().unwrap_or_else(|| id.clone()), id })
+            .map(|id| Region { name: region_name(&id, named.get(&id)), id })
             .collect())
     }
 
@@ -128,6 +128,15 @@ impl Openstack {
             token: Some(entry.token.clone()),
         };
         Ok(ServiceLogin { caller, expires_at: entry.expires_at })
+    }
+}
+
+/// What people call a region, with its identifier, which commands take.
+fn region_name(id: &str, description: Option<&String>) -> String {
+    match description {
+        Some(text) if text.contains(id) => text.clone(),
+        Some(text) => format!("{text} ({id})"),
+        None => id.to_owned(),
     }
 }
 

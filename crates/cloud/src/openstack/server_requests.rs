@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::watch::Until;
-use super::{Openstack, server_view, user_data};
+use super::{Openstack, console_text, server_view, user_data};
 use crate::cloud::{Caller, ServerQuery};
 use crate::model::{NewServer, Server, ServerAction, ServerRequest};
 use crate::{Error, Result};
@@ -230,7 +230,7 @@ impl Openstack {
         let nova = self.nova(caller, region).await?;
         let mut answer = nova.act(id, "os-getConsoleOutput", json!({ "length": lines })).await?;
         match answer["output"].take() {
-            Value::String(text) => Ok(text),
+            Value::String(text) => Ok(console_text::with_escapes(text)),
             _ => Ok(String::new()),
         }
     }

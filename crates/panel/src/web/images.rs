@@ -10,6 +10,7 @@ use maud::html;
 use super::error::{PageError, PageResult};
 use super::layout::{csrf, field_error, go, page, when};
 use super::posted::Posted;
+use super::regions::Regions;
 use super::routes::Routes;
 use super::viewer::Viewer;
 use crate::State;
@@ -34,10 +35,10 @@ async fn images_page(
     // Where the cloud keeps its own images, they are the same in every region.
     let own = state.cloud.uploads().is_some();
     let mut images: Vec<(String, Image)> = Vec::new();
-    for region in state.cloud.regions(&caller).await? {
+    for region in Regions::of(state, &caller).await?.iter() {
         for image in state.cloud.images(&caller, &region.id).await? {
             if !own || !images.iter().any(|(_, other)| other.id == image.id) {
-                images.push((region.id.clone(), image));
+                images.push((region.name.clone(), image));
             }
         }
     }

@@ -12,6 +12,7 @@ use cloud::{Caller, KeyPairQuery, ServerQuery};
 use keys::{FingerprintHash, PublicKey};
 
 use super::error::PageError;
+use super::regions::Regions;
 use super::routes::Routes;
 use super::viewer::Viewer;
 use crate::State;
@@ -84,10 +85,10 @@ pub(super) async fn store_key(
 ) -> Result<Result<(String, Vec<String>), KeyErrors>, PageError> {
     let caller = viewer.changer()?;
     let mut errors = KeyErrors::default();
-    let known = state.cloud.regions(&caller).await?;
+    let known = Regions::of(state, &caller).await?;
     if regions.is_empty() {
         errors.regions = Some("Choose at least one region.".to_owned());
-    } else if let Some(other) = regions.iter().find(|id| !known.iter().any(|r| r.id == **id)) {
+    } else if let Some(other) = regions.iter().find(|id| !known.has(id)) {
         errors.regions = Some(format!("There is no region {other}."));
     }
     let examined = match examine(text) {
@@ -115,7 +116,8 @@ pub(super) async fn store_key(
         match state.cloud.key_pair(&caller, region, &name).await {
             Err(cloud::Error::NotFound(_)) => {}
             Ok(_) => {
-                errors.name = Some(format!("There is a key called {name} in {region} already."));
+                let there = known.name(region);
+                errors.name = Some(format!("There is a key called {name} in {there} already."));
                 continue;
             }
             Err(error) => return Err(error.into()),
@@ -128,7 +130,8 @@ pub(super) async fn store_key(
             state.cloud.find_key_pairs(&caller, std::slice::from_ref(region), &query).await?;
         if let Some(other) = same.first() {
             errors.public_key = Some(format!(
-                "This key is stored in {region} already, by the name {}.",
+                "This key is stored in {} already, by the name {}.",
+                known.name(region),
                 other.name
             ));
         }
@@ -170,7 +173,8 @@ pub(super) async fn copy_keys(
     to: &str,
 ) -> Result<(Vec<String>, Vec<String>), PageError> {
     let caller = viewer.changer()?;
-    if !state.cloud.regions(&caller).await?.iter().any(|region| region.id == to) {
+    let regions = Regions::of(state, &caller).await?;
+    if !regions.has(to) {
         return Err(PageError::not_found("There is no such region."));
     }
     let to_region = to.to_owned();
@@ -180,7 +184,7 @@ pub(super) async fn copy_keys(
         let key = match state.cloud.key_pair(&caller, from, name).await {
             Ok(key) => key,
             Err(cloud::Error::NotFound(_)) => {
-                refused.push(format!("{name} is not in {from}."));
+                refused.push(format!("{name} is not in {}.", regions.name(from)));
                 continue;
             }
             Err(error) => return Err(error.into()),
@@ -190,7 +194,8 @@ pub(super) async fn copy_keys(
         let (there, _) =
             state.cloud.find_key_pairs(&caller, std::slice::from_ref(&to_region), &query).await?;
         if let Some(same) = there.first() {
-            refused.push(format!("{name} is in {to} already, by the name {}.", same.name));
+            let there = regions.name(to);
+            refused.push(format!("{name} is in {there} already, by the name {}.", same.name));
             continue;
         }
         let new = NewKeyPair {

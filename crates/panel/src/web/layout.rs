@@ -45,10 +45,12 @@ pub(crate) fn page(viewer: &Viewer, title: &str, body: &Markup) -> Markup {
                             button .quiet type="submit" { "Switch" }
                         }
                     } @else if let Some((project, role)) = &viewer.project {
-                        span .muted title=(format!("Your role: {}", role_name(*role))) { (project.name) }
+                        span .muted title=(format!("Your role: {}", role_name(*role))) {
+                            "Project " (project.name)
+                        }
                     }
                     a href="/account" aria-current=[viewer.path.starts_with("/account").then_some("page")]
-                        { (viewer.user.name) }
+                        { span .hidden-label { "Account " } (viewer.user.name) }
                     form method="post" action="/logout" {
                         (csrf(viewer))
                         button .quiet type="submit" { "Log out" }

@@ -15,7 +15,7 @@ async fn a_key_in_one_region_and_its_copy() {
     browser.get("/keys").await.says("No keys yet").says("ssh-keygen -t ed25519");
     let form = [("name", "laptop"), ("public_key", LINES[0]), ("region", "ams")];
     let page = browser.post("/keys/new", &form).await;
-    page.says("Stored laptop in ams.")
+    page.says("Stored laptop in Amsterdam (AMS).")
         .says("SHA256:")
         .says("MD5:")
         .says("ED25519 256")
@@ -24,9 +24,9 @@ async fn a_key_in_one_region_and_its_copy() {
     browser.get("/keys").await.hides("Stored laptop");
     browser.get("/keys?region=iad").await.says("No key is stored in").hides("No key matches");
     let page = browser.post("/keys/copy", &[("key", "ams/laptop"), ("to", "iad")]).await;
-    page.says("Copied laptop to iad.");
+    page.says("Copied laptop to Northern Virginia (IAD).");
     let page = browser.post("/keys/copy", &[("key", "ams/laptop"), ("to", "iad")]).await;
-    page.says("laptop is in iad already");
+    page.says("laptop is in Northern Virginia (IAD) already");
     browser.get("/keys?q=one%40home").await.says("laptop");
     browser.get("/keys?q=nothing").await.says("No key matches");
     let page = browser.get("/keys/delete?region=iad&name=laptop").await;
@@ -47,7 +47,7 @@ async fn repairs_are_said() {
     let form =
         [("name", ""), ("public_key", wrapped.as_str()), ("region", "ams"), ("region", "iad")];
     let page = browser.post("/keys/new", &form).await;
-    page.says("Joined 2 wrapped lines").says("Stored one@home in ams and iad.");
+    page.says("Joined 2 wrapped lines").says("Stored one@home in Amsterdam (AMS) and Northern Virginia (IAD).");
 }
 
 #[tokio::test]
@@ -58,8 +58,8 @@ async fn refusals_beside_the_field() {
     let first = [("name", "one"), ("public_key", LINES[0]), ("region", "ams")];
     browser.post("/keys/new", &first).await.says("Stored one");
     let mut refused = vec![
-        (LINES[0], "other", "ams", "stored in ams already, by the name one"),
-        (LINES[1], "one", "ams", "a key called one in ams already"),
+        (LINES[0], "other", "ams", "stored in Amsterdam (AMS) already, by the name one"),
+        (LINES[1], "one", "ams", "a key called one in Amsterdam (AMS) already"),
         (LINES[1], "a/b", "ams", "letters, digits"),
         (LINES[1], "two", "", "Choose at least one region"),
         (LINES[1], "two", "moon", "no region moon"),
@@ -146,6 +146,6 @@ async fn keys_are_their_owners() {
     assert_eq!(page.status, StatusCode::NOT_FOUND);
     let page = bob.post("/keys/delete", &[("region", "ams"), ("name", "mine")]).await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);
-    bob.post("/keys/copy", &[("key", "ams/mine"), ("to", "iad")]).await.says("mine is not in ams");
+    bob.post("/keys/copy", &[("key", "ams/mine"), ("to", "iad")]).await.says("mine is not in Amsterdam (AMS)");
     ada.get("/keys").await.says("mine");
 }

@@ -52,7 +52,7 @@ async fn from_nothing_to_a_server() {
     browser.get("/keys/delete?region=ams&name=laptop").await.says("web-01").says("keep it");
     browser.get("/keys").await.hides("never");
     let log = browser.get(&format!("{path}/log")).await;
-    log.says("OK booted &lt;b&gt;").hides("\u{1b}");
+    log.says("<span class=\"log-green\">OK</span> booted &lt;b&gt;").hides("\u{1b}");
     let hosts = browser.get("/downloads/known_hosts").await.text;
     assert_eq!(hosts.lines().filter(|line| line.starts_with("10.78.0.1 ssh-ed25519 ")).count(), 1);
     let key = panel.state.voucher.key(&panel.state.store).await.unwrap();
@@ -71,11 +71,11 @@ async fn only_keys_of_the_chosen_region() {
     let form =
         [("do", "region"), ("region", "iad"), ("name", "kept-name"), ("description", "kept too")];
     let page = browser.post("/servers/new", &form).await;
-    page.says("No key is stored in iad yet").says("1 more key is").says("value=\"ams/laptop\"");
+    page.says("No key is stored in Northern Virginia (IAD) yet").says("1 more key is").says("value=\"ams/laptop\"");
     page.says("kept-name").says("kept too").hides("name=\"key\" value=\"laptop\"");
     let form = [("do", "copy"), ("region", "iad"), ("name", "kept-name"), ("copy", "ams/laptop")];
     let page = browser.post("/servers/new", &form).await;
-    page.says("Copied laptop to iad").says("kept-name");
+    page.says("Copied laptop to Northern Virginia (IAD)").says("kept-name");
     page.says("name=\"key\" value=\"laptop\" checked");
     let form = [
         ("do", "add-key"),
@@ -86,7 +86,7 @@ async fn only_keys_of_the_chosen_region() {
         ("public_key", LINES[1]),
     ];
     let page = browser.post("/servers/new", &form).await;
-    page.says("Stored second in iad")
+    page.says("Stored second in Northern Virginia (IAD)")
         .says("value=\"second\" checked")
         .says("value=\"laptop\" checked");
     let image = IMAGE.to_string();
@@ -119,7 +119,7 @@ async fn refusals_beside_the_field() {
         ("image", "nonsense", "Choose an image"),
         ("flavor", "99", "Choose a size"),
         ("key", "", "say that you want none"),
-        ("key", "unknown", "no key unknown in ams"),
+        ("key", "unknown", "no key unknown in Amsterdam (AMS)"),
         ("region", "moon", "That region is not there"),
         ("public_key", LINES[1], "not stored yet"),
         ("no_key", "yes", "not both"),

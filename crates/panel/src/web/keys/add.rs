@@ -13,11 +13,12 @@ use crate::State;
 use crate::web::error::PageResult;
 use crate::web::layout::{Input, csrf, field_error, go, page};
 use crate::web::posted::Posted;
+use crate::web::regions::Regions;
 use crate::web::viewer::Viewer;
 
 pub(super) async fn show(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
     let caller = viewer.changer()?;
-    let regions = state.cloud.regions(&caller).await?;
+    let regions = Regions::of(&state, &caller).await?;
     let chosen: Vec<String> = regions.first().map(|region| region.id.clone()).into_iter().collect();
     Ok(form(&viewer, &regions, "", "", &chosen, &KeyErrors::default()))
 }
@@ -103,7 +104,8 @@ pub(super) async fn add(AxumState(state): AxumState<Arc<State>>, posted: Posted)
     let text = if file.trim().is_empty() { fields.raw("public_key") } else { file };
     match store_key(&state, viewer, name, text, &chosen).await? {
         Ok((name, repairs)) => {
-            let mut said = format!("Stored {name} in {}.", chosen.join(" and "));
+            let regions = Regions::of(&state, &viewer.caller()?).await?;
+            let mut said = format!("Stored {name} in {}.", regions.names(&chosen));
             for repair in &repairs {
                 said.push(' ');
                 said.push_str(repair);
@@ -111,7 +113,7 @@ pub(super) async fn add(AxumState(state): AxumState<Arc<State>>, posted: Posted)
             Ok(go("/keys", &said))
         }
         Err(errors) => {
-            let regions = state.cloud.regions(&viewer.caller()?).await?;
+            let regions = Regions::of(&state, &viewer.caller()?).await?;
             Ok(form(viewer, &regions, name, text, &chosen, &errors))
         }
     }

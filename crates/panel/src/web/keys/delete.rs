@@ -12,6 +12,7 @@ use crate::State;
 use crate::web::error::PageResult;
 use crate::web::layout::{csrf, go, page};
 use crate::web::posted::Posted;
+use crate::web::regions::Regions;
 use crate::web::viewer::Viewer;
 
 #[derive(Deserialize)]
@@ -28,11 +29,12 @@ pub(super) async fn show(
     let caller = viewer.changer()?;
     let key = state.cloud.key_pair(&caller, &which.region, &which.name).await?;
     let holders = holders(&state, &caller, std::slice::from_ref(&key)).await?;
+    let regions = Regions::of(&state, &caller).await?;
     let on = holders.get(&(key.region.clone(), key.name.clone()));
     let body = html! {
         div .narrow.card {
             h1 { "Delete " (key.name) "?" }
-            p { "The key is taken out of " (key.region) ": no new server there can be made with it." }
+            p { "The key is taken out of " (regions.name(&key.region)) ": no new server there can be made with it." }
             p { code .fingerprint { (key.fingerprint_sha256) } }
             @match on {
                 None => p { "No server was made with it." },
@@ -66,5 +68,6 @@ pub(super) async fn delete(AxumState(state): AxumState<Arc<State>>, posted: Post
     let caller = posted.viewer.changer()?;
     state.cloud.delete_key_pair(&caller, region, name).await?;
     posted.viewer.audit(&state, "key.delete", &format!("{name} in {region}"), "").await?;
-    Ok(go("/keys", &format!("Deleted {name} from {region}.")))
+    let regions = Regions::of(&state, &caller).await?;
+    Ok(go("/keys", &format!("Deleted {name} from {}.", regions.name(region))))
 }

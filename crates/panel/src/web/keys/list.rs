@@ -13,6 +13,7 @@ use crate::State;
 use crate::web::error::PageResult;
 use crate::web::layout::{count, csrf, escape_query, go, page, warnings, when};
 use crate::web::posted::Posted;
+use crate::web::regions::Regions;
 use crate::web::table::Listing;
 use crate::web::viewer::Viewer;
 
@@ -22,7 +23,7 @@ pub(super) async fn show(
     Query(listing): Query<Listing>,
 ) -> PageResult {
     let caller = viewer.caller()?;
-    let regions = state.cloud.regions(&caller).await?;
+    let regions = Regions::of(&state, &caller).await?;
     let asked: Vec<String> = regions
         .iter()
         .map(|region| region.id.clone())
@@ -110,7 +111,7 @@ fn table(
     viewer: &Viewer,
     listing: &Listing,
     keys: &[KeyPair],
-    regions: &[Region],
+    regions: &Regions,
     holders: &Holders,
     known_use: bool,
 ) -> Markup {
@@ -137,7 +138,7 @@ fn table(
 fn row(
     viewer: &Viewer,
     key: &KeyPair,
-    regions: &[Region],
+    regions: &Regions,
     holders: &Holders,
     known_use: bool,
 ) -> Markup {
@@ -165,7 +166,7 @@ fn row(
                     (None, KeyType::Ssh) => "unreadable",
                 }
             }
-            td data-label="Region" { (key.region) }
+            td data-label="Region" { (regions.name(&key.region)) }
             td data-label="Last used" {
                 @match key.last_used_at {
                     Some(at) => (when(at)),
@@ -195,11 +196,11 @@ fn row(
                             input type="hidden" name="key" value=(format!("{}/{}", key.region, key.name));
                             @if let [only] = others.as_slice() {
                                 input type="hidden" name="to" value=(only.id);
-                                button .quiet type="submit" { "Copy to " (only.id) }
+                                button .quiet type="submit" { "Copy to " (only.name) }
                             } @else {
                                 label .hidden-label for=(format!("copy-{}", key.id)) { "Copy to region" }
                                 select id=(format!("copy-{}", key.id)) name="to" {
-                                    @for region in others { option value=(region.id) { "to " (region.id) } }
+                                    @for region in others { option value=(region.id) { "to " (region.name) } }
                                 }
                                 button .quiet type="submit" { "Copy" }
                             }
@@ -220,7 +221,8 @@ pub(super) async fn copy(AxumState(state): AxumState<Arc<State>>, posted: Posted
         copy_keys(&state, &posted.viewer, &posted.fields.all("key"), to).await?;
     let mut said = Vec::new();
     if !copied.is_empty() {
-        said.push(format!("Copied {} to {to}.", copied.join(", ")));
+        let regions = Regions::of(&state, &posted.viewer.caller()?).await?;
+        said.push(format!("Copied {} to {}.", copied.join(", "), regions.name(to)));
     }
     said.extend(refused);
     if said.is_empty() {

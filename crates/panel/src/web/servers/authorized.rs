@@ -8,11 +8,11 @@ use keys::{FingerprintHash, PublicKey, authorized_keys};
 use maud::{Markup, html};
 
 use super::show::{Details, id, server_page};
-use super::{address_of, status_words};
+use super::{address_of, reached_at, status_words};
 use crate::State;
 use crate::public_key::examine;
 use crate::web::error::{PageError, PageResult};
-use crate::web::layout::{csrf, field_error, go};
+use crate::web::layout::{copyable, csrf, field_error, go};
 use crate::web::posted::Posted;
 use crate::web::viewer::Viewer;
 
@@ -45,6 +45,42 @@ fn lines(text: &str) -> (Vec<Line>, usize) {
     (lines, unreadable)
 }
 
+/// What is known of a server's `authorized_keys`.
+pub(super) enum Present {
+    /// What is in it.
+    Read(String),
+    /// Why it could not be read.
+    Failed(String),
+    /// The cloud cannot look into its servers.
+    Hidden,
+}
+
+/// Where nobody but the server itself knows: what it was made with, and what to type instead.
+fn hidden(details: &Details) -> Markup {
+    let server = &details.server;
+    html! {
+        section #keys .card data-live {
+            h2 { "Keys on the server" }
+            p {
+                "This cloud does not let the panel look into its servers, so which keys they take \
+                 now is not shown here. "
+                @if server.key_names.is_empty() { "This one was made without a key." }
+                @else { "This one was made with " strong { (server.key_names.join(", ")) } "." }
+            }
+            @if let Some((address, port)) = reached_at(server) {
+                p { "To add a key, by one that lets you in already:" }
+                p .command {
+                    @if port == 22 { (copyable(&format!("ssh-copy-id -f -i OTHER.pub root@{address}"))) }
+                    @else { (copyable(&format!("ssh-copy-id -f -p {port} -i OTHER.pub root@{address}"))) }
+                }
+                p .hint {
+                    "To take one away, log in and delete its line in " code { "~/.ssh/authorized_keys" } "."
+                }
+            }
+        }
+    }
+}
+
 /// A key that was not added.
 pub(super) struct Refused {
     why: String,
@@ -55,8 +91,9 @@ pub(super) struct Refused {
 /// The part of the server's page.
 pub(super) fn section(viewer: &Viewer, details: &Details, refused: Option<&Refused>) -> Markup {
     let text = match &details.authorized {
-        Ok(text) => text,
-        Err(reason) => {
+        Present::Read(text) => text,
+        Present::Hidden => return hidden(details),
+        Present::Failed(reason) => {
             let being_made = status_words(&details.server).0 == "busy";
             let reason: &str = if being_made { "Read when it has booted." } else { reason };
             return html! {

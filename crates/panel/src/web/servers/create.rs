@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::State as AxumState;
 use axum::http::StatusCode;
-use cloud::model::{Flavor, Image, ImageStatus, KeyPair, Network, NewServer, Region};
+use cloud::model::{Flavor, Image, ImageStatus, KeyPair, Network, NewServer};
 use cloud::{Caller, KeyPairQuery};
 use form::form;
 
@@ -18,6 +18,7 @@ use crate::web::error::PageResult;
 use crate::web::keys::{KeyErrors, copy_keys, store_key};
 use crate::web::layout::go;
 use crate::web::posted::{Fields, Posted};
+use crate::web::regions::Regions;
 use crate::web::viewer::Viewer;
 
 /// More than cloud-init's user data may have.
@@ -77,7 +78,7 @@ impl Said {
 
 /// What can be chosen.
 struct Choice {
-    regions: Vec<Region>,
+    regions: Regions,
     images: Vec<Image>,
     flavors: Vec<Flavor>,
     /// More than one only where there is a choice.
@@ -97,8 +98,8 @@ impl Choice {
     /// For the region that was chosen, or the first.
     async fn new(state: &State, caller: &Caller, typed: &mut Typed) -> PageResult<Self> {
         let region = &mut typed.region;
-        let regions = state.cloud.regions(caller).await?;
-        if !regions.iter().any(|known| known.id == *region) {
+        let regions = Regions::of(state, caller).await?;
+        if !regions.has(region) {
             *region = regions.first().map(|region| region.id.clone()).unwrap_or_default();
         }
         let mut images = state.cloud.images(caller, region).await?;
@@ -176,7 +177,9 @@ pub(super) async fn create(AxumState(state): AxumState<Arc<State>>, posted: Post
             let mut text = refused.join(" ");
             if !copied.is_empty() {
                 typed.no_key = false;
-                text = format!("Copied {} to {}. {text}", copied.join(", "), typed.region);
+                let to = Regions::of(&state, &caller).await?;
+                let to = to.name(&typed.region);
+                text = format!("Copied {} to {to}. {text}", copied.join(", "));
             } else if text.is_empty() {
                 "Tick the keys to copy first.".clone_into(&mut text);
             }
@@ -186,8 +189,9 @@ pub(super) async fn create(AxumState(state): AxumState<Arc<State>>, posted: Post
             let region = [typed.region.clone()];
             match store_key(&state, viewer, &typed.key_name, &typed.public_key, &region).await? {
                 Ok((name, repairs)) => {
-                    said.notice =
-                        Some(format!("Stored {name} in {}. {}", typed.region, repairs.join(" ")));
+                    let there = Regions::of(&state, &caller).await?;
+                    let there = there.name(&typed.region);
+                    said.notice = Some(format!("Stored {name} in {there}. {}", repairs.join(" ")));
                     typed.keys.push(name);
                     typed.no_key = false;
                     typed.key_name.clear();
@@ -238,7 +242,8 @@ async fn make(state: &State, viewer: &Viewer, caller: &Caller, mut typed: Typed)
     if let Some(name) =
         typed.keys.iter().find(|name| !choice.keys.iter().any(|key| key.name == **name))
     {
-        said.keys = Some(format!("There is no key {name} in {}.", typed.region));
+        let there = choice.regions.name(&typed.region);
+        said.keys = Some(format!("There is no key {name} in {there}."));
     } else if typed.keys.is_empty() && !typed.no_key {
         said.keys = Some(
             "Choose a key, or say that you want none. Without a key nobody can log in by SSH."

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::extract::{Query, State as AxumState};
 use axum::response::IntoResponse;
 use cloud::ServerQuery;
-use cloud::model::{Region, Server};
+use cloud::model::Server;
 use maud::{Markup, html};
 
 use super::{address_of, of_regions, pill, ssh_command};
 use crate::State;
 use crate::web::error::PageResult;
 use crate::web::layout::{copyable, page, warnings, when};
+use crate::web::regions::Regions;
 use crate::web::table::Listing;
 use crate::web::viewer::Viewer;
 
@@ -21,7 +22,7 @@ pub(super) async fn show(
     Query(listing): Query<Listing>,
 ) -> PageResult {
     let caller = viewer.caller()?;
-    let regions = state.cloud.regions(&caller).await?;
+    let regions = Regions::of(&state, &caller).await?;
     let search = listing.q.trim();
     let query = ServerQuery {
         search: (!search.is_empty()).then(|| search.to_owned()),
@@ -97,13 +98,7 @@ fn empty(viewer: &Viewer) -> Markup {
     }
 }
 
-fn table(listing: &Listing, servers: &[Server], regions: &[Region]) -> Markup {
-    let region_name = |id: &str| {
-        regions
-            .iter()
-            .find(|region| region.id == id)
-            .map_or_else(|| id.to_owned(), |r| r.name.clone())
-    };
+fn table(listing: &Listing, servers: &[Server], regions: &Regions) -> Markup {
     html! {
         table .list {
             thead {
@@ -130,7 +125,7 @@ fn table(listing: &Listing, servers: &[Server], regions: &[Region]) -> Markup {
                                 None => span .muted { "no address yet" },
                             }
                         }
-                        td data-label="Region" { (region_name(&server.region)) }
+                        td data-label="Region" { (regions.name(&server.region)) }
                         td data-label="Size" { (server.flavor.name) }
                         td data-label="Created" { (when(server.created_at)) }
                     }

@@ -19,6 +19,7 @@ use super::{
 use crate::State;
 use crate::web::error::{PageError, PageResult};
 use crate::web::layout::{copyable, page, when};
+use crate::web::regions::Regions;
 use crate::web::viewer::Viewer;
 
 #[derive(Deserialize)]
@@ -32,12 +33,14 @@ pub(super) struct Printed {
 pub(super) struct Details {
     pub(super) server: Server,
     pub(super) image: String,
+    /// What people call its region.
+    pub(super) region: String,
     pub(super) host_keys: Vec<HostKey>,
     pub(super) actions: Vec<ServerAction>,
     /// Users' names by identifier.
     pub(super) names: BTreeMap<String, String>,
     /// What is in `authorized_keys`, or why that is not known.
-    pub(super) authorized: Result<String, String>,
+    pub(super) authorized: authorized::Present,
     /// Whether host keys come from consoles, not from disks.
     pub(super) by_console: bool,
     /// The first keys of the viewer in this region.
@@ -57,6 +60,7 @@ async fn details(state: &State, caller: &Caller, region: &str, id: Uuid) -> Page
     let image = cloud.images(caller, region).await?;
     let image = image.into_iter().find(|image| image.id == server.image_id);
     let image = image.map_or_else(|| "an image that is gone".to_owned(), |image| image.name);
+    let region_name = Regions::of(state, caller).await?.name(region).to_owned();
     let host_keys = cloud.host_keys(caller, region, id).await?;
     let actions = cloud.actions(caller, region, id).await?;
     let mut names = BTreeMap::new();
@@ -67,9 +71,12 @@ async fn details(state: &State, caller: &Caller, region: &str, id: Uuid) -> Page
         }
     }
     let authorized = if state.cloud.capabilities().authorized_keys {
-        cloud.authorized_keys(caller, region, id).await.map_err(|error| error.to_string())
+        match cloud.authorized_keys(caller, region, id).await {
+            Ok(text) => authorized::Present::Read(text),
+            Err(error) => authorized::Present::Failed(error.to_string()),
+        }
     } else {
-        Err("This cloud cannot look into its servers.".to_owned())
+        authorized::Present::Hidden
     };
     let (stored, total) = offered_keys(state, caller, region, KEYS_SHOWN).await?;
     let more_stored = total > stored.len() as u64;
@@ -77,6 +84,7 @@ async fn details(state: &State, caller: &Caller, region: &str, id: Uuid) -> Page
     Ok(Details {
         server,
         image,
+        region: region_name,
         host_keys,
         actions,
         names,
@@ -158,7 +166,7 @@ fn summary(viewer: &Viewer, state: &State, details: &Details) -> Markup {
                         None => "none yet",
                     }
                 }
-                dt { "Region" } dd { (server.region) }
+                dt { "Region" } dd { (details.region) }
                 dt { "Image" } dd { (details.image) }
                 dt { "Size" } dd { (server.flavor.name) }
                 dt { "Made" }

@@ -27,7 +27,7 @@ pub(super) fn form(
             (Input { name: "name", label: "Name", value: &typed.name, error: said.name.as_deref(),
                 hint: "It becomes the server's host name.", ..Input::default() }.render())
             (region_field(typed, choice))
-            (image_field(typed, choice, said))
+            (image_field(viewer, typed, choice, said))
             (flavor_field(typed, choice, said))
             (network_field(typed, choice))
             details .advanced open {
@@ -57,7 +57,7 @@ fn region_field(typed: &Typed, choice: &Choice) -> Markup {
             label for="region" { "Region" }
             div .together {
                 select #region name="region" data-press="use-region" {
-                    @for region in &choice.regions {
+                    @for region in choice.regions.iter() {
                         option value=(region.id) selected[region.id == typed.region] { (region.name) }
                     }
                 }
@@ -69,19 +69,33 @@ fn region_field(typed: &Typed, choice: &Choice) -> Markup {
     }
 }
 
-fn image_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
+fn image_field(viewer: &Viewer, typed: &Typed, choice: &Choice, said: &Said) -> Markup {
     html! {
         div .field.bad[said.image.is_some()] {
-            label for="image" { "Image" }
-            select #image name="image" {
-                @for image in &choice.images {
-                    option value=(image.id) selected[image.id.to_string() == typed.image] { (image.name) }
+            @if choice.images.is_empty() {
+                p .label { "Image" }
+                p .notice {
+                    (choice.regions.name(&typed.region)) " has no image to make a server from yet. "
+                    @if viewer.admin { a href="/images" { "Look after the images" } "," }
+                    @else { "Ask an administrator of the cloud for one," }
+                    (elsewhere(choice))
+                }
+            } @else {
+                label for="image" { "Image" }
+                select #image name="image" {
+                    @for image in &choice.images {
+                        option value=(image.id) selected[image.id.to_string() == typed.image] { (image.name) }
+                    }
                 }
             }
-            @if choice.images.is_empty() { p .hint { "There is no image in this region yet." } }
             (field_error("image", said.image.as_deref()))
         }
     }
+}
+
+/// What else can be done about what a region lacks.
+fn elsewhere(choice: &Choice) -> &'static str {
+    if choice.regions.len() > 1 { " or choose another region above." } else { " and come back." }
 }
 
 fn flavor_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
@@ -89,6 +103,13 @@ fn flavor_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
     html! {
         fieldset .field.bad[said.flavor.is_some()] {
             legend { "Size" }
+            @if choice.flavors.is_empty() {
+                p .notice {
+                    (choice.regions.name(&typed.region)) " has no sizes (flavors) that your project \
+                     may use, so no server can be made there. Ask an administrator of the cloud for one,"
+                    (elsewhere(choice))
+                }
+            }
             div .tiles {
                 @for (index, flavor) in choice.flavors.iter().enumerate() {
                     label .tile {
@@ -141,7 +162,7 @@ fn key_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
     html! {
         fieldset #ssh-key .field.bad[said.keys.is_some()] {
             legend { "SSH Key" }
-            p .hint { "Keys stored in " (typed.region) ". Whoever holds one can log in as root." }
+            p .hint { "Keys stored in " (choice.regions.name(&typed.region)) ". Whoever holds one can log in as root." }
             div .boxes.column {
                 @for key in chosen.into_iter().chain(others) {
                     label .box {
@@ -157,7 +178,7 @@ fn key_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
                         }
                     }
                 }
-                @if choice.keys.is_empty() { p { "No key is stored in " (typed.region) " yet." } }
+                @if choice.keys.is_empty() { p { "No key is stored in " (choice.regions.name(&typed.region)) " yet." } }
                 @if choice.more {
                     div .field {
                         label for="other-key" { "Another key, by its name" }
@@ -181,12 +202,12 @@ fn key_field(typed: &Typed, choice: &Choice, said: &Said) -> Markup {
                     @for key in &choice.elsewhere {
                         label .box {
                             input type="checkbox" name="copy" value=(format!("{}/{}", key.region, key.name));
-                            span { strong { (key.name) } " " span .muted { "in " (key.region) } }
+                            span { strong { (key.name) } " " span .muted { "in " (choice.regions.name(&key.region)) } }
                         }
                     }
                 }
                 button .quiet type="submit" name="do" value="copy" formnovalidate {
-                    "Copy to " (typed.region)
+                    "Copy to " (choice.regions.name(&typed.region))
                 }
             }
         }
