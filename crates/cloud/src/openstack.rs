@@ -12,6 +12,7 @@ mod catalog;
 mod cloud_impl;
 mod clouds_yaml;
 mod console_keys;
+mod console_text;
 mod fault;
 mod glance;
 mod http;

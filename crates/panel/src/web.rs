@@ -19,6 +19,7 @@ mod login;
 pub(crate) mod posted;
 mod projects;
 pub(crate) mod proxy;
+mod regions;
 mod routes;
 pub(crate) mod security;
 mod servers;
