@@ -33,6 +33,9 @@ needed=(
   softhsm2-util=softhsm2
   chromium=chromium
   runc=runc
+  nsd=nsd
+  unbound=unbound
+  drill=ldnsutils
 )
 # What minutes of tests need.
 [ "${1:-}" != --heavy ] || needed+=(mmdebstrap=mmdebstrap umoci=umoci skopeo=skopeo zstd=zstd xz=xz-utils)

@@ -3,7 +3,6 @@
 mod address;
 mod alarms;
 mod contact;
-mod message;
 mod records;
 mod update;
 mod vouched;
@@ -19,6 +18,7 @@ use keys::known_hosts::{Entry, HostName, KnownHosts, Marker, Verdict, new_lines}
 use keys::{CertificateKind, FingerprintHash, PublicKey};
 
 use self::records::Records;
+use super::dns::Standing;
 use super::memory::Sightings;
 use crate::files;
 use crate::messages::{debug, error, info};
@@ -215,10 +215,12 @@ impl HostKeys {
         }
         let plain = key.plain();
         self.records = self.ask_records(&plain);
-        let is_vouched = self.records == (Records::Match { secure: true })
+        let is_vouched = self.records == Records::Match(Standing::Secure)
             && *self.config.verify_host_key_dns == YesNoAsk::Yes;
-        if self.records == Records::Mismatch {
-            self.alarm_records(&plain);
+        match self.records {
+            Records::Mismatch => self.alarm_records(&plain),
+            Records::Bogus => self.alarm_bogus_records(),
+            Records::None | Records::Match(_) => {}
         }
         let known = std::mem::take(&mut self.known);
         let decision = match known.judge(&self.name, &plain) {
@@ -227,7 +229,7 @@ impl HostKeys {
                 self.check_address(&known, &plain, entry)
             }
             Verdict::Revoked(entry) => self.alarm_revoked(&plain, entry),
-            // The DNS vouches for the key, and somebody who may be believed for the DNS.
+            // The DNS vouches for the key, and its signatures for the DNS.
             _ if is_vouched => Decision::Accept,
             other => match (self.ask_panels(&known, &plain), other) {
                 (Some(decision), _) => decision,

@@ -11,6 +11,7 @@ mod background;
 mod client;
 pub mod connection;
 mod destination;
+mod dns;
 mod ending;
 mod escapes;
 mod forwards;

@@ -6,6 +6,7 @@ mod ansible;
 mod callers;
 mod command_line;
 mod completions;
+mod dnssec;
 mod editor;
 mod explain;
 mod forwards;

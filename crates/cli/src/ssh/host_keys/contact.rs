@@ -21,6 +21,7 @@ impl HostKeys {
         others: &[&Entry],
     ) -> Decision {
         let (name, label) = (self.name.to_string(), type_label(key));
+        self.explain_records();
         match *self.config.strict_host_key_checking {
             StrictHostKeyChecking::Yes => {
                 error!(
@@ -82,10 +83,10 @@ impl HostKeys {
         text.push('\n');
         match self.records {
             _ if *self.config.verify_host_key_dns == YesNoAsk::No => {}
-            Records::Match { .. } => {
+            Records::Match(_) => {
                 text.push_str("Matching host key fingerprint found in DNS.\n");
             }
-            Records::None | Records::Mismatch => {
+            Records::None | Records::Mismatch | Records::Bogus => {
                 text.push_str("No matching host key fingerprint found in DNS.\n");
             }
         }
