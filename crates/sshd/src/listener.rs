@@ -3,6 +3,8 @@
 //! It reads nothing from peers: it counts them, refuses those that are too
 //! many or have misbehaved, and starts a monitor for each of the others.
 
+mod admission;
+mod endings;
 pub(crate) mod penalties;
 pub(crate) mod sockets;
 pub(crate) mod startups;
@@ -17,9 +19,9 @@ use std::time::{Duration, Instant};
 use net::signals::{Signal, Signals};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::{SendFlags, sockopt};
-use rustix::process::{Pid, WaitOptions};
 
+use self::admission::Throttling;
+use self::endings::tariff;
 use crate::exit;
 use crate::notify;
 use crate::program::{Generation, Setup};
@@ -31,12 +33,8 @@ use sockets::{Listening, Place, reason};
 
 /// So much longer than `LoginGraceTime` a monitor may take, which is to end by itself.
 const GRACE_SLACK: Duration = Duration::from_secs(30);
-/// How often a run of refused connections shows in the log at the usual level.
-const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(300);
 /// How often penalties that are over are forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
-/// How many connections are taken from one socket before the others have their turn.
-const ACCEPTS_AT_ONCE: usize = 64;
 
 /// The listener and all that it knows.
 pub(crate) struct Listener<'a> {
@@ -63,13 +61,6 @@ struct Monitor {
     authenticated: bool,
     since: Instant,
     child: std::process::Child,
-}
-
-/// A time of refused connections.
-struct Throttling {
-    since: Instant,
-    logged: Instant,
-    refused: u64,
 }
 
 /// Why the listener ends.
@@ -275,174 +266,6 @@ impl<'a> Listener<'a> {
         let _ = notify::notify(notify::State::Ready);
     }
 
-    fn reap(&mut self) -> Option<Stop> {
-        loop {
-            let (pid, status) = match rustix::process::wait(WaitOptions::NOHANG) {
-                Ok(Some(ended)) => ended,
-                Ok(None) | Err(Errno::CHILD) => return None,
-                Err(Errno::INTR) => continue,
-                Err(errno) => {
-                    log::error!("wait: {errno}");
-                    return None;
-                }
-            };
-            let pid = Pid::as_raw(Some(pid));
-            // The news may still be on its way when the monitor is gone already.
-            self.hear(pid);
-            let Some(monitor) = self.monitors.remove(&pid) else { continue };
-            let authenticated = monitor.authenticated;
-            let code = status.exit_status();
-            if let (Some(offence), Some(source)) =
-                (exit::offence(code, authenticated), monitor.source)
-            {
-                self.penalise(source, offence);
-            }
-            if self.setup.alone {
-                return Some(Stop::Served(code.unwrap_or(exit::FAILED)));
-            }
-        }
-    }
-
-    fn penalise(&mut self, source: IpAddr, offence: penalties::Offence) {
-        if self.is_exempt(source) {
-            return;
-        }
-        let now = Instant::now();
-        if let Some(length) = self.penalties.add(&self.tariff, source, offence, now) {
-            log::info!(
-                target: crate::VERBOSE,
-                "activating penalty of {} seconds for {source}: {}",
-                length.as_secs(),
-                offence.name()
-            );
-        }
-        if now.duration_since(self.swept) > SWEEP_INTERVAL {
-            self.swept = now;
-            self.penalties.sweep(now);
-        }
-    }
-
-    fn is_exempt(&self, source: IpAddr) -> bool {
-        let list = self.generation.settings.per_source_penalty_exempt_list.value.as_deref();
-        list.is_some_and(|list| {
-            matches!(config::matching::address_list(list, &source.to_string()), Ok(Some(true)))
-        })
-    }
-
-    fn accept(&mut self, at: usize) {
-        for _ in 0..ACCEPTS_AT_ONCE {
-            let Some(listening) = self.sockets.get(at) else { return };
-            let socket = match net::open::accept(&listening.socket) {
-                Ok(socket) => socket,
-                Err(Errno::AGAIN) => return,
-                Err(Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => continue,
-                Err(errno) => {
-                    log::error!("accept: {errno}");
-                    // Out of descriptors or memory: asking at once would only be answered alike.
-                    std::thread::sleep(Duration::from_millis(100));
-                    return;
-                }
-            };
-            self.admit(socket);
-            if self.setup.alone {
-                // The one connection of `-d` has come.
-                self.sockets.clear();
-                return;
-            }
-        }
-    }
-
-    fn admit(&mut self, socket: OwnedFd) {
-        let remote = sockets::remote_address(&socket);
-        let local = sockets::local_address(&socket);
-        let ends = ends(remote, local, domain_of(&socket));
-        if let Some((why, farewell)) = self.refusal(remote.map(|remote| remote.ip())) {
-            let _ =
-                rustix::net::send(&socket, farewell, SendFlags::DONTWAIT | net::open::NO_SIGNAL);
-            self.log_refusal(&ends, &why);
-            return;
-        }
-        self.end_throttling();
-        if self.generation.settings.tcp_keep_alive.value {
-            let _ = sockopt::set_socket_keepalive(&socket, true);
-        }
-        log::debug!(
-            "Connection from {} port {} on {} port {}",
-            ends.remote_address,
-            ends.remote_port,
-            ends.local_address,
-            ends.local_port
-        );
-        if let Err(error) = self.start_monitor(&socket, ends, remote.map(|remote| remote.ip())) {
-            log::error!("cannot start a monitor: {error}");
-        }
-    }
-
-    /// Why a connection is not taken, and what its client is told.
-    fn refusal(&self, source: Option<IpAddr>) -> Option<(String, &'static [u8])> {
-        let settings = &self.generation.settings;
-        if let Some(source) = source
-            && !self.is_exempt(source)
-            && let Some(why) = self.penalties.refuses(&self.tariff, source, Instant::now())
-        {
-            return Some((format!("penalty: {why}"), b"Not allowed at this time\r\n"));
-        }
-        let started = self.starting().count() as u32;
-        let dice = crate::moduli::random_below(100) as u32;
-        if startups::refuses(&settings.max_startups.value, started, dice) {
-            return Some(("past MaxStartups".into(), b"Exceeded MaxStartups\r\n"));
-        }
-        let most = settings.per_source_max_startups.value?;
-        let source = self.tariff.source(source?);
-        let same = self.starting().filter(|(_, monitor)| {
-            monitor.source.is_some_and(|other| self.tariff.source(other) == source)
-        });
-        (same.count() as u32 >= most)
-            .then(|| ("past PerSourceMaxStartups".into(), &b"Exceeded MaxStartups\r\n"[..]))
-    }
-
-    fn log_refusal(&mut self, ends: &Ends, why: &str) {
-        let started = self.starting().count();
-        let line = format!(
-            "drop connection #{started} from [{}]:{} on [{}]:{} {why}",
-            ends.remote_address, ends.remote_port, ends.local_address, ends.local_port
-        );
-        if why.starts_with("penalty") {
-            log::info!("{line}");
-            return;
-        }
-        let now = Instant::now();
-        let throttling = self.throttling.get_or_insert_with(|| {
-            log::error!("beginning MaxStartups throttling");
-            let long_ago = now.checked_sub(REFUSAL_LOG_INTERVAL).unwrap_or(now);
-            Throttling { since: now, logged: long_ago, refused: 0 }
-        });
-        throttling.refused += 1;
-        if throttling.refused == 1 || now.duration_since(throttling.logged) >= REFUSAL_LOG_INTERVAL
-        {
-            throttling.logged = now;
-            log::info!("{line}");
-        } else {
-            log::info!(target: crate::VERBOSE, "{line}");
-        }
-    }
-
-    fn end_throttling(&mut self) {
-        let Some(throttling) = &self.throttling else { return };
-        if self.starting().count() as u32 >= self.generation.settings.max_startups.value.start {
-            return;
-        }
-        let lasted = throttling.since.elapsed().as_secs();
-        log::info!(
-            "exited MaxStartups throttling after {:02}:{:02}:{:02}, {} connections dropped",
-            lasted / 3600,
-            lasted / 60 % 60,
-            lasted % 60,
-            throttling.refused
-        );
-        self.throttling = None;
-    }
-
     fn start_monitor(
         &mut self,
         socket: &OwnedFd,
@@ -491,13 +314,6 @@ fn remove_own(path: &Path) {
     let own = std::process::id().to_string();
     if std::fs::read_to_string(path).is_ok_and(|text| text.trim() == own) {
         let _ = std::fs::remove_file(path);
-    }
-}
-
-fn tariff(generation: &Generation) -> Tariff {
-    Tariff {
-        penalties: generation.settings.per_source_penalties.value,
-        blocks: generation.settings.per_source_net_block_size.value,
     }
 }
 

@@ -1,19 +1,17 @@
 //! Channels: what the client asks for goes to the session, what comes back is joined to the network.
 
+mod global;
+mod news;
+
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use net::tunnel::Mode;
-use net::{Endpoint, EndpointEvent, Endpoints, Link, idle};
-use proto::{
-    ChannelAsk, ChannelId, ChannelOpen, ChannelRequest, GlobalRequest, OpenFailure, Server, Stream,
-};
-use wire::Writer;
+use net::{EndpointEvent, Link, idle};
+use proto::{ChannelAsk, ChannelId, ChannelOpen, ChannelRequest, OpenFailure, Server};
 
 use super::Gate;
 use super::translation::session_request;
-use crate::requests::{Ending, Error, FromSession, Run, ToSession};
+use crate::requests::{Error, Run, ToSession};
 
 /// So many channels may be waiting for the session at once.
 const ASKS: usize = 256;
@@ -203,49 +201,6 @@ impl Gate {
         }
     }
 
-    pub(super) fn global_requested(
-        &mut self,
-        link: &mut Link<Server>,
-        request: GlobalRequest,
-        want_reply: bool,
-    ) {
-        let (request, any_port) = match request {
-            GlobalRequest::TcpipForward { address, port } => {
-                (ToSession::Listen { address, port }, port == 0)
-            }
-            GlobalRequest::CancelTcpipForward { address, port } => {
-                (ToSession::Unlisten { address, port }, false)
-            }
-            GlobalRequest::StreamlocalForward { path } => (ToSession::ListenLocal { path }, false),
-            GlobalRequest::CancelStreamlocalForward { path } => {
-                (ToSession::UnlistenLocal { path }, false)
-            }
-            GlobalRequest::NoMoreSessions => {
-                self.tell(link, &ToSession::NoMoreSessions);
-                if want_reply {
-                    self.globals.push_back(Asked::Here(true));
-                }
-                return self.answer_globals_here(link);
-            }
-            _ => {
-                if want_reply {
-                    self.globals.push_back(Asked::Here(false));
-                }
-                return self.answer_globals_here(link);
-            }
-        };
-        match self.tell(link, &request) {
-            Told::Sent => self.globals.push_back(Asked::Session { want_reply, any_port }),
-            Told::Unsent => {
-                if want_reply {
-                    self.globals.push_back(Asked::Here(false));
-                }
-                self.answer_globals_here(link);
-            }
-            Told::Failed => {}
-        }
-    }
-
     /// Answers what needs no session, up to the first request that does.
     fn answer_here(&mut self, link: &mut Link<Server>, channel: ChannelId) {
         let Some(local) = self.locals.get_mut(&channel) else { return };
@@ -257,14 +212,6 @@ impl Gate {
         }
     }
 
-    fn answer_globals_here(&mut self, link: &mut Link<Server>) {
-        while let Some(Asked::Here(good)) = self.globals.front() {
-            let good = *good;
-            self.globals.pop_front();
-            let _ = link.connection_mut().reply_global(good, &[]);
-        }
-    }
-
     /// The session's answer to the oldest request of a channel.
     fn answered(&mut self, link: &mut Link<Server>, channel: ChannelId, good: bool) {
         let Some(local) = self.locals.get_mut(&channel) else { return };
@@ -272,212 +219,6 @@ impl Gate {
             let _ = link.connection_mut().reply(channel, good);
         }
         self.answer_here(link, channel);
-    }
-
-    pub(super) fn hear_session(
-        &mut self,
-        link: &mut Link<Server>,
-        news: FromSession,
-        descriptors: Vec<OwnedFd>,
-    ) {
-        match news {
-            FromSession::Answer { channel: number, good, text } => {
-                if let Some(ask) = self.asks.remove(&number) {
-                    self.session_opened(link, number, ask, good, &text);
-                } else if let Some(channel) = self.numbers.get(&number).copied() {
-                    self.answered(link, channel, good);
-                }
-            }
-            FromSession::Started { channel: number, terminal } => {
-                if let Some(channel) = self.numbers.get(&number).copied() {
-                    self.answered(link, channel, true);
-                    if let Some(local) = self.locals.get_mut(&channel) {
-                        local.terminal = terminal;
-                    }
-                    self.mark(terminal);
-                    self.attach(link, channel, program_endpoints(terminal, descriptors));
-                }
-            }
-            FromSession::Exited { channel: number, status } => {
-                if let Some(channel) = self.numbers.get(&number).copied() {
-                    self.exited(link, channel, status);
-                }
-            }
-            FromSession::Connected { id } => {
-                let Some(ask) = self.asks.remove(&id) else { return };
-                let kind = ask.open().kind();
-                let tunnel = match ask.open() {
-                    ChannelOpen::Tun { mode, .. } => Mode::from_code(*mode),
-                    _ => None,
-                };
-                match link.connection_mut().accept_channel(ask) {
-                    Ok(channel) => {
-                        self.locals.insert(channel, Local::new(None, kind));
-                        match tunnel {
-                            Some(mode) => self.join_tunnel(link, channel, mode, descriptors),
-                            None => self.attach(link, channel, socket_endpoints(descriptors)),
-                        }
-                    }
-                    Err(error) => self.fail(link, &error),
-                }
-            }
-            FromSession::NotConnected { id, prohibited, text } => {
-                let Some(ask) = self.asks.remove(&id) else { return };
-                let reason = if prohibited {
-                    OpenFailure::AdministrativelyProhibited
-                } else {
-                    OpenFailure::ConnectFailed
-                };
-                self.refuse(link, ask, reason, &text);
-            }
-            FromSession::AgentConnection => {
-                self.open(link, ChannelOpen::AgentForward, descriptors);
-            }
-            FromSession::ForwardedConnection {
-                address,
-                port,
-                originator_address,
-                originator_port,
-            } => {
-                let open = ChannelOpen::ForwardedTcpip {
-                    connected_address: address,
-                    connected_port: port,
-                    originator_address,
-                    originator_port,
-                };
-                self.open(link, open, descriptors);
-            }
-            FromSession::X11Connection { originator_address, originator_port } => {
-                let open = ChannelOpen::X11 { originator_address, originator_port };
-                self.open(link, open, descriptors);
-            }
-            FromSession::ForwardedLocal { path } => {
-                self.open(link, ChannelOpen::ForwardedStreamlocal { path }, descriptors);
-            }
-            FromSession::Listening { good, port, why } => {
-                if !why.is_empty() {
-                    remark(link, &why);
-                }
-                if let Some(Asked::Session { want_reply, any_port }) = self.globals.pop_front()
-                    && want_reply
-                {
-                    let mut data = Vec::new();
-                    if good && any_port {
-                        data.put_u32(port);
-                    }
-                    let _ = link.connection_mut().reply_global(good, &data);
-                }
-                self.answer_globals_here(link);
-            }
-        }
-    }
-
-    fn session_opened(
-        &mut self,
-        link: &mut Link<Server>,
-        number: u32,
-        ask: ChannelAsk,
-        good: bool,
-        text: &str,
-    ) {
-        if !good {
-            let reason = OpenFailure::AdministrativelyProhibited;
-            return self.refuse(link, ask, reason, text);
-        }
-        match link.connection_mut().accept_channel(ask) {
-            Ok(channel) => {
-                self.locals.insert(channel, Local::new(Some(number), "session"));
-                self.numbers.insert(number, channel);
-            }
-            Err(error) => self.fail(link, &error),
-        }
-    }
-
-    /// A channel that we want: its other end is the descriptor.
-    fn open(&mut self, link: &mut Link<Server>, open: ChannelOpen, descriptors: Vec<OwnedFd>) {
-        let kind = open.kind();
-        if !self.has_room(descriptors_of(&open)) {
-            // Whoever connected sees it closed.
-            return log::debug!("cannot open a channel: too many channels");
-        }
-        match link.connection_mut().open_channel(open) {
-            Ok(channel) => {
-                self.locals.insert(channel, Local::new(None, kind));
-                self.attach(link, channel, socket_endpoints(descriptors));
-            }
-            // Too many: whoever connected sees it closed.
-            Err(error) => log::debug!("cannot open a channel: {error}"),
-        }
-    }
-
-    fn attach(
-        &mut self,
-        link: &mut Link<Server>,
-        channel: ChannelId,
-        endpoints: Option<Endpoints>,
-    ) {
-        let Some(endpoints) = endpoints else {
-            return self.fail(link, &"descriptors are missing");
-        };
-        if let Err(error) = link.attach(channel, endpoints) {
-            log::error!("channel {}: {error}", channel.0);
-            return self.close(link, channel);
-        }
-        let Some(local) = self.locals.get_mut(&channel) else { return };
-        local.attached = true;
-        let early = std::mem::take(&mut local.early);
-        if !early.is_empty() {
-            link.queue_output(channel, Stream::Data, &early);
-        }
-        if local.early_end {
-            link.end_output(channel);
-        }
-    }
-
-    /// Data for a channel that nobody reads: not yet, or no longer.
-    pub(super) fn early_data(
-        &mut self,
-        link: &mut Link<Server>,
-        channel: ChannelId,
-        stream: Stream,
-        data: &[u8],
-    ) {
-        match self.locals.get_mut(&channel) {
-            Some(local) if !local.attached && stream == Stream::Data => {
-                local.early.extend_from_slice(data);
-            }
-            _ => {
-                let _ = link.connection_mut().consumed(channel, data.len());
-            }
-        }
-    }
-
-    /// EOF, which the driver passes on itself when somebody reads.
-    pub(super) fn early_end(&mut self, channel: ChannelId) {
-        if let Some(local) = self.locals.get_mut(&channel) {
-            local.early_end = !local.attached;
-        }
-    }
-
-    fn exited(&mut self, link: &mut Link<Server>, channel: ChannelId, status: Ending) {
-        let request = match status {
-            Ending::Status { status } => ChannelRequest::ExitStatus(status),
-            Ending::Signal { name, core_dumped } => {
-                ChannelRequest::ExitSignal { name, core_dumped, message: String::new() }
-            }
-        };
-        // A channel that the client has closed is told nothing.
-        let _ = link.connection_mut().request(channel, request, false);
-        let Some(local) = self.locals.get_mut(&channel) else { return };
-        local.exited = true;
-        if link.is_attached(channel) && !local.input_ended {
-            if local.terminal {
-                link.end_input_when_empty(channel);
-            }
-        } else {
-            local.input_ended = true;
-        }
-        self.close_when_done(link, channel);
     }
 
     pub(super) fn local_ended(
@@ -571,22 +312,4 @@ pub(super) fn remark(link: &mut Link<Server>, text: &str) {
 /// How many descriptors the session will pass for it at most.
 fn descriptors_of(open: &ChannelOpen) -> usize {
     if matches!(open, ChannelOpen::Session) { SESSION_DESCRIPTORS } else { 1 }
-}
-
-fn program_endpoints(terminal: bool, descriptors: Vec<OwnedFd>) -> Option<Endpoints> {
-    let mut descriptors = descriptors.into_iter();
-    let first = descriptors.next()?;
-    if terminal {
-        return Some(Endpoints::duplex(Endpoint::pty(first)));
-    }
-    Some(Endpoints {
-        output: Some(Endpoint::pipe(first)),
-        input: Some(Endpoint::pipe(descriptors.next()?)),
-        stderr_input: Some(Endpoint::pipe(descriptors.next()?)),
-        ..Endpoints::default()
-    })
-}
-
-fn socket_endpoints(descriptors: Vec<OwnedFd>) -> Option<Endpoints> {
-    descriptors.into_iter().next().map(|socket| Endpoints::duplex(Endpoint::socket(socket)))
 }

@@ -1,38 +1,32 @@
 //! Judges who wants in. RFC 4252.
 
+mod methods;
+mod permission;
+mod refusal;
+
 use std::net::IpAddr;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use config::MethodList;
 use config::ServerSettings;
-use config::{MethodList, PermitRootLogin};
-use crypto::hash::HashAlgorithm;
 
+use self::refusal::{DISCONNECT_PROTOCOL_ERROR, disconnect};
 use super::client_name;
-use super::hostbased;
 use super::interactive::{self, Interactive};
 use super::log_lines::printable;
-use super::publickey::{self, KeyQuestion};
 use super::{Error, Monitor, Phase};
 use crate::access;
 use crate::accounts::Account;
 use crate::exit;
 use crate::login_options::LoginOptions;
-use crate::password;
 use crate::requests::{Ends, Method, ToGate, Verdict};
 
 /// RFC 4253 §11.1.
-const DISCONNECT_PROTOCOL_ERROR: u32 = 2;
-/// RFC 4253 §11.1.
 const DISCONNECT_SERVICE_NOT_AVAILABLE: u32 = 7;
-/// A refusal takes at least so long, and up to as much again, always the same for the same name.
-const REFUSAL_TIME: Duration = Duration::from_millis(5);
 /// No longer name is looked up; Linux allows 32 bytes.
 const USER_BYTES: usize = 256;
 /// A banner file may have this much.
 const BANNER_BYTES: u64 = 120 * 1024;
-
-/// The methods that we have, in the order in which they are offered.
-const METHODS: [&str; 4] = ["publickey", "password", "keyboard-interactive", "hostbased"];
 
 /// What is known from outside the user's own words.
 pub(super) struct Facts<'a> {
@@ -90,6 +84,16 @@ enum Outcome {
     Bad,
     /// Something has to be said or asked first.
     Going(Verdict),
+}
+
+impl From<interactive::Answer> for Outcome {
+    fn from(answer: interactive::Answer) -> Self {
+        match answer {
+            interactive::Answer::Good => Outcome::Good,
+            interactive::Answer::Bad => Outcome::Bad,
+            interactive::Answer::Ask(verdict) => Outcome::Going(verdict),
+        }
+    }
 }
 
 impl Monitor {
@@ -318,335 +322,6 @@ impl Authentication {
         }
         self.information.push('\n');
     }
-
-    /// Tries one method. Returns its name, what to add to the log, and what came of it.
-    fn try_method(&mut self, facts: &Facts<'_>, method: Method) -> (&'static str, String, Outcome) {
-        let nothing = String::new();
-        match method {
-            Method::None => {
-                let empty = self.settings.permit_empty_passwords.value
-                    && self.settings.password_authentication.value
-                    && self.lists.is_none()
-                    && self.password_is_right(b"") == password::Verdict::Right;
-                ("none", nothing, if empty { Outcome::Good } else { Outcome::Bad })
-            }
-            Method::PublicKey { algorithm, key, signature, host_bound } => {
-                let (description, outcome) =
-                    self.try_key(facts, &algorithm, &key.0, signature.map(|s| s.0), host_bound);
-                ("publickey", description, outcome)
-            }
-            Method::Password { password, new_password } => {
-                if !self.offers("password") {
-                    return ("password", nothing, Outcome::Bad);
-                }
-                let outcome = if self.interactive.uses_pam() {
-                    self.password_by_pam(facts, password, new_password)
-                } else {
-                    match self.password_is_right(password.as_bytes()) {
-                        password::Verdict::Right => Outcome::Good,
-                        password::Verdict::MustChange => {
-                            // To be changed by passwd(1) inside the session, as OpenSSH does it.
-                            self.options.must_change_password = true;
-                            Outcome::Good
-                        }
-                        password::Verdict::Wrong => Outcome::Bad,
-                    }
-                };
-                ("password", nothing, outcome)
-            }
-            Method::KeyboardInteractive { submethods: _ } => {
-                let outcome = if self.offers("keyboard-interactive") {
-                    self.start_questions(facts)
-                } else {
-                    Outcome::Bad
-                };
-                ("keyboard-interactive/pam", nothing, outcome)
-            }
-            Method::InfoResponse { responses } => {
-                let outcome = self.answer_questions(responses);
-                ("keyboard-interactive/pam", nothing, outcome)
-            }
-            Method::HostBased { algorithm, key, client_host, client_user, signature } => {
-                if !self.offers("hostbased") {
-                    return ("hostbased", nothing, Outcome::Bad);
-                }
-                let claim = hostbased::Claim {
-                    user: &self.raw_user,
-                    algorithm: &algorithm,
-                    blob: &key.0,
-                    client_host: &client_host,
-                    client_user: &client_user,
-                    signature: &signature.0,
-                };
-                let (description, good) =
-                    hostbased::judge(&claim, facts, &self.account, self.valid, &self.settings);
-                ("hostbased", description, if good { Outcome::Good } else { Outcome::Bad })
-            }
-            Method::UnusableKey { reason } => {
-                log::info!(target: crate::VERBOSE, "userauth_pubkey: {} [preauth]", printable(&reason, 400));
-                ("publickey", nothing, Outcome::Bad)
-            }
-            Method::Other { name } => {
-                log::debug!("userauth: no method {}", printable(&name, 100));
-                ("none", nothing, Outcome::Bad)
-            }
-        }
-    }
-
-    fn try_key(
-        &mut self,
-        facts: &Facts<'_>,
-        algorithm: &str,
-        blob: &[u8],
-        signature: Option<Vec<u8>>,
-        host_bound: bool,
-    ) -> (String, Outcome) {
-        if !self.offers("publickey") {
-            return (String::new(), Outcome::Bad);
-        }
-        let question = KeyQuestion {
-            user: &self.raw_user,
-            algorithm,
-            blob,
-            signature: signature.as_deref(),
-            host_bound,
-        };
-        let judged = publickey::judge(&question, facts, &self.account, self.valid, &self.settings);
-        // A certificate does not make another key of it.
-        let plain = judged.plain_key;
-        if self.used_keys.contains(&plain) {
-            log::info!("publickey: this key was used for this login already");
-            return (judged.description, Outcome::Bad);
-        }
-        let outcome = match judged.allowed {
-            None => Outcome::Bad,
-            Some(_) if signature.is_none() => Outcome::Going(Verdict::PublicKeyOk),
-            Some(options) => {
-                self.candidate = Some(plain);
-                self.candidate_line = Some(judged.line);
-                self.options.restrict(options);
-                Outcome::Good
-            }
-        };
-        (judged.description, outcome)
-    }
-
-    /// Checks against the shadow file; takes the same time for whoever it is.
-    fn password_is_right(&self, password: &[u8]) -> password::Verdict {
-        let empty_allowed = self.settings.permit_empty_passwords.value;
-        match password::Checker::new() {
-            Ok(checker) => checker.check(&self.account, password, empty_allowed, now_seconds()),
-            Err(error) => {
-                log::error!("{error}");
-                password::Verdict::Wrong
-            }
-        }
-    }
-
-    fn password_by_pam(
-        &mut self,
-        facts: &Facts<'_>,
-        password: zeroize::Zeroizing<String>,
-        new_password: Option<zeroize::Zeroizing<String>>,
-    ) -> Outcome {
-        if password.is_empty() && !self.settings.permit_empty_passwords.value {
-            return Outcome::Bad;
-        }
-        let password = if self.may_come_by_password() { password } else { wrong_password() };
-        match self.interactive.password(&self.account, facts.ends, password, new_password) {
-            interactive::Answer::Good => Outcome::Good,
-            interactive::Answer::Bad => Outcome::Bad,
-            interactive::Answer::Ask(verdict) => Outcome::Going(verdict),
-        }
-    }
-
-    fn start_questions(&mut self, facts: &Facts<'_>) -> Outcome {
-        match self.interactive.start(&self.account, facts.ends) {
-            interactive::Answer::Good => Outcome::Good,
-            interactive::Answer::Bad => Outcome::Bad,
-            interactive::Answer::Ask(verdict) => Outcome::Going(verdict),
-        }
-    }
-
-    fn answer_questions(&mut self, mut responses: Vec<zeroize::Zeroizing<String>>) -> Outcome {
-        if !self.may_come_by_password() {
-            responses.fill_with(wrong_password);
-        }
-        match self.interactive.answer(&self.account, responses) {
-            interactive::Answer::Good => Outcome::Good,
-            interactive::Answer::Bad => Outcome::Bad,
-            interactive::Answer::Ask(verdict) => Outcome::Going(verdict),
-        }
-    }
-
-    /// Whether a right password would let the user in. Modules see it only then: how they take it, and how long,
-    /// would tell whether it is right.
-    fn may_come_by_password(&self) -> bool {
-        self.valid && self.root_is_permitted("password")
-    }
-
-    /// `PermitRootLogin`.
-    fn root_is_permitted(&self, method: &str) -> bool {
-        if self.account.uid != 0 || !self.account.exists {
-            return true;
-        }
-        match self.settings.permit_root_login.value {
-            PermitRootLogin::Yes => true,
-            PermitRootLogin::ProhibitPassword => matches!(method, "publickey" | "hostbased"),
-            PermitRootLogin::ForcedCommandsOnly => {
-                method == "publickey" && self.options.force_command.is_some()
-            }
-            PermitRootLogin::No => false,
-        }
-    }
-
-    /// The same, with a line in the log when it matters.
-    fn root_may(&self, method: &str, facts: &Facts<'_>) -> bool {
-        let permitted = self.root_is_permitted(method);
-        let is_root = self.account.exists && self.account.uid == 0;
-        if !permitted {
-            let ends = facts.ends;
-            log::info!("ROOT LOGIN REFUSED FROM {} port {}", ends.remote_address, ends.remote_port);
-        } else if is_root
-            && self.settings.permit_root_login.value == PermitRootLogin::ForcedCommandsOnly
-        {
-            log::info!("Root login accepted for forced command.");
-        }
-        permitted
-    }
-
-    /// What PAM says of the account itself.
-    fn account_allows(&mut self, facts: &Facts<'_>) -> bool {
-        match self.interactive.account(&self.account, facts.ends) {
-            Ok(messages) => {
-                self.banner.push_str(&messages);
-                true
-            }
-            Err(messages) => {
-                self.banner.push_str(&messages);
-                false
-            }
-        }
-    }
-
-    /// Takes the method off the lists of `AuthenticationMethods`. Whether one of them is done.
-    fn step_of_lists(&mut self, method: &str) -> bool {
-        let Some(lists) = &mut self.lists else { return true };
-        let (name, device) = method.split_once('/').map_or((method, None), |(n, d)| (n, Some(d)));
-        let mut done = false;
-        for list in lists.iter_mut() {
-            let first = list.first().is_some_and(|first| {
-                first.name == name
-                    && first.device.as_deref().is_none_or(|wanted| Some(wanted) == device)
-            });
-            if first {
-                list.remove(0);
-                done |= list.is_empty();
-            }
-        }
-        done
-    }
-
-    /// Whether a method is configured, and next in one of the lists.
-    fn offers(&self, method: &str) -> bool {
-        let settings = &self.settings;
-        let configured = match method {
-            "publickey" => settings.pubkey_authentication.value,
-            "password" => settings.password_authentication.value,
-            "hostbased" => settings.hostbased_authentication.value,
-            "keyboard-interactive" => {
-                settings.kbd_interactive_authentication.value && self.interactive.uses_pam()
-            }
-            _ => false,
-        };
-        configured
-            && self.lists.as_ref().is_none_or(|lists| {
-                lists.iter().any(|list| list.first().is_some_and(|first| first.name == method))
-            })
-    }
-
-    fn can_continue(&self) -> Vec<String> {
-        METHODS.iter().filter(|m| self.offers(m)).map(|m| (*m).to_owned()).collect()
-    }
-
-    fn refuse(
-        &mut self,
-        method: &'static str,
-        description: &str,
-        facts: &Facts<'_>,
-        started: Instant,
-    ) -> Verdict {
-        // The first question without a method is how a client learns what there is.
-        let asking = method == "none" && self.attempts == 1;
-        if !asking {
-            self.failures += 1;
-        }
-        if method != "none" {
-            self.log("Failed", method, description, facts);
-            wait_until(started + self.refusal_time(facts), started);
-        }
-        if self.failures >= self.settings.max_auth_tries.value {
-            let invalid = if self.valid { "" } else { "invalid user " };
-            log::error!(
-                "maximum authentication attempts exceeded for {invalid}{} from {} port {} ssh2 [preauth]",
-                printable(&self.user, 100),
-                facts.ends.remote_address,
-                facts.ends.remote_port
-            );
-            return disconnect(
-                DISCONNECT_PROTOCOL_ERROR,
-                "Too many authentication failures".into(),
-            );
-        }
-        Verdict::Reject { methods: self.can_continue(), partial_success: false }
-    }
-
-    fn log(&self, what: &str, method: &str, description: &str, facts: &Facts<'_>) {
-        let invalid = if self.valid { "" } else { "invalid user " };
-        let line = format!(
-            "{what} {method} for {invalid}{} from {} port {} ssh2{}{description}",
-            printable(&self.user, 100),
-            facts.ends.remote_address,
-            facts.ends.remote_port,
-            if description.is_empty() { "" } else { ": " },
-        );
-        let loud = what == "Accepted"
-            || what == "Partial"
-            || (what == "Failed"
-                && (!self.valid
-                    || self.failures >= self.settings.max_auth_tries.value / 2
-                    || method == "password"));
-        if loud {
-            log::info!("{line}");
-        } else {
-            log::info!(target: crate::VERBOSE, "{line}");
-        }
-    }
-
-    /// How long a refusal takes for this user: nobody can tell a name that exists by it.
-    fn refusal_time(&self, facts: &Facts<'_>) -> Duration {
-        let hash = HashAlgorithm::Sha512.digest(&[facts.timing_secret, self.user.as_bytes()]);
-        let first = hash.as_ref().first_chunk::<4>().copied().unwrap_or_default();
-        let share = u64::from(u32::from_be_bytes(first)) * REFUSAL_TIME.as_nanos() as u64;
-        REFUSAL_TIME + Duration::from_nanos(share >> 32)
-    }
-}
-
-fn wrong_password() -> zeroize::Zeroizing<String> {
-    zeroize::Zeroizing::new(crate::pam::WRONG_PASSWORD.to_owned())
-}
-
-fn disconnect(reason: u32, text: String) -> Verdict {
-    Verdict::Disconnect { reason, text }
-}
-
-/// Sleeps until `end`; work that took longer is rounded up to a multiple of it.
-fn wait_until(end: Instant, started: Instant) {
-    let mut span = end.duration_since(started);
-    while span < started.elapsed() && span < Duration::from_secs(5) {
-        span *= 2;
-    }
-    std::thread::sleep(span.saturating_sub(started.elapsed()));
 }
 
 /// Seconds since 1970.

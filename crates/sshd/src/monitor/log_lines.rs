@@ -1,6 +1,9 @@
 //! The lines that a monitor writes about a connection, in the words that tools look for.
 
-use super::{HowEnded, Monitor, Phase};
+use net::logging::LogLevel;
+
+use super::{Monitor, Phase};
+use crate::requests::HowEnded;
 
 impl Monitor {
     /// Marks lines from before there was a login.
@@ -71,6 +74,22 @@ pub(crate) fn printable(text: &str, most: usize) -> String {
         }
     }
     clean
+}
+
+/// How many log lines of a gate are believed before there was a login: nobody fills our log.
+const GATE_LINES: u32 = 1000;
+
+impl Monitor {
+    pub(super) fn log_for_gate(&mut self, level: u8, text: &str) {
+        let level = crate::program::level_of(level);
+        if level <= LogLevel::Verbose && !matches!(self.phase, Phase::LoggedIn(_)) {
+            self.gate_lines = self.gate_lines.saturating_add(1);
+            if self.gate_lines > GATE_LINES {
+                return;
+            }
+        }
+        net::logging::write(level, &format!("{}{}", printable(text, 1000), self.preauth()));
+    }
 }
 
 #[cfg(test)]

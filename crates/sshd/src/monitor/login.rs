@@ -1,28 +1,21 @@
 //! From a user who was authenticated to the session process, and to its end.
 
+mod session_start;
+
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
-use config::{
-    AllowForwarding, GatewayPorts, Permit, PermitTunnel, PermitUserEnvironment, ServerSettings,
-};
-use net::tunnel;
 use rustix::fs::{FileType, Mode};
 
 use super::authentication::Authentication;
 use super::log_lines::printable;
 use super::{Error, Monitor, Phase, end_child};
 use crate::accounts::Account;
-use crate::authorized;
-use crate::environment;
-use crate::login_options::{LoginOptions, Places};
 use crate::login_records::{self, Entry, Files};
 use crate::pam::Transaction;
-use crate::requests::{
-    Bytes, Channel, Ends, SessionFacts, SessionNews, SessionStart, ToGate, X11Settings,
-};
+use crate::requests::{Bytes, Channel, Ends, SessionFacts, SessionNews, ToGate};
 use crate::spawn::{self, Role};
 
 /// No connection has more terminals; `MaxSessions` says how many at a time.
@@ -107,118 +100,6 @@ impl Monitor {
         }));
         self.forget();
         Ok(())
-    }
-
-    fn session_start(
-        &self,
-        account: &Account,
-        settings: &ServerSettings,
-        options: LoginOptions,
-    ) -> Result<SessionStart, Error> {
-        let groups = account.groups()?;
-        let administrator_command = settings
-            .force_command
-            .value
-            .as_ref()
-            .filter(|command| !command.eq_ignore_ascii_case("none"));
-        let forwarding = !settings.disable_forwarding.value && options.port_forwarding;
-        let tcp = settings.allow_tcp_forwarding.value;
-        let local = matches!(tcp, AllowForwarding::Yes | AllowForwarding::Local);
-        let remote = matches!(tcp, AllowForwarding::Yes | AllowForwarding::Remote);
-        let stream = settings.allow_stream_local_forwarding.value;
-        let mut permit_open = places(&settings.permit_open.value);
-        permit_open.extend(options.permit_open);
-        let mut permit_listen = places(&settings.permit_listen.value);
-        permit_listen.extend(options.permit_listen);
-        Ok(SessionStart {
-            log: self.log.clone(),
-            log_level: net::logging::LogLevel::from_name(config::Choice::word(
-                settings.log_level.value,
-            ))
-            .map_or(3, |level| level as u8),
-            facility: config::Choice::word(settings.syslog_facility.value).to_owned(),
-            user: account.name.clone(),
-            uid: account.uid,
-            gid: account.gid,
-            groups,
-            home: account.home.clone(),
-            shell: if account.shell.as_os_str().is_empty() {
-                PathBuf::from("/bin/sh")
-            } else {
-                account.shell.clone()
-            },
-            ends: self.ends.clone(),
-            pam_environment: Vec::new(),
-            key_environment: options.environment,
-            user_environment: match &settings.permit_user_environment.value {
-                PermitUserEnvironment::No => None,
-                PermitUserEnvironment::Yes => Some(vec!["*".into()]),
-                PermitUserEnvironment::Matching(list) => {
-                    Some(list.split(',').map(str::to_owned).collect())
-                }
-            },
-            accept_env: settings.accept_env.iter().map(|name| name.value.clone()).collect(),
-            set_env: settings.set_env.iter().map(|variable| variable.value.clone()).collect(),
-            // The administrator's command goes before the key's.
-            force_command: administrator_command.cloned().or(options.force_command),
-            subsystems: settings
-                .subsystems
-                .iter()
-                .map(|subsystem| (subsystem.value.name.clone(), subsystem.value.command.clone()))
-                .collect(),
-            max_sessions: settings.max_sessions.value,
-            chroot: chroot(settings, account)?,
-            permit_tty: settings.permit_tty.value && options.pty,
-            permit_agent_forwarding: settings.allow_agent_forwarding.value
-                && !settings.disable_forwarding.value
-                && options.agent_forwarding,
-            x11: (settings.x11_forwarding.value
-                && !settings.disable_forwarding.value
-                && options.x11_forwarding)
-                .then(|| X11Settings {
-                    display_offset: settings.x11_display_offset.value,
-                    use_localhost: settings.x11_use_localhost.value,
-                    xauth: settings.xauth_location.value.clone(),
-                }),
-            // The administrator's command has no company; a key's may have.
-            permit_user_rc: settings.permit_user_rc.value
-                && options.user_rc
-                && administrator_command.is_none(),
-            permit_local_forwarding: forwarding && local,
-            permit_remote_forwarding: forwarding && remote,
-            permit_stream_local: forwarding
-                && matches!(stream, AllowForwarding::Yes | AllowForwarding::Local),
-            permit_stream_local_listen: forwarding
-                && matches!(stream, AllowForwarding::Yes | AllowForwarding::Remote),
-            stream_local_bind_mask: settings.stream_local_bind_mask.value,
-            stream_local_bind_unlink: settings.stream_local_bind_unlink.value,
-            permit_open,
-            permit_listen,
-            permit_tunnel: if settings.disable_forwarding.value
-                || !(options.port_forwarding || options.tunnel.is_some())
-            {
-                Vec::new()
-            } else {
-                tunnel_modes(settings.permit_tunnel.value)
-            },
-            tunnel_unit: options.tunnel,
-            gateway_ports: match settings.gateway_ports.value {
-                GatewayPorts::No => 0,
-                GatewayPorts::Yes => 1,
-                GatewayPorts::ClientSpecified => 2,
-            },
-            print_motd: settings.print_motd.value,
-            last_login: last_login(settings, account),
-            // With PAM it is for a module of its to say so.
-            check_nologin: !settings.use_pam.value,
-            nologin: (!settings.use_pam.value)
-                .then(|| environment::nologin(account))
-                .flatten()
-                .map(Bytes),
-            must_change_password: false,
-            login_messages: String::new(),
-            authentication_information: None,
-        })
     }
 
     /// Gives back the memory of what is settled once somebody is in.
@@ -321,50 +202,5 @@ impl Login {
         {
             log::debug!("PAM: {error}");
         }
-    }
-}
-
-fn places(permit: &Permit) -> Vec<Places> {
-    match permit {
-        Permit::Any => Vec::new(),
-        Permit::None => vec![Vec::new()],
-        Permit::Only(list) => {
-            let place = |place: &config::HostPort| {
-                (place.host.clone().unwrap_or_default(), place.port.unwrap_or(0))
-            };
-            vec![list.iter().map(place).collect()]
-        }
-    }
-}
-
-fn last_login(settings: &ServerSettings, account: &Account) -> String {
-    if !settings.print_last_log.value || environment::is_quiet_login(account) {
-        return String::new();
-    }
-    let message =
-        login_records::last_login(&Files::default(), account.uid).and_then(|last| last.message());
-    message.map_or_else(String::new, |message| format!("{message}\r\n"))
-}
-
-/// `ChrootDirectory`, checked as OpenSSH does: nobody but root may have made any part of it.
-fn chroot(settings: &ServerSettings, account: &Account) -> Result<Option<PathBuf>, Error> {
-    let Some(setting) = &settings.chroot_directory.value else { return Ok(None) };
-    let refused = |text: String| Error::Io(std::io::Error::other(text));
-    let path = authorized::expand(setting, account).map_err(|error| refused(error.to_string()))?;
-    authorized::check_chroot(&path).map_err(refused)?;
-    if !rustix::process::geteuid().is_root() {
-        return Err(refused("server lacks privileges to chroot to ChrootDirectory".into()));
-    }
-    Ok(Some(path))
-}
-
-/// As messages number them.
-fn tunnel_modes(permitted: PermitTunnel) -> Vec<u32> {
-    let (packets, frames) = (tunnel::Mode::PointToPoint.code(), tunnel::Mode::Ethernet.code());
-    match permitted {
-        PermitTunnel::No => Vec::new(),
-        PermitTunnel::PointToPoint => vec![packets],
-        PermitTunnel::Ethernet => vec![frames],
-        PermitTunnel::Yes => vec![packets, frames],
     }
 }
