@@ -4,6 +4,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/gophercloud/gophercloud"
@@ -17,8 +19,6 @@ import (
 	"github.com/gophercloud/gophercloud/openstack/networking/v2/networks"
 	"github.com/gophercloud/gophercloud/openstack/networking/v2/ports"
 )
-
-const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILzGUay2BeHdvy8NHBrrDTAvetPXlxBEC9hHgv9P/20f gopher"
 
 var steps int
 
@@ -47,12 +47,32 @@ func wait(client *gophercloud.ServiceClient, id, status string) error {
 		if server.Status == status {
 			return nil
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	}
 	return fmt.Errorf("never %s", status)
 }
 
+func login(server *servers.Server, key string) error {
+	for _, at := range server.Addresses {
+		first := at.([]interface{})[0].(map[string]interface{})
+		said, err := exec.Command("ssh", "-F", "none", "-i", key, "-o", "BatchMode=yes",
+			"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+			"-o", "LogLevel=ERROR", fmt.Sprintf("root@%s", first["addr"]), "uname -n").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%v: %s", err, said)
+		}
+		return expect(string(said) == "gopher-2\n", "another server: %s", said)
+	}
+	return fmt.Errorf("no address")
+}
+
 func main() {
+	key := os.Getenv("KEY")
+	line, err := os.ReadFile(key + ".pub")
+	if err != nil {
+		panic(err)
+	}
+	publicKey := strings.TrimSpace(string(line))
 	options := gophercloud.AuthOptions{
 		IdentityEndpoint: os.Getenv("OS_AUTH_URL"),
 		Username:         os.Getenv("OS_USERNAME"),
@@ -182,6 +202,9 @@ func main() {
 		err = wait(compute, server.ID, "ACTIVE")
 	}
 	step("rebuild", err)
+	if os.Getenv("LOGIN") != "" {
+		step("login", login(got, key))
+	}
 	err = servers.Delete(compute, server.ID).ExtractErr()
 	if err == nil {
 		_, gone := servers.Get(compute, server.ID).Extract()

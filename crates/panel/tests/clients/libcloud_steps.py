@@ -1,13 +1,16 @@
 """Drives the panel's API through apache-libcloud and prints each step."""
 
 import os
+import subprocess
 import sys
 import time
 
 from libcloud.compute.providers import get_driver
 from libcloud.compute.types import NodeState, Provider
 
-PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILzGUay2BeHdvy8NHBrrDTAvetPXlxBEC9hHgv9P/20f lib"
+KEY = os.environ["KEY"]
+with open(f"{KEY}.pub", encoding="ascii") as file:
+    PUBLIC_KEY = file.read().strip()
 count = 0
 
 
@@ -26,8 +29,15 @@ def wait(driver, node_id, state):
         node = driver.ex_get_node_details(node_id)
         if node.state == state:
             return node
-        time.sleep(0.05)
+        time.sleep(0.1)
     return step(f"becomes {state}", node, False)
+
+
+def login(node):
+    address = (node.public_ips + node.private_ips)[0]
+    ssh = ["ssh", "-F", "none", "-i", KEY, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"]
+    ssh += ["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", f"root@{address}"]
+    return subprocess.run(ssh + ["uname", "-n"], capture_output=True, text=True, check=False)
 
 
 driver = get_driver(Provider.OPENSTACK)(
@@ -65,6 +75,9 @@ wait(driver, node.id, NodeState.RUNNING)
 # ex_rebuild() sends a flavor too, which Nova refuses.
 step("rebuild", driver._node_action(node, "rebuild", imageRef=image.id), True)
 wait(driver, node.id, NodeState.RUNNING)
+if os.environ["LOGIN"]:
+    done = login(node)
+    step("login", done, done.stdout.strip() == "lib-1")
 step("destroy", driver.destroy_node(node), True)
 step("delete key pairs", driver.delete_key_pair(key) and driver.delete_key_pair(made), True)
 print(f"all {count} steps")
