@@ -29,6 +29,7 @@ mod requests;
 mod settings;
 mod shim;
 mod sys;
+mod volume;
 mod witness;
 
 use std::collections::HashMap;

@@ -291,7 +291,7 @@ impl Cloud for Embedded {
 
     async fn authorized_keys(&self, caller: &Caller, region: &str, id: Uuid) -> Result<String> {
         let row = self.row(caller, region, id).await?;
-        let root = self.guest_root(&row)?;
+        let root = self.guest_root(&row).await?;
         blocking(move || root.authorized_keys()).await.map_err(|error| unreadable(&error))
     }
 
@@ -304,7 +304,7 @@ impl Cloud for Embedded {
     ) -> Result<()> {
         let row = self.row(caller, region, id).await?;
         may_change(caller)?;
-        let root = self.guest_root(&row)?;
+        let root = self.guest_root(&row).await?;
         let text = text.to_owned();
         blocking(move || root.set_authorized_keys(&text)).await.map_err(|error| unreadable(&error))
     }

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use uuid::Uuid;
 
+use super::volume;
+
 /// What is written to a new disk.
 pub(super) struct NewDisk<'a> {
     /// The server.
@@ -22,6 +24,8 @@ pub(super) struct NewDisk<'a> {
     pub(super) user_data: Option<&'a [u8]>,
     /// What root inside is outside; `None` for the caller.
     pub(super) owner: Option<u32>,
+    /// Where it ends; `None` where only the machine's own disk ends it.
+    pub(super) bytes: Option<u64>,
 }
 
 /// Makes a disk, or nothing: it gets its name when it is whole.
@@ -37,6 +41,15 @@ pub(super) fn make(path: &Path, new: &NewDisk<'_>) -> io::Result<()> {
 
 fn fill(next: &Path, new: &NewDisk<'_>) -> io::Result<()> {
     fs::create_dir_all(next)?;
+    let Some(bytes) = new.bytes else { return write(next, new) };
+    let contents = next.join("contents");
+    fs::create_dir(&contents)?;
+    write(&contents, new)?;
+    volume::make(next, &contents, bytes)?;
+    fs::remove_dir_all(contents)
+}
+
+fn write(next: &Path, new: &NewDisk<'_>) -> io::Result<()> {
     for folder in ["upper", "work"] {
         folder_of(&next.join(folder), 0o755, new.owner)?;
     }

@@ -10,10 +10,13 @@ use std::path::Path;
 use keys::PublicKey;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 
+use super::volume;
+
 /// A host key's public half.
 const PUBLIC_KEY_MAX: u64 = 16 * 1024;
 /// `authorized_keys`: thousands of keys.
 const AUTHORIZED_KEYS_MAX: u64 = 4 * 1024 * 1024;
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const HOST_KEYS: [&str; 3] = ["ed25519", "ecdsa", "rsa"];
 const SSH_FOLDER: &str = "root/.ssh";
 const AUTHORIZED_KEYS: &str = "authorized_keys";
@@ -21,15 +24,25 @@ const AUTHORIZED_KEYS: &str = "authorized_keys";
 /// A server's root, to resolve paths in.
 pub(super) struct GuestRoot {
     root: OwnedFd,
+    /// The disk's own file system, which stays mounted for as long as this is there.
+    _volume: Option<OwnedFd>,
     /// What root inside is outside; `None` for the caller.
     owner: Option<u32>,
 }
 
 impl GuestRoot {
-    /// Of a folder on disk, or of a process (`/proc/PID/root`).
+    /// Of a folder, or of a process (`/proc/PID/root`).
     pub(super) fn open(path: &Path, owner: Option<u32>) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { root: rustix::fs::open(path, flags, Mode::empty())?, owner })
+        let root = rustix::fs::open(path, FOLDER, Mode::empty())?;
+        Ok(Self { root, _volume: None, owner })
+    }
+
+    /// Of a disk that no server has mounted: its own changes to the image.
+    pub(super) fn of_disk(disk: &Path, owner: Option<u32>) -> io::Result<Self> {
+        let Some(file) = volume::of(disk) else { return Self::open(&disk.join("upper"), owner) };
+        let volume = volume::mount(&file)?;
+        let root = rustix::fs::openat(&volume, "upper", FOLDER, Mode::empty())?;
+        Ok(Self { root, _volume: Some(volume), owner })
     }
 
     fn at(&self, path: &str, flags: OFlags, mode: u32) -> rustix::io::Result<OwnedFd> {

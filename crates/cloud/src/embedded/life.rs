@@ -118,6 +118,8 @@ impl Embedded {
             return Ok(());
         }
         let (row, owner, plan) = (row.clone(), self.owner(row)?, plan.clone());
+        let gib = u64::from(row.server.flavor.disk_gib);
+        let bytes = (self.machine.volumes && gib > 0).then_some(gib << 30);
         std::fs::create_dir_all(folder.path())
             .map_err(|error| Error::Internal(format!("Making the server's folder: {error}")))?;
         let made = blocking(move || {
@@ -130,6 +132,7 @@ impl Embedded {
                     public_keys: &row.public_keys,
                     user_data: plan.cloud_init.then_some(row.user_data.as_slice()),
                     owner,
+                    bytes,
                 },
             )
         });
@@ -207,13 +210,15 @@ impl Embedded {
     }
 
     /// The server's files as its own processes see them, or its disk when it has none.
-    pub(super) fn guest_root(&self, row: &ServerRow) -> Result<GuestRoot> {
+    pub(super) async fn guest_root(&self, row: &ServerRow) -> Result<GuestRoot> {
         let pid = self.runs().get(&row.server.id).and_then(|run| run.pid);
-        let path = match pid {
-            Some(pid) => guest_files::process_root(pid),
-            None => self.layout.server(row.server.id).disk(row.generation).join("upper"),
-        };
-        GuestRoot::open(&path, self.owner(row)?).map_err(|error| {
+        let disk = self.layout.server(row.server.id).disk(row.generation);
+        let owner = self.owner(row)?;
+        let opened = blocking(move || match pid {
+            Some(pid) => GuestRoot::open(&guest_files::process_root(pid), owner),
+            None => GuestRoot::of_disk(&disk, owner),
+        });
+        opened.await.map_err(|error| {
             Error::Conflict(format!("The server's files cannot be reached: {error}"))
         })
     }

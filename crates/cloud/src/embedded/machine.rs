@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Settings;
+use super::{Settings, volume};
 
 /// The machine as it was found at the start.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub(super) struct Machine {
     pub(super) subordinate: Option<(u32, u32)>,
     /// Whether control groups can be used.
     pub(super) cgroups: bool,
+    /// Whether disks can have an end.
+    pub(super) volumes: bool,
     /// For a page to show.
     pub(super) warnings: Vec<String>,
 }
@@ -25,6 +27,7 @@ impl Machine {
                 .into(),
         ];
         let cgroups = !ordinary_user && usable_cgroups();
+        let mut volumes = false;
         let subordinate = if ordinary_user { subordinate_ids() } else { None };
         if ordinary_user {
             warnings.push(
@@ -48,12 +51,23 @@ impl Machine {
                         .into(),
                 );
             }
-            warnings.push(
-                "Disks have no quota: a server can fill the file system of the state folder."
+            let why_not = if settings.limit_disks {
+                volume::why_not(&settings.state)
+            } else {
+                Some("the settings say so".into())
+            };
+            volumes = why_not.is_none();
+            warnings.push(match why_not {
+                None => "Servers' disks take room as they are filled: all together may promise \
+                         more than this machine's disk has."
                     .into(),
-            );
+                Some(why) => format!(
+                    "Disks have no quota ({why}): a server can fill the file system of the state \
+                     folder."
+                ),
+            });
         }
-        Self { ordinary_user, subordinate, cgroups, warnings }
+        Self { ordinary_user, subordinate, cgroups, volumes, warnings }
     }
 }
 

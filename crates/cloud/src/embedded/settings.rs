@@ -31,6 +31,9 @@ pub struct Settings {
     pub between_servers: bool,
     /// What starts servers' first processes.
     pub runtime: Runtime,
+    /// Whether disks are as large as the flavor says, where root makes servers and the machine can;
+    /// otherwise they end with the machine's own.
+    pub limit_disks: bool,
     /// Behave as for an ordinary user, even as root: for tests, as root inside is then root outside,
     /// if without its rights.
     pub as_ordinary_user: bool,
@@ -91,6 +94,7 @@ impl Settings {
             user_ssh_port: 2200,
             between_servers: false,
             runtime: Runtime::default(),
+            limit_disks: true,
             as_ordinary_user: false,
         }
     }

@@ -115,6 +115,48 @@ pub(super) fn idmap(mount: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> io
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// The number of a loop device that nobody uses at the moment.
+pub(super) fn free_loop_device(control: BorrowedFd<'_>) -> io::Result<u32> {
+    const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4C82;
+    // SAFETY: the call takes no argument besides the descriptor.
+    let number = check(unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) })?;
+    u32::try_from(number).map_err(io::Error::other)
+}
+
+/// Puts a file behind a loop device, until nobody has that open or mounted.
+pub(super) fn configure_loop_device(
+    device: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+) -> io::Result<()> {
+    const LOOP_CONFIGURE: libc::Ioctl = 0x4C0A;
+    const LO_FLAGS_AUTOCLEAR: u32 = 4;
+    /// `struct loop_config` with the `struct loop_info64` in it, where not named, as zeros.
+    #[repr(C)]
+    struct Config {
+        file: u32,
+        block_size: u32,
+        info_before: [u64; 5],
+        number: u32,
+        encryption: [u32; 2],
+        flags: u32,
+        info_after: [u64; 22],
+        reserved: [u64; 8],
+    }
+    const { assert!(size_of::<Config>() == 304) };
+    let config = Config {
+        file: file.as_raw_fd().unsigned_abs(),
+        block_size: 0,
+        info_before: [0; 5],
+        number: 0,
+        encryption: [0; 2],
+        flags: LO_FLAGS_AUTOCLEAR,
+        info_after: [0; 22],
+        reserved: [0; 8],
+    };
+    // SAFETY: the structure is laid out as the kernel's and outlives the call, which reads it.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CONFIGURE, &raw const config) }).map(drop)
+}
+
 /// Keeps `number` free for [`place`], by having something there that nobody owns. To be called
 /// before anything is opened.
 pub(super) fn reserve(number: i32) -> io::Result<()> {

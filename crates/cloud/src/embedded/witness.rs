@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Embedded;
 use super::guest_files::GuestRoot;
 use super::life::{address_of, blocking};
 use super::records::ServerRow;
+use super::{Embedded, volume};
 use crate::model::{HostKey, HostKeySource};
 use crate::{Error, Result};
 
@@ -25,8 +25,15 @@ impl Embedded {
     pub(super) async fn record_host_keys(&self, row: &ServerRow) -> Result<()> {
         let id = row.server.id;
         let (address, port) = address_of(&row.server)?;
-        let upper = self.layout.server(id).disk(row.generation).join("upper");
-        let keys = blocking(move || Ok(GuestRoot::open(&upper, None)?.host_keys())).await;
+        let disk = self.layout.server(id).disk(row.generation);
+        // What has no file system of its own is read past the server; else nobody but the server
+        // has it mounted.
+        let keys = if volume::of(&disk).is_some() {
+            let root = self.guest_root(row).await?;
+            blocking(move || Ok(root.host_keys())).await
+        } else {
+            blocking(move || Ok(GuestRoot::of_disk(&disk, None)?.host_keys())).await
+        };
         let keys = keys.map_err(|error| {
             Error::Internal(format!("The server's host keys could not be read: {error}"))
         })?;

@@ -28,10 +28,10 @@ fn a_full_disk_is_said_and_leaves_nothing() {
     // The fixture's folder is made in here.
     let small = tempfile::tempdir().unwrap();
     let at = small.path().to_str().unwrap();
-    run("mount", &["-t", "tmpfs", "-o", "size=4m", "small", at]);
+    run("mount", &["-t", "tmpfs", "-o", "size=16m", "small", at]);
     let Some(f) = fixture(|settings| settings.state = small.path().join("state")) else { return };
     let first = f.create("first");
-    std::fs::write(small.path().join("filler"), vec![0; 8 << 20]).unwrap_err();
+    std::fs::write(small.path().join("filler"), vec![0; 32 << 20]).unwrap_err();
     let servers = || std::fs::read_dir(small.path().join("state/servers")).unwrap().count();
     let before = servers();
 

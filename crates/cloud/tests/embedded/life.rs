@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud::embedded::Embedded;
-use cloud::model::{ServerRequest, Status};
+use cloud::model::{Server, ServerRequest, Status};
 use cloud::{Cloud, ConsoleKind, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::fixture::{REGION, caller, fixture, helper, place};
+use crate::fixture::{Fixture, REGION, caller, fixture, helper, place};
 
 #[test]
 fn a_server_lives() {
@@ -18,6 +18,7 @@ fn a_server_lives() {
     let first = f.host_keys(server.id);
     assert!(first.len() >= 2, "{first:?}");
     assert_eq!(f.inside(&server, "uname -n; id -u; cat /etc/hostname"), "web-01\n0\nweb-01");
+    disk_ends_where_it_should(&f, &server);
     let ours =
         f.ssh_with(Command::new(testkit::program::keyway()).arg("ssh"), &server, "echo hello");
     assert_eq!(String::from_utf8_lossy(&ours.stdout), "hello\n", "{ours:?}");
@@ -223,4 +224,28 @@ fn one_panel_has_the_folder() {
     );
     let second = Embedded::new(settings, Arc::new(cloud::embedded::MemoryRecords::default()));
     assert!(second.is_err_and(|error| error.to_string().contains("another panel")));
+}
+
+/// Its disk is as large as its flavor says, and takes no more room here than what is on it.
+fn disk_ends_where_it_should(f: &Fixture, server: &Server) {
+    if f.cloud.warnings().iter().any(|warning| warning.contains("Disks have no quota")) {
+        eprintln!("not tried: {:?}", f.cloud.warnings());
+        return;
+    }
+    let gib = u64::from(server.flavor.disk_gib);
+    let size = f.inside(server, "df -B1 --output=size / | tail -n 1").parse::<u64>().unwrap();
+    assert!(size <= gib << 30 && size > (gib << 30) * 9 / 10, "{size}");
+    let file = f.folder.path().join(format!("state/servers/{}/disk-1/image", server.id));
+    let taken = || std::os::unix::fs::MetadataExt::blocks(&file.metadata().unwrap()) * 512;
+    assert!(taken() < 16 << 20, "{}", taken());
+    f.inside(server, "head -c 40M /dev/urandom > /root/much && sync");
+    assert!(taken() > 40 << 20, "{}", taken());
+    // What is deleted is given back.
+    f.inside(server, "rm /root/much && sync");
+    let begin = std::time::Instant::now();
+    while taken() > 20 << 20 {
+        assert!(begin.elapsed() < Duration::from_secs(30), "{}", taken());
+        std::thread::sleep(Duration::from_millis(100));
+        f.inside(server, "sync");
+    }
 }

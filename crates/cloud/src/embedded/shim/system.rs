@@ -16,7 +16,7 @@ use rustix::thread::UnshareFlags;
 use super::{at, make_folder};
 use crate::embedded::layout::ServerFolder;
 use crate::embedded::protocol::{Isolation, Plan};
-use crate::embedded::sys;
+use crate::embedded::{sys, volume};
 
 pub(super) use crate::embedded::IDS_PER_SERVER as IDS;
 
@@ -62,7 +62,11 @@ pub(super) fn assemble(
     // By a path of its own, because the mount's options are shown inside.
     let disk = place.join("disk");
     make_folder(&disk)?;
-    rustix::mount::mount_bind(&plan.disk, &disk).map_err(at("mount the disk"))?;
+    match volume::of(&plan.disk) {
+        Some(file) => volume::mount(&file).and_then(|volume| Ok(put(&volume, &disk)?)),
+        None => rustix::mount::mount_bind(&plan.disk, &disk).map_err(io::Error::from),
+    }
+    .map_err(at("mount the disk"))?;
     overlay(&lower, &disk, &root, shift.is_none()).map_err(at("mount the disk"))?;
 
     if plan.system_usr {
@@ -131,9 +135,13 @@ fn shifted(path: &Path, shift: &OwnedFd) -> io::Result<OwnedFd> {
 }
 
 fn attach(tree: &OwnedFd, target: &Path) -> io::Result<()> {
-    rustix::mount::move_mount(tree, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .map_err(at("mount"))?;
+    put(tree, target).map_err(at("mount"))?;
     read_only(target)
+}
+
+/// Gives a mount its place.
+fn put(mount: &OwnedFd, target: &Path) -> rustix::io::Result<()> {
+    rustix::mount::move_mount(mount, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
 fn bind(source: &Path, target: &Path) -> io::Result<()> {
@@ -200,7 +208,7 @@ fn overlay(
 fn mount(context: OwnedFd, target: &Path, flags: MountAttrFlags) -> rustix::io::Result<()> {
     rustix::mount::fsconfig_create(&context)?;
     let made = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, flags)?;
-    rustix::mount::move_mount(&made, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+    put(&made, target)
 }
 
 /// Opens a folder to reach a socket in it by a short path.
