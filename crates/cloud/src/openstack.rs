@@ -61,6 +61,8 @@ pub struct Openstack {
     /// Nova's highest microversion, by address.
     versions: Mutex<HashMap<String, u32>>,
     region_names: Mutex<Option<(Instant, BTreeMap<String, String>)>>,
+    /// When actions ended that took less than a second, by their requests.
+    quick_actions: Mutex<HashMap<String, OffsetDateTime>>,
     events: broadcast::Sender<ServerEvent>,
     watches: Watches,
     residents: Residents,
@@ -102,6 +104,7 @@ impl Openstack {
             service: tokio::sync::Mutex::new(None),
             versions: Mutex::default(),
             region_names: Mutex::default(),
+            quick_actions: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
             watches: Watches::default(),
             residents: Residents::default(),

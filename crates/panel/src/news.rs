@@ -1,6 +1,9 @@
 //! What changed, for live pages: from this panel's cloud, and from other panels on the same
 //! PostgreSQL, which tell each other by its NOTIFY.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use cloud::model::ServerEvent;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
@@ -26,6 +29,36 @@ pub enum News {
     Anything,
 }
 
+/// Where news are told and heard.
+#[derive(Clone)]
+pub struct Newsroom {
+    sender: broadcast::Sender<News>,
+    told: Arc<AtomicU64>,
+}
+
+impl Newsroom {
+    fn new() -> Self {
+        Self { sender: broadcast::channel(QUEUE).0, told: Arc::default() }
+    }
+
+    /// Nobody may be listening.
+    fn tell(&self, news: News) {
+        // Counted first: who hears nothing and sees the same number has missed nothing.
+        self.told.fetch_add(1, Ordering::SeqCst);
+        let _ = self.sender.send(news);
+    }
+
+    /// What is told from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<News> {
+        self.sender.subscribe()
+    }
+
+    /// A number that is another one as soon as there is news.
+    pub fn edition(&self) -> u64 {
+        self.told.load(Ordering::SeqCst)
+    }
+}
+
 /// What one panel tells the others.
 #[derive(Serialize, Deserialize)]
 struct Told {
@@ -40,8 +73,8 @@ pub(crate) fn spread(
     store: Store,
     database: String,
     stopping: watch::Receiver<bool>,
-) -> broadcast::Sender<News> {
-    let (news, _) = broadcast::channel(QUEUE);
+) -> Newsroom {
+    let news = Newsroom::new();
     let by = uuid::Uuid::new_v4();
     if store.kind() == Kind::Postgres {
         let (news, mut stopping) = (news.clone(), stopping.clone());
@@ -62,15 +95,12 @@ pub(crate) fn spread(
             };
             match heard {
                 Ok(event) => {
-                    // Nobody may be looking.
-                    let _ = to.send(News::Server(event.clone()));
+                    to.tell(News::Server(event.clone()));
                     if store.kind() == Kind::Postgres {
                         tell(&store, Told { by, event }).await;
                     }
                 }
-                Err(RecvError::Lagged(_)) => {
-                    let _ = to.send(News::Anything);
-                }
+                Err(RecvError::Lagged(_)) => to.tell(News::Anything),
                 Err(RecvError::Closed) => return,
             }
         }
@@ -91,33 +121,29 @@ async fn tell(store: &Store, told: Told) {
     }
 }
 
-async fn listen(database: &str, by: uuid::Uuid, news: &broadcast::Sender<News>) {
+async fn listen(database: &str, by: uuid::Uuid, news: &Newsroom) {
     loop {
         if let Err(error) = hear(database, by, news).await {
             tracing::warn!(%error, "changes on other panels cannot be heard");
         }
-        let _ = news.send(News::Anything);
+        news.tell(News::Anything);
         tokio::time::sleep(PATIENCE).await;
     }
 }
 
-async fn hear(
-    database: &str,
-    by: uuid::Uuid,
-    news: &broadcast::Sender<News>,
-) -> Result<(), sqlx::Error> {
+async fn hear(database: &str, by: uuid::Uuid, news: &Newsroom) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect(database).await?;
     listener.listen(CHANNEL).await?;
     loop {
         // Without a value the connection was lost and made anew: something may have been missed.
         let Some(heard) = listener.try_recv().await? else {
-            let _ = news.send(News::Anything);
+            news.tell(News::Anything);
             continue;
         };
         if let Ok(told) = serde_json::from_str::<Told>(heard.payload())
             && told.by != by
         {
-            let _ = news.send(News::Server(told.event));
+            news.tell(News::Server(told.event));
         }
     }
 }

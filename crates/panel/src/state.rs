@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cloud::{Caller, Cloud, Role};
 
 use crate::accounts::{Accounts, Guests, User};
-use crate::news::News;
+use crate::news::Newsroom;
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -26,7 +26,7 @@ pub struct State {
     /// What is counted for `/metrics`.
     pub metrics: crate::metrics::Metrics,
     /// What changed, here and on other panels of the same database.
-    pub news: tokio::sync::broadcast::Sender<News>,
+    pub news: Newsroom,
     /// Told once, when the panel is to stop: streams end then.
     pub stopping: tokio::sync::watch::Receiver<bool>,
 }

@@ -1,12 +1,14 @@
 //! What is asked of Nova about servers.
 
 use data_encoding::BASE64;
+use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::service::Service;
 use super::watch::Until;
-use super::{Openstack, console_text, server_view, user_data};
+use super::{Openstack, console_text, lock, server_view, user_data};
 use crate::cloud::{Caller, ServerQuery};
 use crate::model::{NewServer, Server, ServerAction, ServerRequest};
 use crate::{Error, Result};
@@ -14,8 +16,12 @@ use crate::{Error, Result};
 /// Nova's limit on a metadata value.
 const METADATA_CHARACTERS_MAX: usize = 255;
 
-/// Actions without an end that are looked at by themselves; a server does one thing at a time.
-const UNFINISHED_MAX: usize = 3;
+/// Actions without an end that are looked at by themselves, when a server's are listed.
+const LOOKED_AT_MAX: usize = 12;
+/// Ends that are remembered, since they change no more.
+const QUICK_ACTIONS_MAX: usize = 4096;
+/// By then an action has begun whatever it does.
+const SETTLED: time::Duration = time::Duration::seconds(30);
 
 impl Openstack {
     pub(super) async fn list_servers(
@@ -202,12 +208,7 @@ impl Openstack {
         let found = answer["instanceActions"].take();
         let mut actions: Vec<ServerAction> =
             found.as_array().into_iter().flatten().filter_map(server_view::action).collect();
-        // Nova counts whole seconds: what was done within one shows its end in its events alone.
-        let open = actions.iter_mut().filter(|action| action.finished_at.is_none());
-        for action in open.take(UNFINISHED_MAX) {
-            let answer = nova.get(&format!("{path}/{}", action.request_id)).await?;
-            action.finished_at = server_view::last_finish(&answer["instanceAction"]);
-        }
+        self.quick_ends(&nova, &path, &mut actions).await?;
         // Somebody may have rebuilt it elsewhere: the keys of the system before it are no more.
         if let Some(rebuilt) = actions.iter().find(|action| action.action == "rebuild") {
             let keys = self.records.host_keys(id).await?;
@@ -218,6 +219,49 @@ impl Openstack {
             }
         }
         Ok(actions)
+    }
+
+    /// Nova counts whole seconds: what was done within one shows its end in its events alone.
+    async fn quick_ends(
+        &self,
+        nova: &Service<'_>,
+        path: &str,
+        actions: &mut [ServerAction],
+    ) -> Result<()> {
+        let key = |action: &ServerAction| format!("{path}/{}", action.request_id);
+        let mut open: Vec<&mut ServerAction> =
+            actions.iter_mut().filter(|action| action.finished_at.is_none()).collect();
+        {
+            let known = lock(&self.quick_actions);
+            for action in &mut open {
+                action.finished_at = known.get(&key(action)).copied();
+            }
+        }
+        open.retain(|action| action.finished_at.is_none());
+        // A server does one thing at a time: what is this old has long ended.
+        for action in open.iter_mut().skip(LOOKED_AT_MAX) {
+            action.finished_at = Some(action.started_at);
+        }
+        open.truncate(LOOKED_AT_MAX);
+        let asked = open.iter().map(|action| {
+            let path = key(action);
+            async move { nova.get(&path).await }
+        });
+        let answers = join_all(asked).await;
+        for (action, answer) in open.iter_mut().zip(answers) {
+            action.finished_at = server_view::last_finish(&answer?["instanceAction"]);
+            // Another event of the same action may begin a moment later.
+            if let Some(end) = action.finished_at
+                && OffsetDateTime::now_utc() - end > SETTLED
+            {
+                let mut known = lock(&self.quick_actions);
+                if known.len() >= QUICK_ACTIONS_MAX {
+                    known.clear();
+                }
+                known.insert(key(action), end);
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn console_text(

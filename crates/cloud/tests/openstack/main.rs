@@ -13,7 +13,7 @@ use cloud::embedded::MemoryRecords;
 use cloud::model::{KeyType, NewKeyPair, NewServer, ServerRequest, Status};
 use cloud::openstack::{CloudConfig, Openstack};
 use cloud::{Caller, Cloud, Error, KeyPairQuery, Role, ServerQuery};
-use recorded::{KEY, Recorded, SERVER};
+use recorded::{KEY, QUICK_ACTIONS, Recorded, SERVER};
 
 fn driver(recorded: &Recorded) -> Arc<Openstack> {
     let folder = tempfile::tempdir().unwrap();
@@ -64,7 +64,7 @@ async fn logins_and_their_refusals() {
     let caller = caller(&cloud).await;
     let regions = cloud.regions(&caller).await.unwrap();
     let names: Vec<&str> = regions.iter().map(|region| region.name.as_str()).collect();
-    assert_eq!(names, ["one", "The second"]);
+    assert_eq!(names, ["one", "The second (two)"]);
     assert!(own.is_good(caller.token.as_ref().unwrap()));
 }
 
@@ -100,6 +100,20 @@ async fn key_pairs_and_servers_in_nova_s_words() {
     let reboot = ServerRequest::Reboot { hard: true };
     let conflict = cloud.request(&caller, "one", SERVER, reboot).await.unwrap_err();
     assert!(matches!(&conflict, Error::Conflict(text) if text.contains("in vm_state stopped")));
+}
+
+#[tokio::test]
+async fn actions_that_ended_within_a_second() {
+    let recorded = Recorded::start().await;
+    let cloud = driver(&recorded);
+    let caller = caller(&cloud).await;
+    for _ in 0..2 {
+        let actions = cloud.actions(&caller, "one", SERVER).await.unwrap();
+        assert_eq!(actions.len(), QUICK_ACTIONS);
+        assert!(actions.iter().all(|action| action.finished_at == Some(action.started_at)));
+    }
+    let looks = recorded.count("/os-instance-actions/req-");
+    assert_eq!(looks, QUICK_ACTIONS, "each was looked at once");
 }
 
 #[tokio::test]

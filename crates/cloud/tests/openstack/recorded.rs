@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
+/// All done within the second that each began in.
+pub const QUICK_ACTIONS: usize = 15;
 pub const SERVER: Uuid = Uuid::from_u128(0x40553cb1_ccff_4005_8a28_c7f36dd08c7f);
 pub const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILzGUay2BeHdvy8NHBrrDTAvetPXlxBEC9hHgv9P/20f root@vm";
@@ -58,6 +60,12 @@ impl Recorded {
     pub fn last(&self, method: &str, path: &str) -> Asked {
         let asked = self.shared.asked.lock().unwrap();
         asked.iter().rev().find(|one| one.method == method && one.path == path).unwrap().clone()
+    }
+
+    /// Requests with this in their path.
+    pub fn count(&self, part: &str) -> usize {
+        let asked = self.shared.asked.lock().unwrap();
+        asked.iter().filter(|one| one.path.contains(part)).count()
     }
 }
 
@@ -150,6 +158,16 @@ fn answer(asked: &Asked, shared: &Shared, base: &str) -> (u16, String, Value) {
         ("POST", "/one/v2.1/servers") => {
             plain(202, json!({"server": {"id": SERVER, "adminPass": "x"}}))
         }
+        ("GET", _) if path.ends_with("/os-instance-actions") => {
+            let actions: Vec<Value> = (0..QUICK_ACTIONS).map(quick_action).collect();
+            plain(200, json!({ "instanceActions": actions }))
+        }
+        ("GET", _) if path.contains("/os-instance-actions/req-") => {
+            let mut action = quick_action(0);
+            action["events"] =
+                json!([{"event": "compute_stop_instance", "finish_time": action["start_time"]}]);
+            plain(200, json!({ "instanceAction": action }))
+        }
         ("GET", _) if path.ends_with(&SERVER.to_string()) => {
             plain(200, json!({"server": server()}))
         }
@@ -190,6 +208,14 @@ fn token(asked: &Asked, shared: &Shared, base: &str) -> (u16, String, Value) {
         ]}]);
     }
     (201, format!("x-subject-token: {number}\r\n"), json!({"token": token}))
+}
+
+fn quick_action(number: usize) -> Value {
+    let at = "2026-11-22T06:37:24.000000";
+    json!({
+        "action": "stop", "request_id": format!("req-{number}"), "user_id": "u1", "project_id": "p1",
+        "start_time": at, "updated_at": at, "message": null,
+    })
 }
 
 fn server() -> Value {

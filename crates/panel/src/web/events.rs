@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State as AxumState;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::error::PageResult;
@@ -29,6 +29,8 @@ async fn events(
 ) -> PageResult<impl IntoResponse> {
     let caller = viewer.caller()?;
     let heard = state.news.subscribe();
+    // Of what was told between the page and this, nothing will be heard any more.
+    let begin = Event::default().event("begin").data(state.news.edition().to_string());
     let stopping = state.stopping.clone();
     let start = (heard, stopping, state, viewer.session.id, viewer.user.id);
     let stream = stream::unfold(start, move |(mut heard, mut stopping, state, session, user)| {
@@ -60,5 +62,6 @@ async fn events(
             }
         }
     });
+    let stream = stream::once(async { Ok(begin) }).chain(stream);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }

@@ -45,7 +45,7 @@ pub(crate) fn page(viewer: &Viewer, title: &str, body: &Markup) -> Markup {
                             button .quiet type="submit" { "Switch" }
                         }
                     } @else if let Some((project, role)) = &viewer.project {
-                        span .muted title=(format!("Your role: {}", role_name(*role))) {
+                        span .muted.project title=(format!("Your role: {}", role_name(*role))) {
                             "Project " (project.name)
                         }
                     }
@@ -57,7 +57,7 @@ pub(crate) fn page(viewer: &Viewer, title: &str, body: &Markup) -> Markup {
                     }
                 }
             }
-            main #main {
+            main #main data-edition=(viewer.edition) {
                 @if let Some(flash) = &viewer.flash {
                     p #flash .notice.good role="status" { (flash) }
                 }

@@ -43,6 +43,8 @@ pub struct Viewer {
     pub path: String,
     /// What the last page wanted said.
     pub flash: Option<String>,
+    /// The number of the news when the page was asked for, before anything on it was read.
+    pub edition: u64,
 }
 
 impl Viewer {
@@ -123,6 +125,7 @@ impl FromRequestParts<Arc<State>> for Viewer {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, PageError> {
+        let edition = state.news.edition();
         let path = parts.uri.path().to_owned();
         let back = || {
             // Only pages that can be shown again.
@@ -148,6 +151,7 @@ impl FromRequestParts<Arc<State>> for Viewer {
             address: peer(parts),
             path,
             flash,
+            edition,
         })
     }
 }

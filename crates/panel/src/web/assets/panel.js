@@ -88,8 +88,12 @@
   };
   const soon = () => { if (waiting === null) waiting = setTimeout(refresh, 250); };
   const events = new EventSource("/events");
+  // What happened while nobody listened: before the first connection, or between two.
   let opened = false;
-  events.addEventListener("open", () => { if (opened) soon(); opened = true; });
+  events.addEventListener("begin", (event) => {
+    if (opened || event.data !== document.getElementById("main").dataset.edition) soon();
+    opened = true;
+  });
   events.addEventListener("server", (event) => {
     const mine = document.querySelector("[data-server]");
     if (!mine || event.data === "many" || event.data === mine.dataset.server) soon();

@@ -196,7 +196,7 @@ fn row(
                             input type="hidden" name="key" value=(format!("{}/{}", key.region, key.name));
                             @if let [only] = others.as_slice() {
                                 input type="hidden" name="to" value=(only.id);
-                                button .quiet type="submit" { "Copy to " (only.name) }
+                                button .quiet type="submit" aria-label=(format!("Copy {} to {}", key.name, only.name)) { "Copy to " (only.id) }
                             } @else {
                                 label .hidden-label for=(format!("copy-{}", key.id)) { "Copy to region" }
                                 select id=(format!("copy-{}", key.id)) name="to" {
