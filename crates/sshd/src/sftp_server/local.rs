@@ -1,27 +1,30 @@
 //! The machine's own files behind the SFTP server, with the meaning that OpenSSH's server gives to requests.
 
+mod attributes;
+mod copying;
+mod log_lines;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use net::logging::{LogLevel, Separate};
-use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, Uid,
-};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use sftp::{
     AccountNames, Attributes, Entries, Files, Numbers, OpenFlags, Refusal, RequestKind, Status,
     StatusCode, Volume,
 };
 
+use self::attributes::{attributes_of, mode_of, set_by_descriptor, set_by_path, volume_of};
+use self::log_lines::{shown, status};
 use super::accounts::Accounts;
 use super::long_name::long_name;
 use super::real_path::real_path;
-use crate::sys::files;
+
+pub(super) use self::log_lines::reason;
 
 /// Descriptors that are left for everything else in the process.
 const DESCRIPTORS_SPARED: u64 = 16;
-/// Copied at once where the kernel does not copy by itself.
-const COPY_BYTES: usize = 256 * 1024;
 
 /// The files, as the process's user may use them.
 pub(super) struct LocalFiles {
@@ -53,112 +56,6 @@ impl LocalFiles {
     pub(super) fn log(&self) -> &Separate {
         &self.log
     }
-
-    fn tell(&self, level: LogLevel, line: impl FnOnce() -> String) {
-        if self.log.wants(level) {
-            self.log.write(level, &line());
-        }
-    }
-
-    fn tell_set(&self, name: &[u8], attributes: &Attributes) {
-        let path = shown(name);
-        if let Some(size) = attributes.size {
-            self.tell(LogLevel::Info, || format!("set \"{path}\" size {size}"));
-        }
-        if let Some(mode) = attributes.permissions {
-            self.tell(LogLevel::Info, || format!("set \"{path}\" mode {mode:04o}"));
-        }
-        if let Some((_, changed)) = attributes.times {
-            self.tell(LogLevel::Info, || format!("set \"{path}\" modtime {changed}"));
-        }
-        if let Some((user, group)) = attributes.owner {
-            self.tell(LogLevel::Info, || format!("set \"{path}\" owner {user} group {group}"));
-        }
-    }
-}
-
-/// What the system says, in words.
-pub(super) fn reason(errno: Errno) -> String {
-    let text = std::io::Error::from(errno).to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
-/// What the client is told. What has no code of its own comes with the system's words.
-fn status(errno: Errno) -> Status {
-    match errno {
-        Errno::NOENT | Errno::NOTDIR | Errno::BADF | Errno::LOOP => StatusCode::NoSuchFile.into(),
-        Errno::PERM | Errno::ACCESS | Errno::FAULT => StatusCode::PermissionDenied.into(),
-        Errno::NAMETOOLONG | Errno::INVAL => StatusCode::BadMessage.into(),
-        Errno::NOSYS => StatusCode::OpUnsupported.into(),
-        errno => Status::with_text(StatusCode::Failure, reason(errno)),
-    }
-}
-
-fn shown(path: &[u8]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(path)
-}
-
-/// Permissions alone, set-user-id and its kin included.
-fn mode_of(permissions: Option<u32>, default: u32) -> Mode {
-    files::mode(permissions.unwrap_or(default) & 0o7777)
-}
-
-#[allow(
-    clippy::unnecessary_cast,
-    clippy::useless_conversion,
-    reason = "the widths differ between systems"
-)]
-fn attributes_of(stat: &Stat) -> Attributes {
-    // Times outside of what the protocol has, 1970 to 2106, become its first or last moment.
-    let time = |seconds: i64| u32::try_from(seconds.max(0)).unwrap_or(u32::MAX);
-    Attributes {
-        size: Some(stat.st_size.cast_unsigned()),
-        owner: Some((stat.st_uid, stat.st_gid)),
-        permissions: Some(stat.st_mode as u32),
-        times: Some((time(stat.st_atime.into()), time(stat.st_mtime.into()))),
-    }
-}
-
-fn volume_of(found: &rustix::fs::StatVfs) -> Volume {
-    use rustix::fs::StatVfsMountFlags as Flags;
-    let flag = |set: Flags, bit| if found.f_flag.contains(set) { bit } else { 0 };
-    Volume {
-        f_bsize: found.f_bsize,
-        f_frsize: found.f_frsize,
-        f_blocks: found.f_blocks,
-        f_bfree: found.f_bfree,
-        f_bavail: found.f_bavail,
-        f_files: found.f_files,
-        f_ffree: found.f_ffree,
-        f_favail: found.f_favail,
-        f_fsid: found.f_fsid,
-        f_flag: flag(Flags::RDONLY, Volume::READ_ONLY)
-            | flag(Flags::NOSUID, Volume::NO_SET_USER_ID),
-        f_namemax: found.f_namemax,
-    }
-}
-
-fn times_of((access, change): (u32, u32)) -> Timestamps {
-    let time = |seconds: u32| Timespec { tv_sec: i64::from(seconds), tv_nsec: 0 };
-    Timestamps { last_access: time(access), last_modification: time(change) }
-}
-
-/// The number that means "as it is" is no owner.
-fn owner_of((user, group): (u32, u32)) -> (Option<Uid>, Option<Gid>) {
-    let known = |number: u32| (number != u32::MAX).then_some(number);
-    (known(user).map(Uid::from_raw), known(group).map(Gid::from_raw))
-}
-
-/// The last thing that went wrong, as every change is tried.
-fn last_error(outcomes: impl IntoIterator<Item = Option<Result<(), Errno>>>) -> Result<(), Status> {
-    let failed = outcomes.into_iter().flatten().filter_map(Result::err).last();
-    failed.map_or(Ok(()), |errno| Err(status(errno)))
-}
-
-fn truncate(path: &[u8], size: u64) -> Result<(), Errno> {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = rustix::fs::open(path, flags, Mode::empty())?;
-    rustix::fs::ftruncate(&file, size)
 }
 
 impl Files for LocalFiles {
@@ -186,19 +83,7 @@ impl Files for LocalFiles {
             how.set(flag, set);
         }
         let mode = mode_of(mode, 0o666);
-        self.tell(LogLevel::Info, || {
-            let words = [
-                (flags.read, "READ"),
-                (flags.write, "WRITE"),
-                (flags.append, "APPEND"),
-                (flags.create, "CREATE"),
-                (flags.truncate, "TRUNCATE"),
-                (flags.exclusive, "EXCL"),
-            ];
-            let words = words.into_iter().filter(|word| word.0).map(|word| word.1);
-            let words = words.collect::<Vec<_>>().join(",");
-            format!("open \"{}\" flags {words} mode 0{:o}", shown(path), mode.as_raw_mode())
-        });
+        self.tell_open(path, flags, mode);
         // A pipe that nobody has at the other end would be waited for, and nothing else be served.
         let descriptor = match rustix::fs::open(path, how | OFlags::NONBLOCK, mode) {
             // Another program has a lease on the file, and is asked to give it back.
@@ -281,46 +166,7 @@ impl Files for LocalFiles {
             let (old, new) = (shown(&source.path), shown(&target.path));
             format!("copy-data from \"{old}\" to \"{new}\" offset {from} length {length}")
         });
-        let identity = |file: &LocalFile| {
-            let stat = rustix::fs::fstat(&file.descriptor).map_err(status)?;
-            Ok::<_, Status>((stat.st_dev, stat.st_ino))
-        };
-        if identity(source)? == identity(target)? {
-            return Err(StatusCode::Failure.into());
-        }
-        let mut left = if length == 0 { u64::MAX } else { length };
-        let (mut from, mut to) = (from, to);
-        let mut by_kernel = !target.append;
-        let mut buffer = Vec::new();
-        while left > 0 {
-            let mut count = 0;
-            if by_kernel {
-                let step = usize::try_from(left).unwrap_or(usize::MAX).min(1 << 30);
-                let (source, target) = (&source.descriptor, &target.descriptor);
-                match files::copy((source, &mut from), (target, &mut to), step) {
-                    Ok(copied) => count = copied,
-                    Err(Errno::INTR) => continue,
-                    Err(_) => by_kernel = false,
-                }
-            }
-            // Some file systems have files that say they are empty, and are not.
-            if count == 0 {
-                by_kernel = false;
-                buffer.resize(COPY_BYTES, 0);
-                let step = usize::try_from(left).unwrap_or(COPY_BYTES).min(COPY_BYTES);
-                let room = buffer.get_mut(..step).unwrap_or_default();
-                count = self.read(source, from, room)?;
-                let data = buffer.get(..count).unwrap_or_default();
-                self.write(target, to, data)?;
-                from = from.saturating_add(count as u64);
-                to = to.saturating_add(count as u64);
-            }
-            if count == 0 {
-                return if length == 0 { Ok(()) } else { Err(StatusCode::Eof.into()) };
-            }
-            left -= (count as u64).min(left);
-        }
-        Ok(())
+        self.copy_data((source, from), length, (target, to))
     }
 
     fn attributes(&mut self, path: &[u8], follow: bool) -> Result<Attributes, Status> {
@@ -343,27 +189,7 @@ impl Files for LocalFiles {
         follow: bool,
     ) -> Result<(), Status> {
         self.tell_set(path, attributes);
-        if !follow && attributes.size.is_some() {
-            // A link's length is that of what it says.
-            return Err(StatusCode::BadMessage.into());
-        }
-        let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
-        last_error([
-            attributes.size.map(|size| truncate(path, size)),
-            attributes.permissions.map(|mode| {
-                let mode = mode_of(Some(mode), 0);
-                if follow {
-                    rustix::fs::chmod(path, mode)
-                } else {
-                    files::change_mode_of_link(path, mode)
-                }
-            }),
-            attributes.times.map(|times| rustix::fs::utimensat(CWD, path, &times_of(times), flags)),
-            attributes.owner.map(|owner| {
-                let (user, group) = owner_of(owner);
-                rustix::fs::chownat(CWD, path, user, group, flags)
-            }),
-        ])
+        set_by_path(path, attributes, follow)
     }
 
     fn set_file_attributes(
@@ -372,18 +198,7 @@ impl Files for LocalFiles {
         attributes: &Attributes,
     ) -> Result<(), Status> {
         self.tell_set(&file.path, attributes);
-        let descriptor = &file.descriptor;
-        last_error([
-            attributes.size.map(|size| rustix::fs::ftruncate(descriptor, size)),
-            attributes
-                .permissions
-                .map(|mode| rustix::fs::fchmod(descriptor, mode_of(Some(mode), 0))),
-            attributes.times.map(|times| rustix::fs::futimens(descriptor, &times_of(times))),
-            attributes.owner.map(|owner| {
-                let (user, group) = owner_of(owner);
-                rustix::fs::fchown(descriptor, user, group)
-            }),
-        ])
+        set_by_descriptor(&file.descriptor, attributes)
     }
 
     fn open_directory(&mut self, path: &[u8]) -> Result<LocalDirectory, Status> {
