@@ -135,10 +135,6 @@ impl Embedded {
         if !self.records.all_servers().await?.is_empty() {
             return Ok(());
         }
-        for group in ending::control_groups(&format!("keyway-{:04x}", self.instance)) {
-            // One that is not empty has something that is not ours to end.
-            let _ = std::fs::remove_dir(group);
-        }
         if let Some(rules) = &self.rules {
             let removed = rules.remove();
             removed.map_err(|error| Error::Internal(format!("The firewall's rules: {error}")))?;

@@ -1,6 +1,6 @@
 //! The cloud's side of a shim's socket.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::pin::Pin;
@@ -11,10 +11,13 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 use tokio::net::UnixStream;
 
 use super::layout::{ServerFolder, short_path};
+use super::life::LOOK;
 use super::protocol::{Answer, Event, FRAME_DATA, FRAME_HEADER, FRAME_RESIZE, LINE_MAX, Request};
 use crate::cloud::Console;
 use crate::{Error, Result};
 
+/// For whoever looks at a lock to be done.
+const LOCK_TRIES: u32 = 20;
 /// Bytes typed that go into one frame.
 const FRAME_MAX: usize = 8 * 1024;
 /// What may wait for the shim; a terminal that types more waits itself.
@@ -152,6 +155,25 @@ impl Console for Terminal {
             }
         }
     }
+}
+
+/// The lock for a new shim.
+pub(super) async fn lock(folder: &ServerFolder) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(folder.lock())?;
+    // Whoever looks whether there is one holds it for that moment.
+    for _ in 0..LOCK_TRIES {
+        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(file);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Err(io::Error::other("this server has a shim already"))
 }
 
 /// Whether a server has a shim; the process id it wrote, when it does.

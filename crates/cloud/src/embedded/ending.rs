@@ -70,7 +70,7 @@ impl Embedded {
             })
             .await;
         }
-        let name = format!("keyway-{:04x}/{id}", self.instance);
+        let name = self.control_group(id);
         let _ = blocking(move || {
             for group in control_groups(&name) {
                 let _ = std::fs::remove_dir(group);

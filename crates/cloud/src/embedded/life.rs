@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
-use super::client::Shim;
+use super::client::{self, Shim};
 use super::guest_files::{self, GuestRoot};
 use super::layout::ServerFolder;
 use super::protocol::{Event, Exit, Plan, Request, Why};
@@ -43,7 +42,8 @@ impl Embedded {
         text.and_then(|text| std::fs::write(folder.plan(), text))
             .map_err(|error| failed("its plan", error))?;
         let _ = std::fs::remove_file(folder.exit());
-        let mut child = self.spawn_shim(&folder).map_err(|error| failed("its shim", error))?;
+        let mut child =
+            self.spawn_shim(&folder).await.map_err(|error| failed("its shim", error))?;
         let address = plan.address;
         self.runs().insert(id, Run { start: run, pid: None, address, keys_read: None });
 
@@ -142,14 +142,15 @@ impl Embedded {
         })
     }
 
-    fn spawn_shim(&self, folder: &ServerFolder) -> io::Result<tokio::process::Child> {
+    async fn spawn_shim(&self, folder: &ServerFolder) -> io::Result<tokio::process::Child> {
+        let lock = client::lock(folder).await?;
         let log = std::fs::File::create(folder.log())?;
         let mut command = std::process::Command::new(&self.settings.program);
         command
             .arg("shim")
             .arg(folder.path())
             .current_dir("/")
-            .stdin(Stdio::null())
+            .stdin(lock)
             .stdout(log.try_clone()?)
             .stderr(log);
         sys::in_own_session(&mut command);

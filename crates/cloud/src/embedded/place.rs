@@ -47,8 +47,14 @@ impl Embedded {
             cgroup: self
                 .machine
                 .cgroups
-                .then(|| format!("/keyway-{:04x}/{}", self.instance, row.server.id)),
+                .then(|| format!("/{}", self.control_group(row.server.id))),
         })
+    }
+
+    /// Not in a group of the panel's: that would be left empty, and be removed while a server's is
+    /// made in it.
+    pub(super) fn control_group(&self, id: Uuid) -> String {
+        format!("keyway-{:04x}-{id}", self.instance)
     }
 
     fn region_index(&self, row: &ServerRow) -> Result<u32> {

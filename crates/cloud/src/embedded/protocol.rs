@@ -132,6 +132,9 @@ pub(super) enum Event {
         pid: u32,
         /// Whether its sshd listens.
         ready: bool,
+        /// Whether it was asked to stop.
+        #[serde(default)]
+        stopping: bool,
     },
     /// Its sshd listens; the host keys are on the disk.
     Ready,

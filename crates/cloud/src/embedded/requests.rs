@@ -19,6 +19,8 @@ use crate::{Error, Result};
 
 /// OpenStack's limit, which its clients know.
 const USER_DATA_MAX: usize = 65_535;
+/// The task of a server that is being deleted, as Nova calls it.
+pub(super) const DELETING: &str = "deleting";
 /// Longer than that somebody is really doing something to a server.
 const GLANCE_MAX: Duration = Duration::from_millis(250);
 
@@ -319,7 +321,7 @@ impl Embedded {
             // A start that is under way fails now instead of being waited for.
             self.stop(id, false).await;
             let turn = self.turn(id).await;
-            let outcome = self.remove(&row).await;
+            let outcome = self.remove(id).await;
             let result = match &outcome {
                 Ok(()) => Ok(()),
                 Err(error) => Err(Error::Internal(error.to_string())),
@@ -331,10 +333,26 @@ impl Embedded {
         deleted.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 
-    async fn remove(&self, row: &ServerRow) -> Result<()> {
+    /// Noted before anything goes, so that a panel that was killed meanwhile does not bring back
+    /// what is left: a disk of which half is gone looks like a disk.
+    async fn remove(&self, id: Uuid) -> Result<()> {
+        // Somebody else may have been first.
+        let Some(mut row) = self.records.server(id).await? else { return Ok(()) };
+        row.wanted_running = false;
+        row.server.task_state = Some(DELETING.into());
+        let status = row.server.status;
+        self.save(&mut row, status).await?;
+        self.removed(row).await
+    }
+
+    /// The second half of a deletion, also of one that was interrupted.
+    pub(super) async fn removed(&self, mut row: ServerRow) -> Result<()> {
         let id = row.server.id;
         self.stop(id, false).await;
-        self.remove_disks(id, None).await?;
+        if let Err(error) = self.remove_disks(id, None).await {
+            self.failed(&mut row, format!("It could not be deleted: {error}")).await?;
+            return Err(error);
+        }
         self.records.retire_host_keys(id, OffsetDateTime::now_utc()).await?;
         self.records.delete_server(id).await?;
         self.tell(&row.server, None);

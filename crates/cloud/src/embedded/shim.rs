@@ -9,12 +9,10 @@ mod system;
 mod user;
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-
-use rustix::fs::FlockOperation;
 
 use super::layout::ServerFolder;
 use super::link;
@@ -86,16 +84,16 @@ fn run(folder: &ServerFolder, plan: &Plan) -> io::Result<Exit> {
 }
 
 /// Held for as long as the process lives, so that a lock that can be had means there is no shim.
+/// The panel has taken it and passes it as the standard input: there is no moment in which a shim
+/// has been started and nobody could know.
 fn lock(folder: &ServerFolder) -> io::Result<File> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(folder.lock())?;
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| io::Error::other("this server has a shim already"))?;
+    let mut file = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
+    let null = File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    let (given, wanted) = (file.metadata()?, std::fs::metadata(folder.lock())?);
+    if (given.dev(), given.ino()) != (wanted.dev(), wanted.ino()) {
+        return Err(io::Error::other("only the panel starts this"));
+    }
     file.set_len(0)?;
     write!(file, "{}", std::process::id())?;
     Ok(file)

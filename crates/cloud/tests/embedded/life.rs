@@ -76,8 +76,8 @@ fn a_server_lives() {
     assert!(!mounts.contains(&server.id.to_string()), "{mounts}");
     let links = Command::new("ip").args(["-o", "link"]).output().unwrap();
     assert!(!String::from_utf8_lossy(&links.stdout).contains("kw"), "{links:?}");
-    let groups =
-        Command::new("find").args(["/sys/fs/cgroup", "-name", &server.id.to_string()]).output();
+    let named = format!("*{}*", server.id);
+    let groups = Command::new("find").args(["/sys/fs/cgroup", "-name", &named]).output();
     assert!(groups.unwrap().stdout.is_empty());
     let keys = f.runtime.block_on(f.cloud.host_keys(&caller(), REGION, server.id)).unwrap();
     assert!(keys.len() >= 4 && keys.iter().all(|key| key.retired_at.is_some()));

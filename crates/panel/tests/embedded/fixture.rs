@@ -110,14 +110,24 @@ impl Panel {
             .collect()
     }
 
-    pub fn ssh(&self, address: &str, command: &str) -> Output {
-        Command::new("/usr/bin/ssh")
-            .args(["-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"])
-            .args(["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-i"])
+    pub fn ssh_command(&self, address: &str, command: &str) -> Command {
+        let mut ssh = Command::new("/usr/bin/ssh");
+        ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"])
+            .args(["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"])
+            .args(["-o", "ConnectTimeout=5", "-i"])
             .arg(self.folder.path().join("key"))
-            .args([&format!("root@{address}"), command])
-            .output()
-            .unwrap()
+            .args([&format!("root@{address}"), command]);
+        ssh
+    }
+
+    pub fn ssh(&self, address: &str, command: &str) -> Output {
+        self.ssh_command(address, command).output().unwrap()
+    }
+
+    /// Whether it is what its name says that answers.
+    pub fn answers(&self, address: &str, name: &str) -> bool {
+        let output = self.ssh(address, "uname -n");
+        output.status.success() && String::from_utf8_lossy(&output.stdout).trim() == name
     }
 
     pub fn inside(&self, address: &str, command: &str) -> String {
@@ -139,22 +149,35 @@ impl Panel {
         let table = run("nft", &["list", "tables"]);
         let instance = table.split("keyway_").nth(1).map(|rest| rest.trim().to_owned());
         let groups = instance.map_or(0, |instance| {
-            let group = |root: &Path| count_folders(&root.join(format!("keyway-{instance}")));
-            let root = Path::new("/sys/fs/cgroup");
-            group(root).max(group(&root.join("memory")))
+            // In one hierarchy, or in each controller's.
+            ["", "memory", "pids", "cpu", "blkio", "systemd"]
+                .into_iter()
+                .map(|part| {
+                    let root = Path::new("/sys/fs/cgroup").join(part);
+                    named(&root, &format!("keyway-{instance}"))
+                })
+                .max()
+                .unwrap_or_default()
         });
+        let backing = |device: &Path| std::fs::read_to_string(device.join("loop/backing_file"));
+        let loops = std::fs::read_dir("/sys/block").unwrap().flatten().filter(|device| {
+            backing(&device.path()).is_ok_and(|file| file.starts_with(state.to_str().unwrap()))
+        });
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         BTreeMap::from([
             ("folders", count(std::fs::read_dir(state.join("cloud/servers")))),
             ("interfaces", interfaces),
             ("shims", shims.count()),
             ("control groups", groups),
+            ("disks in use", loops.count()),
+            ("mounts", mounts.matches(state.to_str().unwrap()).count()),
         ])
     }
 }
 
-fn count_folders(path: &Path) -> usize {
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.path().is_dir()).count()
+fn named(folder: &Path, beginning: &str) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(beginning)).count()
 }
 
 impl Drop for Panel {

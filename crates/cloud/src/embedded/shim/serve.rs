@@ -51,6 +51,7 @@ struct Shim<'a> {
     ready: bool,
     control_open: bool,
     console_open: bool,
+    stop_asked: bool,
     kill_asked: bool,
 }
 
@@ -76,6 +77,7 @@ pub(super) fn serve(
         ready: false,
         control_open: true,
         console_open: true,
+        stop_asked: false,
         kill_asked: false,
     };
     loop {
@@ -233,6 +235,7 @@ impl Shim<'_> {
             run: self.plan.run,
             pid: self.started.pid.as_raw_nonzero().get().unsigned_abs(),
             ready: self.ready,
+            stopping: self.stop_asked || self.kill_asked,
         };
         let control = &self.started.control;
         let Some(connection) = self.connections.get_mut(index) else { return };
@@ -255,7 +258,10 @@ impl Shim<'_> {
                 }
             }
             Request::Stop => match say(control, &ToInit::Stop) {
-                Ok(()) => connection.finish(&Answer { error: None }),
+                Ok(()) => {
+                    self.stop_asked = true;
+                    connection.finish(&Answer { error: None });
+                }
                 Err(error) => connection.refuse(format!("the server does not listen: {error}")),
             },
             Request::Kill => {
