@@ -190,7 +190,8 @@ async fn open_cloud(
     }
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let keyway = settings.keyway.clone().unwrap_or_else(|| beside(&program));
-    let mut wanted = CloudSettings::new(settings.state.join("cloud"), program, keyway);
+    let holder = shim_program(&program).unwrap_or(program);
+    let mut wanted = CloudSettings::new(settings.state.join("cloud"), holder, keyway);
     wanted.between_servers = settings.between_servers;
     wanted.runtime = settings.runtime;
     if !settings.regions.is_empty() {
@@ -204,6 +205,23 @@ async fn open_cloud(
 
 fn beside(program: &Path) -> PathBuf {
     program.parent().map_or_else(|| PathBuf::from("keyway"), |folder| folder.join("keyway"))
+}
+
+/// The smaller program that holds servers, if it is there and of the same version; this one can do
+/// it too.
+fn shim_program(program: &Path) -> Option<PathBuf> {
+    let folder = program.parent()?;
+    let places = ["keyway-shim", "../libexec/keyway/keyway-shim"].map(|place| folder.join(place));
+    let path = places.into_iter().find(|path| path.is_file())?;
+    let said = std::process::Command::new(&path).arg("-V").env_clear().output();
+    if said.is_ok_and(|said| said.stdout.trim_ascii() == env!("CARGO_PKG_VERSION").as_bytes()) {
+        return Some(path);
+    }
+    println!(
+        "{} is of another version than this program and not used; install both again",
+        path.display()
+    );
+    None
 }
 
 /// Makes the first account, and prints its password: the only time that anybody sees it.
