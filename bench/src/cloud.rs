@@ -112,8 +112,8 @@ fn one_by_one(run: &Run, count: usize, row: Row<'_>) -> Result<(), String> {
         run.login(&address)?;
         logins.push(began.elapsed());
     }
-    // RSA keys are made ten seconds after a boot.
-    std::thread::sleep(Duration::from_secs(15));
+    // In quiet moments they give memory back.
+    std::thread::sleep(Duration::from_secs(5));
     let memory: u64 = shims().into_iter().flat_map(proc::tree).filter_map(proc::pss_kib).sum();
     for number in 0..count {
         let began = Instant::now();

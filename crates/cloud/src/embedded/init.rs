@@ -32,8 +32,6 @@ use processes::{Process, Processes};
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// A program that ended is started again after this long.
 const RESPAWN: Duration = Duration::from_secs(1);
-/// When RSA is made: after whoever waits for the server has got it.
-const RSA_DELAY: Duration = Duration::from_secs(10);
 
 /// How a server ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,9 +49,6 @@ struct Options {
 /// The subcommand `init` of [`super::Settings::program`]: the first process inside a server. It
 /// does nothing elsewhere.
 pub fn init_main(arguments: &[OsString]) -> i32 {
-    if arguments == ["rsa-host-key"] {
-        return i32::from(host_keys::make_rsa().is_err());
-    }
     if std::process::id() != 1 {
         eprintln!(
             "keyway-panel init is the first process of the panel's servers, and of no use here"
@@ -100,7 +95,6 @@ struct Init {
     notify: UnixDatagram,
     processes: Processes,
     ready: bool,
-    rsa_at: Option<Instant>,
     ending: Option<(Ending, Instant)>,
 }
 
@@ -125,7 +119,7 @@ impl Init {
         ])?;
         // The terminal is the console's login's, not this process's.
         sys::forget_terminal(std::os::fd::AsFd::as_fd(&io::stdin()));
-        let missing_rsa = host_keys::make_quick_ones(&name)?;
+        host_keys::make_missing(&name)?;
         write_sshd_configuration(&options)?;
         let notify = UnixDatagram::bind(format!("{PROGRAMS}/notify"))?;
         notify.set_nonblocking(true)?;
@@ -136,7 +130,6 @@ impl Init {
             notify,
             processes: Processes::default(),
             ready: false,
-            rsa_at: missing_rsa.then(|| Instant::now() + RSA_DELAY),
             ending: None,
         };
         init.start(Process::Sshd)?;
@@ -190,7 +183,7 @@ impl Init {
         let next = match self.ending {
             // Processes that are not this one's children end without a signal to it.
             Some((_, deadline)) => Some(deadline.min(now + Duration::from_millis(50))),
-            None => [self.rsa_at, self.processes.next_start()].into_iter().flatten().min(),
+            None => self.processes.next_start(),
         };
         next.map(|next| {
             let left = next.saturating_duration_since(now) + Duration::from_millis(1);
@@ -209,13 +202,8 @@ impl Init {
                 self.processes.later(process, now + RESPAWN);
             }
         }
-        if self.rsa_at.is_some_and(|at| at <= now) {
-            self.rsa_at = None;
-            if let Err(error) = self.start(Process::RsaHostKey) {
-                println!("init: RSA host key: {error}\r");
-            }
-        }
-        if self.processes.take_finished(Process::RsaHostKey) && host_keys::has_rsa() {
+        // cloud-init may have made host keys of more kinds.
+        if self.processes.take_finished(Process::FirstBoot) {
             let _ = write_sshd_configuration(&self.options);
             self.processes.signal(Process::Sshd, Signal::HUP);
             self.tell(&FromInit::HostKeys);
@@ -237,12 +225,6 @@ impl Init {
                 command
             }
             Process::Console => getty::command()?,
-            Process::RsaHostKey => {
-                let mut command = Command::new(format!("{PROGRAMS}/init"));
-                command.args(["init", "rsa-host-key"]).stdin(Stdio::null());
-                sys::in_own_session(&mut command);
-                command
-            }
             Process::FirstBoot => {
                 let mut command = Command::new("/bin/sh");
                 command.args(["-c", FIRST_BOOT]).stdin(Stdio::null());

@@ -10,46 +10,34 @@ use keys::{FingerprintHash, KeyKind, PrivateKey, PublicKey};
 
 const FOLDER: &str = "/etc/ssh";
 /// In the order in which they are made and offered.
-const KINDS: [(&str, KeyKind); 3] =
-    [("ed25519", KeyKind::Ed25519), ("ecdsa", KeyKind::Ecdsa), ("rsa", KeyKind::Rsa)];
-/// RSA takes a second or more of a processor; it is for old clients and can wait.
-const SLOW: KeyKind = KeyKind::Rsa;
+const KINDS: [(&str, KeyKind); 2] = [("ed25519", KeyKind::Ed25519), ("ecdsa", KeyKind::Ecdsa)];
+/// RSA takes a second or more of a processor, which many servers made at once would take from those
+/// who wait for them, and only clients of before 2011 have nothing else. Where the tenant or an image
+/// makes one, it is offered from the next start on.
+const OTHERS_KIND: &str = "rsa";
 
 fn path(name: &str) -> String {
     format!("{FOLDER}/ssh_host_{name}_key")
 }
 
-/// Makes those that take no time, where they are missing. `true` when the slow one is missing.
-pub(super) fn make_quick_ones(host: &str) -> io::Result<bool> {
+/// Makes those that are missing.
+pub(super) fn make_missing(host: &str) -> io::Result<()> {
     std::fs::create_dir_all(FOLDER)?;
-    let mut slow_missing = false;
     for (name, kind) in KINDS {
-        if Path::new(&path(name)).exists() {
-            continue;
-        }
-        if kind == SLOW {
-            slow_missing = true;
-        } else {
+        if !Path::new(&path(name)).exists() {
             make(name, kind, host)?;
         }
     }
-    Ok(slow_missing)
+    Ok(())
 }
 
-/// Makes the slow one, in a process of its own that gives way to everybody.
-pub(super) fn make_rsa() -> io::Result<()> {
-    let _ = rustix::process::nice(19);
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    make("rsa", KeyKind::Rsa, &host)
-}
-
-pub(super) fn has_rsa() -> bool {
-    Path::new(&path("rsa")).exists()
+fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|(name, _)| *name).chain([OTHERS_KIND])
 }
 
 /// The private keys that are there.
 pub(super) fn paths() -> impl Iterator<Item = String> {
-    KINDS.iter().map(|(name, _)| path(name)).filter(|path| Path::new(path).exists())
+    names().map(path).filter(|path| Path::new(path).exists())
 }
 
 fn make(name: &str, kind: KeyKind, host: &str) -> io::Result<()> {
@@ -78,9 +66,8 @@ fn write(path: &str, mode: u32, bytes: &[u8]) -> io::Result<()> {
 /// Prints fingerprints and keys on the console, in the words that cloud-init uses: programs look
 /// for them.
 pub(super) fn announce(host: &str) {
-    let lines: Vec<String> = KINDS
-        .iter()
-        .filter_map(|(name, _)| std::fs::read_to_string(format!("{}.pub", path(name))).ok())
+    let lines: Vec<String> = names()
+        .filter_map(|name| std::fs::read_to_string(format!("{}.pub", path(name))).ok())
         .collect();
     let mut text = String::from("\r\n-----BEGIN SSH HOST KEY FINGERPRINTS-----\r\n");
     for line in &lines {

@@ -13,8 +13,6 @@ pub(super) enum Process {
     Sshd,
     /// The login on the console.
     Console,
-    /// Makes the slow host key.
-    RsaHostKey,
     /// cloud-init.
     FirstBoot,
 }
@@ -24,7 +22,6 @@ impl Process {
         match self {
             Self::Sshd => "sshd",
             Self::Console => "console login",
-            Self::RsaHostKey => "RSA host key",
             Self::FirstBoot => "cloud-init",
         }
     }
