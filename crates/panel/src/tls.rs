@@ -71,8 +71,13 @@ fn own(settings: &Settings) -> Result<(PathBuf, PathBuf, bool), String> {
         .next()
         .unwrap_or_default();
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    for name in [host.to_owned(), settings.listen.ip().to_string()] {
-        if !name.is_empty() && !names.contains(&name) {
+    let any = settings.listen.ip().is_unspecified();
+    let listen = if any { String::new() } else { settings.listen.ip().to_string() };
+    // As somebody in the same house may call it.
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let fine = |name: &str| !name.is_empty() && !name.contains(|c: char| !c.is_ascii() || c == ' ');
+    for name in [host.to_owned(), listen, machine] {
+        if fine(&name) && !names.contains(&name) {
             names.push(name);
         }
     }
