@@ -220,6 +220,11 @@ pub trait Cloud: Send + Sync {
     /// What isolation or limit this cloud lacks on this machine, for a page to say plainly.
     fn warnings(&self) -> Vec<String>;
 
+    /// Parts of the cloud that do not answer at the moment.
+    fn silent(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Its regions, in the order to show them.
     async fn regions(&self, caller: &Caller) -> Result<Vec<Region>>;
 
@@ -277,6 +282,17 @@ pub trait Cloud: Send + Sync {
         region: &str,
         query: &ServerQuery,
     ) -> Result<(Vec<Server>, u64)>;
+
+    /// A page of the servers of the caller's project in these regions, and how many match in all;
+    /// none where the cloud cannot be asked so, and [`ServerList::apply`] has to sort all of them.
+    async fn find_servers(
+        &self,
+        _: &Caller,
+        _regions: &[String],
+        _: &ServerList,
+    ) -> Result<Option<(Vec<Server>, u64)>> {
+        Ok(None)
+    }
 
     /// One server.
     async fn server(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Server>;

@@ -44,6 +44,10 @@ impl Cloud for Openstack {
     }
 
     fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn silent(&self) -> Vec<String> {
         self.http.silent()
     }
 

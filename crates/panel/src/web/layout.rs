@@ -244,12 +244,25 @@ pub(super) fn escape_query(text: &str) -> String {
     escaped
 }
 
-/// What the cloud lacks at the moment.
-pub(super) fn warnings(state: &State) -> Markup {
-    let warnings = state.cloud.warnings();
+/// Parts of the cloud that do not answer at the moment.
+pub(super) fn silent(state: &State) -> Markup {
+    let silent = state.cloud.silent();
     html! {
-        @if !warnings.is_empty() {
-            div .notice { ul { @for warning in &warnings { li { (warning) } } } }
+        @if !silent.is_empty() {
+            div .notice role="status" { ul { @for part in &silent { li { (part) } } } }
+        }
+    }
+}
+
+/// What isolation and limits the cloud lacks on this machine, for as long as it runs here.
+pub(super) fn limits(state: &State) -> Markup {
+    let limits = state.cloud.warnings();
+    html! {
+        @if !limits.is_empty() {
+            section .limits aria-labelledby="limits" {
+                h2 #limits { "Good to know about this cloud" }
+                ul { @for limit in &limits { li { (limit) } } }
+            }
         }
     }
 }

@@ -175,12 +175,17 @@ async fn log_in(
                 LoginError::Cloud(_) => StatusCode::BAD_GATEWAY,
                 _ => StatusCode::UNAUTHORIZED,
             };
+            let retry = error.retry_after_seconds();
             let text = error.to_string();
             if status != StatusCode::OK {
                 state.store.audit(entry("", "login.fail", &text)).await?;
             }
             let again = Form { name, domain, next, error: Some(text), wants_code };
-            return form(&origin, status, &again);
+            let mut refusal = form(&origin, status, &again)?;
+            if let Some(seconds) = retry {
+                refusal.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            return Ok(refusal);
         }
     };
     let (user_id, project) = match &who {

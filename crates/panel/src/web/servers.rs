@@ -31,7 +31,7 @@ pub(super) fn routes(routes: &mut Routes) {
 }
 
 /// The servers of these regions, which are asked at once. While one answers, those that do not are
-/// left out: the cloud's warnings say so.
+/// left out: the cloud says which they are.
 pub(super) async fn of_regions(
     state: &State,
     caller: &Caller,

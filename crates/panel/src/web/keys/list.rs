@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::{Holders, copy_keys, described, holders};
 use crate::State;
 use crate::web::error::PageResult;
-use crate::web::layout::{count, csrf, escape_query, go, page, warnings, when};
+use crate::web::layout::{count, csrf, escape_query, go, page, silent, when};
 use crate::web::posted::Posted;
 use crate::web::regions::Regions;
 use crate::web::table::Listing;
@@ -46,7 +46,7 @@ pub(super) async fn show(
                 a .button.primary href="/keys/new" { "Add Public Key" }
             }
         }
-        (warnings(&state))
+        (silent(&state))
         @if total == 0 && wanted.is_empty() && listing.region.is_empty() {
             (empty(&viewer))
         } @else {

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::{address_of, of_regions, pill, ssh_command};
 use crate::State;
 use crate::web::error::PageResult;
-use crate::web::layout::{copyable, page, warnings, when};
+use crate::web::layout::{copyable, limits, page, silent, when};
 use crate::web::regions::Regions;
 use crate::web::table::Listing;
 use crate::web::viewer::Viewer;
@@ -40,7 +40,7 @@ pub(super) async fn show(
                 a .button.primary href="/servers/new" { "Create Server" }
             }
         }
-        (warnings(&state))
+        (silent(&state))
         div #servers data-live {
             @if servers.is_empty() && no_filter {
                 (empty(&viewer))
@@ -54,6 +54,7 @@ pub(super) async fn show(
                 }
             }
         }
+        (limits(&state))
     };
     Ok(page(&viewer, "Servers", &body).into_response())
 }

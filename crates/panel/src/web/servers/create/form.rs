@@ -20,6 +20,9 @@ pub(super) fn form(
         h1 { "Create Server" }
         @if let Some(notice) = &said.notice { p .notice.good role="status" { (notice) } }
         @if let Some(error) = &said.form { p .notice.alarm role="alert" { (error) } }
+        @else if said.wrong() {
+            p .notice.alarm role="alert" { "Nothing was done yet: see below what is marked in red." }
+        }
         form .card method="post" action="/servers/new" {
             (csrf(viewer))
             // Enter in a field presses the first button, which must be the plain one.
