@@ -25,7 +25,7 @@ pub enum LoginError {
     #[error("The code is wrong, or was used already.")]
     WrongCode,
     /// Too many failures lately.
-    #[error("Too many failed attempts. Try again in {} seconds.", .retry_after.whole_seconds().max(1))]
+    #[error("Too many failed attempts. Try again in {}.", seconds(*.retry_after))]
     TooMany {
         /// When it is worth trying again.
         retry_after: Duration,
@@ -39,6 +39,25 @@ pub enum LoginError {
     /// Something else failed.
     #[error(transparent)]
     Failed(#[from] Error),
+}
+
+/// A wait, rounded up, as people say it.
+fn seconds(wait: Duration) -> String {
+    match wait.whole_seconds() + 1 {
+        ..=1 => "a second".to_owned(),
+        many @ 2..=120 => format!("{many} seconds"),
+        many => format!("{} minutes", (many + 59) / 60),
+    }
+}
+
+impl LoginError {
+    /// For `Retry-After` (RFC 9110 §10.2.3), where waiting helps.
+    pub fn retry_after_seconds(&self) -> Option<i64> {
+        match self {
+            Self::TooMany { retry_after } => Some(retry_after.whole_seconds() + 1),
+            _ => None,
+        }
+    }
 }
 
 impl From<sqlx::Error> for LoginError {
