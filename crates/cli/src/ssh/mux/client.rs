@@ -149,7 +149,7 @@ fn not_connected(call: &Call<'_>, path: &Path, source: &io::Error) -> Result<Out
 fn obey(call: &Call<'_>, mut control: Control, command: Command) -> Result<Outcome, String> {
     match command {
         Command::Check => {
-            let process = alive(&mut control).ok_or("master alive check failed")?;
+            let process = control.process;
             told(&format!("Master running (pid={process})\r\n"));
         }
         Command::Exit => {
@@ -188,14 +188,6 @@ fn obey(call: &Call<'_>, mut control: Control, command: Command) -> Result<Outco
         }
     }
     Ok(Outcome::Done(0))
-}
-
-/// The master's process.
-fn alive(control: &mut Control) -> Option<u32> {
-    match control.exchange(&Request::Alive, &[]) {
-        Ok(Answer::Alive(_, process)) => Some(process),
-        _ => None,
-    }
 }
 
 fn expect_ok(answer: io::Result<Answer>, what: &str) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! A client's end of the socket: one request, one answer, with deadlines and signals.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read as _, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -26,6 +26,8 @@ pub struct Control {
     stream: UnixStream,
     input: Vec<u8>,
     last_id: u32,
+    /// The master's process.
+    pub process: u32,
     /// It answers [`Request::Information`].
     pub has_information: bool,
 }
@@ -40,8 +42,17 @@ pub enum Heard {
     Signals(Vec<Signal>),
 }
 
+/// What one look at the socket brought.
+enum Read {
+    Something,
+    Nothing,
+    End,
+}
+
 impl Control {
-    /// Connects and exchanges greetings.
+    /// Connects, exchanges greetings and asks who is there, which needs nobody's consent and so goes
+    /// with the greeting. A request that does something waits until the master is known to live: one
+    /// that wakes up later would carry it out for a client who has long done so itself.
     ///
     /// # Errors
     /// As [`socket::connect`]; `TimedOut`: somebody is there and says nothing.
@@ -58,30 +69,40 @@ impl Control {
                 other => break other?,
             }
         };
-        let mut control = Control { stream, input: Vec::new(), last_id: 0, has_information: false };
-        control.write(&Request::Hello(VERSION, Vec::new()).encode(0))?;
-        let answer = loop {
-            if let Some(answer) = control.parse()? {
-                break answer;
-            }
-            if !wait(&[control.stream.as_fd()], PollFlags::IN, Some(deadline))? {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            if !control.read()? {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        };
-        match answer {
+        let (input, process) = (Vec::new(), 0);
+        let mut control = Control { stream, input, last_id: 1, process, has_information: false };
+        let mut words = Request::Hello(VERSION, Vec::new()).encode(0);
+        words.extend(Request::Alive.encode(0));
+        control.write(&words)?;
+        match control.answer_by(deadline)? {
             Answer::Hello(VERSION, extensions) => {
                 debug2!("mux_client_hello_exchange: master version {VERSION}");
                 control.has_information = extensions.iter().any(|(name, _)| name == INFORMATION);
-                Ok(control)
             }
             Answer::Hello(version, _) => {
                 error!("Unsupported multiplexing protocol version {version} (expected {VERSION})");
-                Err(io::ErrorKind::InvalidData.into())
+                return Err(io::ErrorKind::InvalidData.into());
             }
-            _ => Err(io::ErrorKind::InvalidData.into()),
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
+        let Answer::Alive(0, process) = control.answer_by(deadline)? else {
+            error!("mux_client_request_session: master alive request failed");
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        Ok(Control { process, ..control })
+    }
+
+    fn answer_by(&mut self, deadline: Instant) -> io::Result<Answer> {
+        loop {
+            if let Some(answer) = self.parse()? {
+                return Ok(answer);
+            }
+            match self.read()? {
+                Read::Something => {}
+                Read::Nothing if wait(&[self.stream.as_fd()], PollFlags::IN, Some(deadline))? => {}
+                Read::Nothing => return Err(io::ErrorKind::TimedOut.into()),
+                Read::End => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
         }
     }
 
@@ -139,18 +160,19 @@ impl Control {
             if let Some(answer) = self.parse()? {
                 return Ok(Heard::Answer(answer));
             }
-            match &signals {
-                None => wait(&[self.stream.as_fd()], PollFlags::IN, None)?,
-                Some(signals) => {
-                    wait(&[self.stream.as_fd(), signals.as_fd()], PollFlags::IN, None)?
-                }
+            match self.read()? {
+                Read::Something => continue,
+                Read::End => return Ok(Heard::End),
+                Read::Nothing => {}
+            }
+            let Some(signals) = &mut signals else {
+                wait(&[self.stream.as_fd()], PollFlags::IN, None)?;
+                continue;
             };
-            let caught = signals.as_mut().map(|signals| signals.pending()).unwrap_or_default();
+            wait(&[self.stream.as_fd(), signals.as_fd()], PollFlags::IN, None)?;
+            let caught = signals.pending();
             if !caught.is_empty() {
                 return Ok(Heard::Signals(caught));
-            }
-            if !self.read()? {
-                return Ok(Heard::End);
             }
         }
     }
@@ -172,8 +194,8 @@ impl Control {
         Ok(Some(answer))
     }
 
-    /// Reads what is there, no more than the message that comes. False at the end.
-    fn read(&mut self) -> io::Result<bool> {
+    /// Reads what is there, no more than the message that comes.
+    fn read(&mut self) -> io::Result<Read> {
         let wanted = match self.input.first_chunk::<4>() {
             None => 4 - self.input.len(),
             Some(length) => 4 + u32::from_be_bytes(*length) as usize - self.input.len(),
@@ -181,14 +203,15 @@ impl Control {
         let mut room = [0; 4096];
         let wanted = wanted.min(room.len());
         match self.stream.read(room.get_mut(..wanted).unwrap_or_default()) {
-            Ok(0) => Ok(false),
+            Ok(0) => Ok(Read::End),
             Ok(count) => {
                 self.input.extend(room.iter().take(count));
-                Ok(true)
+                Ok(Read::Something)
             }
             Err(source) => match source.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(true),
-                io::ErrorKind::ConnectionReset => Ok(false),
+                io::ErrorKind::Interrupted => Ok(Read::Something),
+                io::ErrorKind::WouldBlock => Ok(Read::Nothing),
+                io::ErrorKind::ConnectionReset => Ok(Read::End),
                 _ => Err(source),
             },
         }

@@ -248,7 +248,7 @@ impl Master {
             }
             let token = self.next_token();
             let peer = Peer::new(stream).and_then(|peer| {
-                link.watch(peer.as_fd(), token, Interest::Both)?;
+                link.watch(peer.as_fd(), token, Interest::Readable)?;
                 Ok(peer)
             });
             match peer {
@@ -264,7 +264,11 @@ impl Master {
             self.handle(around, token, asked);
         }
         self.pump_proxy(around, token);
-        let Some(peer) = self.peers.get(&token) else { return };
+        let Some(peer) = self.peers.get_mut(&token) else { return };
+        if let Err(source) = peer.watch_room(around.link, token) {
+            error!("multiplex master: {}", reason(&source));
+            peer.is_gone = true;
+        }
         let is_over = matches!(peer.state, State::Closing) && peer.is_flushed();
         if peer.is_gone || is_over {
             self.leave(around.link, token);

@@ -9,7 +9,7 @@ use config::ClientConfig;
 use net::signals::{Signal, Signals};
 use rustix::process::{self, Pid};
 
-use super::{Call, Control, Outcome, alive, forwards, stdio_target, told};
+use super::{Call, Control, Outcome, forwards, stdio_target, told};
 use crate::messages::{self, Level, debug, debug2, error};
 use crate::ssh::mux::control::Heard;
 use crate::ssh::mux::message::{Answer, NewSession, Request};
@@ -65,10 +65,7 @@ fn catch(wanted: &[Signal]) -> Result<Signals, String> {
 /// As above.
 pub fn start(call: &Call<'_>, mut control: Control) -> Result<Outcome, String> {
     let stdio = stdio_target(call.plan);
-    let Some(process) = alive(&mut control) else {
-        error!("mux_client_request_session: master alive request failed");
-        return Ok(Outcome::Unshared);
-    };
+    let process = control.process;
     let is_stdio = stdio.is_some();
     let request = match stdio {
         Some(target) => Request::Stdio(target),

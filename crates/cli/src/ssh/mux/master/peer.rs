@@ -6,6 +6,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use net::{Interest, Link, UserToken};
+use proto::Client;
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
@@ -30,6 +32,8 @@ pub struct Peer {
     incomplete: Option<(u32, Request)>,
     /// There may be something to read.
     readable: bool,
+    /// The link tells when there is room to write.
+    is_room_watched: bool,
     /// It hung up, or said what nobody understands.
     pub is_gone: bool,
     /// What it does.
@@ -68,6 +72,7 @@ impl Peer {
             has_greeted: false,
             incomplete: None,
             readable: true,
+            is_room_watched: false,
             is_gone: false,
             state: State::Idle,
         };
@@ -86,6 +91,20 @@ impl Peer {
     pub fn send(&mut self, answer: &Answer) {
         self.output.extend(answer.encode());
         self.flush();
+    }
+
+    /// Lets the link tell when there is room, once that matters: else each answer would wake this
+    /// process a second time, when it is read.
+    ///
+    /// # Errors
+    /// Those of the poll.
+    pub fn watch_room(&mut self, link: &mut Link<Client>, token: UserToken) -> io::Result<()> {
+        let matters = !self.is_flushed() || matches!(self.state, State::Proxy(_));
+        if !matters || std::mem::replace(&mut self.is_room_watched, true) {
+            return Ok(());
+        }
+        link.unwatch(token);
+        link.watch(self.as_fd(), token, Interest::Both)
     }
 
     /// Whether all was said.
