@@ -22,6 +22,8 @@ pub const RULES_BYTES: usize = 8 << 20;
 pub const CHAIN_DEPTH: usize = 16;
 /// A phase of a login that takes longer is worth a word.
 pub const SLOW: Duration = Duration::from_secs(2);
+/// An answer that takes longer is not the speed of light: twice the way over a satellite.
+pub const SLOW_ROUND_TRIP: Duration = Duration::from_millis(700);
 /// Largest key file that is read.
 pub const KEY_FILE_BYTES: u64 = 1 << 20;
 /// Ports where SSH often is, tried when the right one does not answer as it should.

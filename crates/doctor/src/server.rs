@@ -6,6 +6,7 @@ mod configuration;
 mod firewall;
 mod host_keys;
 pub mod modes;
+mod nologin;
 mod passwords;
 mod ports;
 
@@ -40,6 +41,8 @@ pub struct Premises {
     pub passwords: Passwords,
     /// `PubkeyAuthentication`, and the line that says so.
     pub keys_on: (bool, Option<String>),
+    /// A file that keeps all but root out, where it counts, and what it says.
+    pub nologin: Option<(PathBuf, String)>,
 }
 
 /// A port to listen on.
@@ -207,6 +210,7 @@ pub fn judge(premises: &Premises) -> Vec<Finding> {
         firewall::check,
         host_keys::check,
         account::check,
+        nologin::check,
         authorized_keys::check,
         passwords::check,
     ];

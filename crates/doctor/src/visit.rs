@@ -200,6 +200,8 @@ pub struct Talk {
     /// The largest packet of the path, as far as the system knows, and how many segments were sent
     /// without an answer.
     pub path: Option<PathState>,
+    /// How long this side took for a signature while the server hung up.
+    pub hung_up_while_signing: Option<Duration>,
 }
 
 /// A part of the login and when it was over.
@@ -272,6 +274,8 @@ pub struct Login {
     pub shell: Option<Shell>,
     /// What it showed before the login.
     pub banners: Vec<String>,
+    /// What it showed after a proof and before it refused.
+    pub last_words: Vec<String>,
     /// Debug lines of the server, which tell of forced commands.
     pub remarks: Vec<String>,
 }

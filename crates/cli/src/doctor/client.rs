@@ -88,6 +88,8 @@ struct Tour<'a> {
     visit: Visit,
     try_shell: bool,
     patience: Duration,
+    /// The socket of the conversation, beside it.
+    watched: Option<OwnedFd>,
 }
 
 impl<'a> Tour<'a> {
@@ -141,6 +143,7 @@ impl<'a> Tour<'a> {
             fates: Vec::new(),
             visit,
             try_shell: false,
+            watched: None,
             patience: config.connect_timeout.map_or(limits::GREETING, |set| {
                 set.clamp(Duration::from_millis(500), 2 * limits::GREETING)
             }),
@@ -196,10 +199,9 @@ impl<'a> Tour<'a> {
             self.look_closer(address);
             return;
         };
-        let watched = socket.try_clone().ok();
+        self.watched = socket.try_clone().ok();
         let seen = self.converse(Transport::socket(socket), Some(address), false);
-        self.visit.talk.path = watched.as_ref().and_then(path::state);
-        drop(watched);
+        self.visit.talk.path = self.watched.take().as_ref().and_then(path::state);
         self.take(seen);
         for _ in 1..CONNECTIONS_MAX {
             let full = self.visit.login.offers_until_goodbye.is_some();
@@ -376,6 +378,7 @@ impl<'a> Tour<'a> {
         let mut examiner =
             Examiner::new(&config, &mut self.identities, fates, &judge, self.patience);
         examiner.only_exchange = brief;
+        examiner.watched = self.watched.as_ref();
         examiner.try_shell = self.try_shell && !brief;
         examiner.run(engine, transport)
     }
@@ -390,12 +393,14 @@ impl<'a> Tour<'a> {
         talk.ident = seen.ident;
         talk.moments.extend(seen.moments);
         talk.lasted = seen.lasted;
+        talk.hung_up_while_signing = seen.hung_up_while_signing;
         let login = &mut self.visit.login;
         login.methods = seen.methods;
         login.wants_more = seen.wants_more;
         login.by_nothing = seen.by_nothing;
         login.offers_until_goodbye = seen.offers_until_goodbye;
         login.banners = seen.banners;
+        login.last_words = seen.last_words;
         login.shell = seen.shell;
         login.session_refused = seen.session_refused;
         login.forwards_refused = seen.forwards_refused;

@@ -2,6 +2,7 @@
 //! signs only for a host that is known, asks the user nothing and runs nothing.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use config::{ClientConfig, Connect, Forward, Listen};
@@ -14,6 +15,7 @@ use proto::{
 };
 
 use crate::ssh::identities::{self, Identities};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Lines and remarks of a server that are kept.
 const LINES_MAX: usize = 32;
@@ -42,6 +44,8 @@ pub struct Examiner<'a> {
     pub patience: Duration,
     /// Ends once keys are in use.
     pub only_exchange: bool,
+    /// The socket, where it can be seen whether the server is still there.
+    pub watched: Option<&'a OwnedFd>,
     /// Also starts the user's shell, and gives it nothing to do.
     pub try_shell: bool,
     pub seen: Seen,
@@ -74,6 +78,8 @@ pub struct Seen {
     pub by_nothing: bool,
     pub offers_until_goodbye: Option<usize>,
     pub banners: Vec<String>,
+    pub last_words: Vec<String>,
+    pub hung_up_while_signing: Option<Duration>,
     pub shell: Option<Shell>,
     pub session_refused: Option<String>,
     pub forwards_refused: Vec<ForwardRefused>,
@@ -104,6 +110,7 @@ impl<'a> Examiner<'a> {
             judge,
             patience,
             only_exchange: false,
+            watched: None,
             try_shell: false,
             seen: Seen::default(),
             started: now,
@@ -303,7 +310,14 @@ impl<'a> Examiner<'a> {
 
     fn sign(&mut self, link: &mut Link<Client>, ask: proto::SignAsk) {
         let Some(index) = self.current else { return };
+        let start = Instant::now();
         let signature = self.identities.sign(index, ask.algorithm(), ask.data());
+        let took = start.elapsed();
+        // The moments are the server's.
+        self.moment += took;
+        if self.watched.is_some_and(has_hung_up) {
+            self.seen.hung_up_while_signing = Some(took);
+        }
         if signature.is_none() {
             let why = match self.identities.list.get(index).map(|one| one.fate.clone()) {
                 Some(identities::Fate::Skipped(why)) => why,
@@ -515,8 +529,10 @@ impl Application<Client> for Examiner<'_> {
             | Event::ChannelClosed { channel } => self.shell_ended(link, channel),
             Event::Banner { message } => {
                 let lines = message.lines().filter(|line| !line.trim().is_empty());
-                let room = LINES_MAX.saturating_sub(self.seen.banners.len());
-                self.seen.banners.extend(lines.take(room).map(str::to_owned));
+                let list =
+                    if self.signed { &mut self.seen.last_words } else { &mut self.seen.banners };
+                let room = LINES_MAX.saturating_sub(list.len());
+                list.extend(lines.take(room).map(str::to_owned));
             }
             Event::GlobalRequested { want_reply: true, .. } => {
                 // Any answer will do.
@@ -556,6 +572,17 @@ impl Application<Client> for Examiner<'_> {
             self.stop(link, Ending::Silent(waited));
         }
     }
+}
+
+/// Whether the other end has closed the connection, though nobody has read that yet.
+fn has_hung_up(socket: &OwnedFd) -> bool {
+    #[cfg(target_os = "linux")]
+    let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+    #[cfg(not(target_os = "linux"))]
+    let gone = PollFlags::HUP | PollFlags::ERR;
+    let mut polled = [PollFd::new(socket, gone)];
+    // Where it cannot be seen, it was not seen.
+    poll(&mut polled, Some(&Timespec::default())).is_ok() && polled[0].revents().intersects(gone)
 }
 
 /// What the end of a run means.

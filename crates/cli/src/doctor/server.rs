@@ -22,6 +22,8 @@ use super::listeners;
 use super::{Outcome, Wishes};
 use crate::files;
 
+/// Of a file that is shown to those it keeps out.
+const NOLOGIN_BYTES_MAX: u64 = 16 << 10;
 /// The file that is read when none is named.
 const STANDARD_FILE: &str = "/etc/ssh/sshd_config";
 /// Host keys where the configuration names none.
@@ -78,6 +80,8 @@ pub fn examine(wishes: &Wishes, words: &[OsString]) -> Result<Outcome, String> {
                     wanted.as_ref(),
                 );
             }
+            let is_root = call.user.as_deref().is_some_and(is_root);
+            premises.nologin = if is_root { None } else { nologin(*settings.use_pam) };
             tell(&mut seen, &premises, settings);
         }
     }
@@ -275,6 +279,20 @@ fn look_at_account(
         let Ok(path) = authorized::expand(setting, &entry) else { continue };
         premises.authorized.push(look_at_file(&path, setting, &entry, wanted, now));
     }
+}
+
+fn is_root(name: &str) -> bool {
+    Entry::by_name(name).ok().flatten().is_some_and(|entry| entry.uid == 0)
+}
+
+/// The server itself looks at the first where PAM does not, PAM (pam_nologin) at all.
+fn nologin(use_pam: bool) -> Option<(PathBuf, String)> {
+    let files = ["/etc/nologin", "/run/nologin", "/var/run/nologin"];
+    let files = files.into_iter().take(if use_pam { files.len() } else { 1 });
+    files.map(Path::new).find(|path| path.exists()).map(|path| {
+        let text = files::read_limited(path, NOLOGIN_BYTES_MAX).unwrap_or_default();
+        (path.to_owned(), String::from_utf8_lossy(&text).into_owned())
+    })
 }
 
 fn denied(

@@ -22,6 +22,9 @@
 //! | forced commands | `forced-command` | `logins::commands_in_the_place_of_a_shell` |
 //! | forwards, sessions | `forward-*`, `session-refused` | `forwards` |
 //! | slow parts | `slow-*` | `slow`, `logins` (the shell) |
+//! | `/etc/nologin`, with PAM and without | `nologin` | `waits` |
+//! | a slow way (a link with a delay) | `slow-network` | `waits` |
+//! | `LoginGraceTime`, while an agent asks | `login-grace-time` | `waits` |
 //! | the server's machine | all of `sshd doctor` | `premises`, `network` (its firewall) |
 
 #![expect(clippy::expect_used, reason = "in a test a fixture that fails should end it")]
@@ -35,6 +38,7 @@ mod ports;
 mod premises;
 mod report;
 mod slow;
+mod waits;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,11 +1,11 @@
 //! The proof was good, and the server does not let the user in all the same.
 
-use super::shell_word;
+use super::{grace, nologin, shell_word};
 use crate::finding::{Finding, Sure};
-use crate::visit::{Ending, Fate, Visit};
+use crate::visit::{Ending, Fate, Key, Visit};
 
 pub fn check(visit: &Visit) -> Vec<Finding> {
-    if !is_cause(visit) {
+    if !is_cause(visit) || grace::is_cause(visit) || nologin::is_cause(visit) {
         return Vec::new();
     }
     let login = &visit.login;
@@ -21,15 +21,16 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
             Sure::Likely,
             format!("The server takes the key and then does not let {user} in: the account has expired or is closed (PAM's account rules, access.conf, /etc/nologin), or the key may not be used from here."),
         )
-        .seen_all(key.map(|key| format!("{} ({}): accepted, then refused", key.name, key.source)))
+        .seen_all(key.map(refused))
         .seen_all(words)
-        .seen_all(login.banners.iter().map(|line| format!("it says: {line}")))
+        .seen_all(login.banners.iter().chain(&login.last_words).map(|line| format!("it says: {line}")))
         .mend(format!("sshd doctor --user {}    # on the server", shell_word(user)))
         .mend(format!("chage -l {}; journalctl -u ssh -n 20    # on the server", shell_word(user))),
     ]
 }
 
-/// Whether the account is the cause.
+/// Whether a good proof did not help: the account is the cause, or one of those that are told apart
+/// from it.
 pub fn is_cause(visit: &Visit) -> bool {
     visit.is_denied()
         && !visit.has_accepted_key()
@@ -37,4 +38,9 @@ pub fn is_cause(visit: &Visit) -> bool {
             key.fate == Fate::SignatureRefused
                 && key.certificate.as_ref().is_none_or(|one| one.problem.is_none())
         })
+}
+
+/// A key whose proof did not help.
+pub(super) fn refused(key: &Key) -> String {
+    format!("{} ({}): accepted, then refused", key.name, key.source)
 }

@@ -1,6 +1,6 @@
 //! The connection ended in the middle, and nothing before tells why.
 
-use super::{account, seconds, too_many_keys};
+use super::{account, grace, seconds, too_many_keys};
 use crate::finding::{Finding, Sure};
 use crate::visit::{Ending, Stage, Visit};
 
@@ -9,6 +9,7 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
     if talk.stage < Stage::Ident
         || !too_many_keys::check(visit).is_empty()
         || account::is_cause(visit)
+        || grace::is_cause(visit)
     {
         return visit
             .login

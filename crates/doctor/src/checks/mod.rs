@@ -5,6 +5,7 @@ mod agent;
 mod algorithms;
 mod firewall;
 mod forwards;
+mod grace;
 mod greeting;
 mod host_certificate;
 mod host_key;
@@ -14,6 +15,7 @@ mod lost;
 mod methods;
 mod name;
 mod noise;
+mod nologin;
 mod path;
 mod proxy;
 mod refused;
@@ -55,7 +57,9 @@ pub static CHECKS: &[(&str, Check)] = &[
     ("too many keys", too_many_keys::check),
     ("key files", key_files::check),
     ("user certificate", user_certificate::check),
+    ("grace", grace::check),
     ("account", account::check),
+    ("nologin", nologin::check),
     ("agent", agent::check),
     ("methods", methods::check),
     ("keys refused", keys_refused::check),

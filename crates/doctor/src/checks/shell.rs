@@ -1,6 +1,6 @@
 //! What stands in the place of a shell: a command of the key's, or a shell that lets nobody in.
 
-use super::seconds;
+use super::{nologin, seconds};
 use crate::finding::{Finding, Sure};
 use crate::limits;
 use crate::visit::Visit;
@@ -23,6 +23,9 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
         );
     }
     let Some(shell) = &visit.login.shell else { return found };
+    if nologin::is_told_by_shell(visit) {
+        return found;
+    }
     let output =
         || (!shell.output.is_empty()).then(|| format!("it wrote: {}", shell.output.trim()));
     match (shell.took, shell.status) {

@@ -1,6 +1,8 @@
 //! Parts of the login that take long.
 
-use super::seconds;
+use std::time::Duration;
+
+use super::{seconds, shell_word};
 use crate::finding::{Finding, Sure};
 use crate::limits;
 use crate::visit::{Ending, Visit};
@@ -64,6 +66,10 @@ const PARTS: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+/// Parts that are at least one answer to something of ours.
+const ANSWERS: [&str; 5] =
+    ["key exchange", "first answer", "answer about a key", "login", "session"];
+
 pub fn check(visit: &Visit) -> Vec<Finding> {
     if !visit.is_in() && visit.talk.ending != Ending::Done {
         return Vec::new();
@@ -81,7 +87,14 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
             .mend("cat /etc/resolv.conf    # its first server may be dead"),
         );
     }
-    for moment in visit.talk.moments.iter().filter(|moment| moment.took >= limits::SLOW) {
+    let round_trip = round_trip(visit);
+    if let Some(round_trip) = round_trip.filter(|time| *time >= limits::SLOW_ROUND_TRIP) {
+        found.push(slow_network(visit, round_trip));
+    }
+    // What the network takes is not the part's own.
+    let network = round_trip.unwrap_or_default() * 2;
+    let is_slow = |took: Duration| took.saturating_sub(network) >= limits::SLOW;
+    for moment in visit.talk.moments.iter().filter(|moment| is_slow(moment.took)) {
         let part = PARTS.iter().find(|(what, ..)| *what == moment.what);
         let Some((_, finding, why, mend)) = part else { continue };
         found.push(
@@ -91,4 +104,39 @@ pub fn check(visit: &Visit) -> Vec<Finding> {
         );
     }
     found
+}
+
+/// What every answer took at least, where there were some.
+fn round_trip(visit: &Visit) -> Option<Duration> {
+    let answers = visit.talk.moments.iter().filter(|one| ANSWERS.contains(&one.what.as_str()));
+    let times: Vec<Duration> = answers.map(|one| one.took).collect();
+    if times.len() < 2 { None } else { times.into_iter().min() }
+}
+
+fn slow_network(visit: &Visit, round_trip: Duration) -> Finding {
+    let name = &visit.target.host_name;
+    let connection = visit.talk.moments.iter().find(|one| one.what == "connection");
+    let (sure, why) = match connection {
+        Some(one) if one.took >= round_trip / 2 => (
+            Sure::Certain,
+            format!(
+                "The way to {name} is slow: every packet and its answer take long, before SSH begins already."
+            ),
+        ),
+        _ => (
+            Sure::Likely,
+            format!(
+                "Every answer from {name} takes long: what stands between passes data on late, or the server is slow in all it does."
+            ),
+        ),
+    };
+    let parts = visit.talk.moments.iter();
+    Finding::new("slow-network", sure, why)
+        .seen(format!("every answer took {} or more", seconds(round_trip)))
+        .seen_all(parts.map(|one| format!("{} took {}", one.what, seconds(one.took))))
+        .mend(format!(
+            "ping {}; mtr -rw {}    # where the time goes",
+            shell_word(name),
+            shell_word(name)
+        ))
 }

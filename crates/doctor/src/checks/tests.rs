@@ -4,7 +4,7 @@ use super::judge;
 use crate::probe::greeting::Answer;
 use crate::probe::key_file::{KeyFile, State};
 use crate::probe::reach::{Outcome, Try, Unresolved};
-use crate::visit::{Agent, Ending, Fate, Key, Stage, Visit};
+use crate::visit::{Agent, Ending, Fate, Key, Moment, Stage, Visit};
 
 fn names(visit: &Visit) -> Vec<&'static str> {
     judge(visit).into_iter().map(|finding| finding.name).collect()
@@ -81,6 +81,44 @@ fn one_cause_for_a_denied_login() {
     assert_eq!(names(&none), ["keys-only"]);
     none.agent = Agent::Missing;
     assert_eq!(names(&none), ["agent-missing"]);
+}
+
+#[test]
+fn a_good_proof_that_does_not_help() {
+    let mut visit = denied(vec![key(Fate::SignatureRefused, State::Fine)], &["publickey"]);
+    visit.talk.ending = Ending::Closed;
+    assert_eq!(names(&visit), ["account-refused"]);
+    visit.login.last_words = vec!["Your account has expired; please ask.".to_owned()];
+    assert_eq!(names(&visit), ["account-refused"]);
+    visit.login.last_words = vec!["Back at noon.".to_owned()];
+    assert_eq!(names(&visit), ["nologin"]);
+    visit.talk.hung_up_while_signing = Some(Duration::from_secs(9));
+    assert_eq!(names(&visit), ["login-grace-time"]);
+}
+
+#[test]
+fn a_slow_network_is_not_a_slow_server() {
+    let mut visit = Visit::default();
+    visit.talk.stage = Stage::In;
+    let moments = |times: &[(&str, u64)]| {
+        let one = |(what, took): &(&str, u64)| Moment {
+            what: (*what).to_owned(),
+            took: Duration::from_millis(*took),
+        };
+        times.iter().map(one).collect()
+    };
+    visit.talk.moments = moments(&[
+        ("connection", 2100),
+        ("key exchange", 4200),
+        ("first answer", 2100),
+        ("login", 2200),
+    ]);
+    assert_eq!(names(&visit), ["slow-network"]);
+    visit.talk.moments =
+        moments(&[("connection", 800), ("key exchange", 900), ("login", 800), ("session", 4000)]);
+    assert_eq!(names(&visit), ["slow-network", "slow-session"]);
+    visit.talk.moments = moments(&[("connection", 9), ("first answer", 2600), ("login", 9)]);
+    assert_eq!(names(&visit), ["slow-user-lookup"]);
 }
 
 #[test]
