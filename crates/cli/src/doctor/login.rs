@@ -1,21 +1,23 @@
 //! A login for the sake of looking: the methods, every key, and what the server says to each. It
 //! signs only for a host that is known, asks the user nothing and runs nothing.
 
+mod offers;
+mod permissions;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use config::{ClientConfig, Connect, Forward, Listen};
-use doctor::visit::{Ending, Fate, ForwardRefused, Moment, Refusal, Shell, Stage};
+use config::ClientConfig;
+use doctor::visit::{Ending, Fate, ForwardRefused, Moment, Shell, Stage};
 use keys::PublicKey;
 use net::{Application, Driver, End, Link, Transport};
 use proto::{
-    AuthAttempt, ChannelId, ChannelOpen, ChannelRequest, Client, Connection, Error, Event,
-    GlobalRequest, Misbehaved, OpenFailure, Stream,
+    AuthAttempt, ChannelId, ChannelRequest, Client, Connection, Error, Event, Misbehaved, Stream,
 };
 
-use crate::ssh::identities::{self, Identities};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use self::permissions::Asked;
+use crate::ssh::identities::Identities;
 
 /// Lines and remarks of a server that are kept.
 const LINES_MAX: usize = 32;
@@ -83,14 +85,6 @@ pub struct Seen {
     pub shell: Option<Shell>,
     pub session_refused: Option<String>,
     pub forwards_refused: Vec<ForwardRefused>,
-}
-
-/// A question after the login.
-enum Asked {
-    Session(ChannelId),
-    Shell(ChannelId),
-    Channel(ChannelId, String),
-    Forward(String),
 }
 
 impl<'a> Examiner<'a> {
@@ -196,270 +190,10 @@ impl<'a> Examiner<'a> {
         self.seen.moments.push(Moment { what: what.to_owned(), took });
     }
 
-    fn set_fate(&mut self, index: usize, fate: Option<Fate>) {
-        if let Some(slot) = self.fates.get_mut(index) {
-            *slot = fate;
-        }
-    }
-
     fn authenticate(&mut self, link: &mut Link<Client>, attempt: AuthAttempt) {
         let user = self.config.user.value.clone();
         if let Err(problem) = link.connection_mut().authenticate(&user, attempt) {
             self.stop(link, Ending::Failed(problem.to_string()));
-        }
-    }
-
-    fn denied(&mut self, link: &mut Link<Client>, methods: Vec<String>, partial: bool) {
-        let was = self.current.take();
-        match was {
-            None => self.tick("first answer"),
-            Some(index) => {
-                self.tick("answer about a key");
-                let fate = match (partial, self.signed, self.fate(index)) {
-                    (true, ..) => Fate::Worked,
-                    (false, true, Some(Fate::CannotSign(why))) => Fate::CannotSign(why),
-                    (false, true, _) => Fate::SignatureRefused,
-                    (false, false, _) => Fate::Refused,
-                };
-                self.set_fate(index, Some(fate));
-            }
-        }
-        self.signed = false;
-        if partial {
-            self.seen.wants_more.clone_from(&methods);
-            self.seen.methods = methods;
-            self.stop(link, Ending::Done);
-            return;
-        }
-        if !methods.is_empty() {
-            self.seen.methods = methods;
-        }
-        self.next_key(link);
-    }
-
-    fn fate(&self, index: usize) -> Option<Fate> {
-        self.fates.get(index).cloned().flatten()
-    }
-
-    /// Offers the next key, or ends.
-    fn next_key(&mut self, link: &mut Link<Client>) {
-        let takes_keys = self.seen.methods.iter().any(|method| method == "publickey");
-        let enabled = *self.config.pubkey_authentication != config::PubkeyAuthentication::No;
-        if takes_keys && enabled {
-            for index in 0..self.identities.list.len() {
-                if self.fate(index).is_some() {
-                    continue;
-                }
-                match self.algorithm(link, index) {
-                    Ok((algorithm, key)) => {
-                        self.current = Some(index);
-                        self.offers += 1;
-                        self.authenticate(link, AuthAttempt::PublicKeyQuery { algorithm, key });
-                        return;
-                    }
-                    Err(why) => self.set_fate(index, Some(Fate::Skipped(why))),
-                }
-            }
-        }
-        self.stop(link, Ending::Done);
-    }
-
-    /// The key, and how to sign with it.
-    fn algorithm(
-        &mut self,
-        link: &Link<Client>,
-        index: usize,
-    ) -> Result<(String, PublicKey), String> {
-        let identity = self.identities.list.get(index).ok_or("it is gone")?;
-        if let identities::Fate::Skipped(why) = &identity.fate {
-            return Err(why.clone());
-        }
-        let known = identity.public.clone();
-        let key = known.or_else(|| self.identities.load(index)).ok_or_else(|| {
-            match self.identities.list.get(index).map(|identity| &identity.fate) {
-                Some(identities::Fate::Skipped(why)) => why.clone(),
-                _ => "its public half is not known".to_owned(),
-            }
-        })?;
-        let server = link.connection().server_sig_algs();
-        let ours = key.signature_algorithms();
-        let accepted = &self.config.pubkey_accepted_algorithms;
-        let found =
-            ours.iter().filter(|name| accepted.iter().any(|one| one == **name)).find(|name| {
-                let plain = keys::algorithms::lookup(name).map_or("", |row| row.signature_name);
-                server.is_none_or(|list| list.split(',').any(|one| one == **name || one == plain))
-            });
-        match found {
-            Some(name) => Ok(((*name).to_owned(), key)),
-            None => Err("no mutual signature algorithm".to_owned()),
-        }
-    }
-
-    fn would_do(&mut self, link: &mut Link<Client>, algorithm: String) {
-        let Some(index) = self.current else { return };
-        self.tick("answer about a key");
-        self.set_fate(index, Some(Fate::WouldDo));
-        let key = self.identities.list.get(index).and_then(|identity| identity.public.clone());
-        let Some(key) = key.filter(|key| self.trusted && !key.key_type().is_security_key()) else {
-            self.stop(link, Ending::Done);
-            return;
-        };
-        self.signed = true;
-        self.authenticate(link, AuthAttempt::PublicKey { algorithm, key });
-    }
-
-    fn sign(&mut self, link: &mut Link<Client>, ask: proto::SignAsk) {
-        let Some(index) = self.current else { return };
-        let start = Instant::now();
-        let signature = self.identities.sign(index, ask.algorithm(), ask.data());
-        let took = start.elapsed();
-        // The moments are the server's.
-        self.moment += took;
-        if self.watched.is_some_and(has_hung_up) {
-            self.seen.hung_up_while_signing = Some(took);
-        }
-        if signature.is_none() {
-            let why = match self.identities.list.get(index).map(|one| one.fate.clone()) {
-                Some(identities::Fate::Skipped(why)) => why,
-                _ => "it could not sign".to_owned(),
-            };
-            self.set_fate(index, Some(Fate::CannotSign(why)));
-            self.stop(link, Ending::Done);
-            return;
-        }
-        // Refused only when the connection ended meanwhile, which is seen by itself.
-        let _ = link.connection_mut().answer_sign(ask, signature);
-    }
-
-    /// In. A session is opened to see whether there would be one, and each forward is asked for;
-    /// nothing is run.
-    fn authenticated(&mut self, link: &mut Link<Client>) {
-        self.reach(Stage::In);
-        match self.current {
-            Some(index) => self.set_fate(index, Some(Fate::Worked)),
-            None => self.seen.by_nothing = true,
-        }
-        self.tick("login");
-        self.remarks_heard = self.seen.remarks.len();
-        if let Ok(channel) = link.connection_mut().open_channel(ChannelOpen::Session) {
-            self.asked.push(Asked::Session(channel));
-        }
-        let config = self.config;
-        for forward in &config.local_forwards {
-            self.ask_local(link, &forward.value);
-        }
-        for forward in &config.remote_forwards {
-            self.ask_remote(link, &forward.value);
-        }
-        if self.asked.is_empty() {
-            self.stop(link, Ending::Done);
-        }
-    }
-
-    fn ask_local(&mut self, link: &mut Link<Client>, forward: &Forward) {
-        let Connect::Tcp { host, port } = &forward.connect else { return };
-        let open = ChannelOpen::DirectTcpip {
-            host: host.clone(),
-            port: u32::from(*port),
-            originator_address: "127.0.0.1".to_owned(),
-            originator_port: 0,
-        };
-        if let Ok(channel) = link.connection_mut().open_channel(open) {
-            self.asked.push(Asked::Channel(channel, config::show_forward(forward)));
-        }
-    }
-
-    fn ask_remote(&mut self, link: &mut Link<Client>, forward: &Forward) {
-        let Listen::Tcp { address, port } = &forward.listen else { return };
-        let request = GlobalRequest::TcpipForward {
-            address: address.clone().unwrap_or_else(|| "localhost".to_owned()),
-            port: u32::from(*port),
-        };
-        if link.global_request(request, true).is_ok() {
-            self.asked.push(Asked::Forward(config::show_forward(forward)));
-        }
-    }
-
-    fn answered_channel(
-        &mut self,
-        link: &mut Link<Client>,
-        channel: ChannelId,
-        refused: Option<(OpenFailure, String)>,
-    ) {
-        let at = self.asked.iter().position(|asked| match asked {
-            Asked::Session(one) | Asked::Channel(one, _) => *one == channel,
-            Asked::Shell(_) | Asked::Forward(_) => false,
-        });
-        let Some(at) = at else { return };
-        match (self.asked.remove(at), refused) {
-            (Asked::Session(_), Some((_, words))) => self.seen.session_refused = Some(words),
-            (Asked::Session(_), None) => {
-                self.tick("session");
-                if self.try_shell {
-                    self.start_shell(link, channel);
-                }
-            }
-            (Asked::Channel(_, forward), Some((reason, words))) => {
-                let why = match reason {
-                    OpenFailure::AdministrativelyProhibited => Refusal::Forbidden,
-                    _ => Refusal::Target,
-                };
-                self.seen.forwards_refused.push(ForwardRefused { forward, why, words });
-            }
-            _ => {}
-        }
-        self.done_asking(link);
-    }
-
-    /// A login shell that finds the end of its input once it is done with its files.
-    fn start_shell(&mut self, link: &mut Link<Client>, channel: ChannelId) {
-        let connection = link.connection_mut();
-        let asked = connection
-            .request(channel, ChannelRequest::Shell, true)
-            .and_then(|()| connection.send_eof(channel));
-        if asked.is_ok() {
-            self.seen.shell = Some(Shell::default());
-            self.asked.push(Asked::Shell(channel));
-        }
-    }
-
-    fn shell_ended(&mut self, link: &mut Link<Client>, channel: ChannelId) {
-        let before = self.asked.len();
-        self.asked.retain(|asked| !matches!(asked, Asked::Shell(one) if *one == channel));
-        if self.asked.len() == before {
-            return;
-        }
-        let took = self.moment.elapsed();
-        self.tick("shell");
-        if let Some(shell) = &mut self.seen.shell {
-            shell.took = Some(took);
-        }
-        self.done_asking(link);
-    }
-
-    /// The answer to the oldest request for a port there.
-    fn answered_forward(&mut self, link: &mut Link<Client>, success: bool) {
-        let at = self.asked.iter().position(|asked| matches!(asked, Asked::Forward(_)));
-        let asked = at.map(|at| self.asked.remove(at));
-        if let (Some(Asked::Forward(forward)), false) = (asked, success) {
-            // The answer has no room for a reason; some servers give one in a debug message.
-            let remarks = self.seen.remarks.get(self.remarks_heard..).unwrap_or_default();
-            let words = remarks.last().cloned().unwrap_or_default();
-            let forbids = ["disabled port forwarding", "forwarding refused"];
-            let why = if forbids.iter().any(|text| words.contains(text)) {
-                Refusal::Forbidden
-            } else {
-                Refusal::Port
-            };
-            self.seen.forwards_refused.push(ForwardRefused { forward, why, words });
-        }
-        self.remarks_heard = self.seen.remarks.len();
-        self.done_asking(link);
-    }
-
-    fn done_asking(&mut self, link: &mut Link<Client>) {
-        if self.asked.is_empty() {
-            self.stop(link, Ending::Done);
         }
     }
 }
@@ -572,17 +306,6 @@ impl Application<Client> for Examiner<'_> {
             self.stop(link, Ending::Silent(waited));
         }
     }
-}
-
-/// Whether the other end has closed the connection, though nobody has read that yet.
-fn has_hung_up(socket: &OwnedFd) -> bool {
-    #[cfg(target_os = "linux")]
-    let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-    #[cfg(not(target_os = "linux"))]
-    let gone = PollFlags::HUP | PollFlags::ERR;
-    let mut polled = [PollFd::new(socket, gone)];
-    // Where it cannot be seen, it was not seen.
-    poll(&mut polled, Some(&Timespec::default())).is_ok() && polled[0].revents().intersects(gone)
 }
 
 /// What the end of a run means.

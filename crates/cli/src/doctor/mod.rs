@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use config::Origin;
 use doctor::Finding;
 
 pub use self::hint::{after_denial, after_failure};
@@ -160,6 +161,15 @@ fn wishes(words: &[OsString]) -> Result<(Wishes, Vec<OsString>), String> {
         }
     }
     Ok((wishes, rest))
+}
+
+/// A place in a file, as editors take it; nothing for what nobody chose.
+fn place(origin: &Origin) -> Option<String> {
+    match origin {
+        Origin::Default => None,
+        Origin::CommandLine => Some("the command line".to_owned()),
+        Origin::File { path, line } => Some(format!("{}:{line}", path.display())),
+    }
 }
 
 #[cfg(test)]

@@ -98,8 +98,9 @@ pub fn reach_marked(
     }
 }
 
-fn by_tcp(config: &ClientConfig, is_interactive: bool, may_mark: bool) -> Result<Reached, String> {
-    let dial = Dial {
+/// How the configuration has the host dialled.
+pub fn dial(config: &ClientConfig) -> Dial {
+    Dial {
         family: match *config.address_family {
             AddressFamily::Any => Family::Any,
             AddressFamily::Inet => Family::Inet,
@@ -111,8 +112,11 @@ fn by_tcp(config: &ClientConfig, is_interactive: bool, may_mark: bool) -> Result
         attempts: *config.connection_attempts,
         keep_alive: *config.tcp_keep_alive,
         ..Dial::new(config.host_name.value.clone(), *config.port)
-    };
-    let dialed = dial.connect().map_err(|problem| {
+    }
+}
+
+fn by_tcp(config: &ClientConfig, is_interactive: bool, may_mark: bool) -> Result<Reached, String> {
+    let dialed = dial(config).connect().map_err(|problem| {
         let attempts = problem.attempts();
         if attempts.len() > 1 {
             for attempt in attempts {
