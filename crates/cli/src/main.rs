@@ -107,6 +107,17 @@ fn run_tool(tool: &tools::Tool, words: &[OsString]) -> ExitCode {
     }
 }
 
+/// A signature of a host key that is in a security key. Nobody is there to type a PIN.
+fn sign_for_host(
+    provider: &str,
+    key: &keys::PrivateKey,
+    algorithm: &str,
+    data: &[u8],
+) -> Result<Vec<u8>, String> {
+    hardware::security_key::sign(provider, key, algorithm, data, None)
+        .map_err(|failure| failure.to_string())
+}
+
 /// The server decides by its own first words which of its processes to be.
 fn sshd_main(words: &[OsString]) -> ExitCode {
     if explain::is_asked(words) {
@@ -115,6 +126,7 @@ fn sshd_main(words: &[OsString]) -> ExitCode {
     if doctor::is_server_asked(words) {
         return doctor::server(words.get(1..).unwrap_or_default());
     }
+    sshd::set_hardware(sign_for_host);
     let args = std::iter::once(OsString::from("sshd")).chain(words.iter().cloned()).collect();
     // Statuses of processes are small; anything else is a failure.
     ExitCode::from(u8::try_from(sshd::main(args)).unwrap_or(255))

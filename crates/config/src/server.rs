@@ -151,7 +151,7 @@ keywords! {
     trusted_user_ca_keys: Setting<Option<PathBuf>> = One<PathOrNone>, None;
     "RevokedKeys" Anywhere Built "keys that are never accepted"
     revoked_keys: Setting<Option<PathBuf>> = One<PathOrNone>, None;
-    "SecurityKeyProvider" Global Later "the library for security keys"
+    "SecurityKeyProvider" Global Built "the library for security keys"
     security_key_provider: Setting<String> = One<Word>, "internal".to_owned();
     "AuthorizedPrincipalsFile" Anywhere Built "names a certificate may carry, with tokens"
     authorized_principals_file: Setting<Option<String>> = One<WordOrNone>, None;

@@ -10,6 +10,7 @@ use keys::{FingerprintHash, KeyKind, PrivateKey, PublicKey};
 use net::agent::AgentClient;
 use zeroize::Zeroizing;
 
+use crate::hardware;
 use crate::settings::read_limited;
 
 /// Where host keys are when the configuration names none, and what is made there.
@@ -207,8 +208,11 @@ fn load_key(path: &Path) -> Result<PrivateKey, Unusable> {
     let key =
         PrivateKey::parse(&bytes, None).map_err(|error| Unusable::Other(error.to_string()))?;
     if key.public().key_type().is_security_key() {
-        let why = "it is in a security key, which only an agent can use for a host (HostKeyAgent)";
-        return Err(Unusable::Other(why.to_owned()));
+        if !hardware::is_there() {
+            let why = "this program cannot use security keys; an agent can (HostKeyAgent)";
+            return Err(Unusable::Other(why.to_owned()));
+        }
+        return hardware::without_touch(key).map_err(|error| Unusable::Other(error.to_string()));
     }
     Ok(key)
 }

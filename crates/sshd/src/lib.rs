@@ -20,6 +20,7 @@
 mod exit;
 mod flags;
 mod gate;
+mod hardware;
 mod host_keys;
 mod listener;
 mod login_options;
@@ -45,6 +46,7 @@ pub mod sandbox;
 pub mod sys;
 pub mod syslog;
 
+pub use hardware::{SignWithHardware, set_hardware};
 pub use program::{Described, connection_main, describe, main};
 pub use sftp_server::main as sftp_server_main;
 

@@ -106,6 +106,8 @@ struct Monitor {
     /// For everybody, before any user is known; nothing once somebody is in.
     settings: Option<ServerSettings>,
     keys: Vec<PrivateKey>,
+    /// Whose security keys those of them are that are no file alone.
+    security_key_provider: Box<str>,
     /// Where the agent with the other host keys listens.
     agent: Option<PathBuf>,
     /// Public halves, certificates too, as the gate knows them.
@@ -143,6 +145,7 @@ impl Monitor {
             spawn::spawn(Role::Gate, &subject, &crate::program::gate_environment())
                 .map_err(|error| format!("cannot start the gate: {error}"))?;
         let grace = settings.login_grace_time.value;
+        let security_key_provider = settings.security_key_provider.value.as_str().into();
         Ok(Monitor {
             log: start.log,
             log_level,
@@ -152,6 +155,7 @@ impl Monitor {
             config: Some(config),
             settings: Some(settings),
             keys,
+            security_key_provider,
             agent: sealed.agent,
             host_keys,
             groups: sealed.groups,

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use crate::hardware;
 use crate::program::VERSION;
 use crate::requests::{self, Channel};
 
@@ -118,7 +119,7 @@ pub(crate) fn spawn(
 ) -> Result<(Child, Channel), requests::Error> {
     let (ours, theirs) = Channel::pair()?;
     // Only the listener knows of the smaller program; what it started is that one already.
-    let program = match CONNECTION.get() {
+    let program = match CONNECTION.get().filter(|_| !hardware::is_needed()) {
         Some(smaller) => smaller.path.clone(),
         None => program().map_err(requests::Error::Io)?,
     };

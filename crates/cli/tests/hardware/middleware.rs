@@ -69,6 +69,39 @@ fn logins_with_every_pair_of_programs() {
     }
 }
 
+/// Nobody touches anything, although the keys are made to want that.
+#[test]
+fn hosts_are_known_by_security_keys() {
+    let Some(library) = sk_dummy("hosts_are_known_by_security_keys") else { return };
+    let place = Place::new().with("SSH_SK_PROVIDER", &library);
+    let types = [
+        ("ed25519-sk", "sk-ssh-ed25519@openssh.com"),
+        ("ecdsa-sk", "sk-ecdsa-sha2-nistp256@openssh.com"),
+    ];
+    for (kind, _) in types {
+        place.good("our ssh-keygen", &["-q", "-t", kind, "-N", "", "-f", kind]);
+    }
+    for server in [Implementation::OpenSsh, Implementation::Ours] {
+        let mut server = Server::new(server).config(format!("SecurityKeyProvider {library}"));
+        for (kind, _) in types {
+            server = server.config(format!("HostKey {}", place.path(kind).display()));
+        }
+        let server = server.start();
+        for client in [Implementation::OpenSsh, Implementation::Ours] {
+            for (kind, algorithm) in types {
+                let known =
+                    format!("[127.0.0.1]:{} {}", server.port, place.read(&format!("{kind}.pub")));
+                let client = Client::new(client, &server)
+                    .known_hosts(&known)
+                    .option(format!("HostKeyAlgorithms={algorithm}"))
+                    .command("echo in")
+                    .run();
+                assert_eq!(client.text().trim(), "in", "{algorithm}: {client}");
+            }
+        }
+    }
+}
+
 #[test]
 fn agents_hold_security_keys() {
     let Some(library) = sk_dummy("agents_hold_security_keys") else { return };

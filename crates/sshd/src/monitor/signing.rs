@@ -8,6 +8,7 @@ use net::agent::AgentClient;
 use wire::Writer;
 
 use super::{Monitor, Phase};
+use crate::hardware;
 use crate::requests::Error;
 use crate::settings::Sealed;
 
@@ -71,6 +72,9 @@ impl Monitor {
         let plain =
             keys::algorithms::lookup(algorithm).map_or(algorithm, |entry| entry.signature_name);
         let signed = match self.keys.iter().find(|private| *private.public() == public) {
+            Some(private) if private.security_key().is_some() => {
+                hardware::sign(&self.security_key_provider, private, plain, message)
+            }
             Some(private) => private.sign(plain, message).map_err(|error| error.to_string()),
             None => AgentClient::connect(self.agent.as_deref()?, AGENT_TIME)
                 .and_then(|mut agent| agent.sign(&public, message, flags_for(plain)))

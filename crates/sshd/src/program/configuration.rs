@@ -13,6 +13,7 @@ use net::logging::LogLevel;
 use super::{complain, start_logging};
 use crate::accounts::Account;
 use crate::flags::{Flags, Task};
+use crate::hardware;
 use crate::host_keys::{self, HostKeys};
 use crate::listener::sockets;
 use crate::moduli;
@@ -109,6 +110,8 @@ impl Setup {
         let settings = config.settings.clone();
         check_commands(&settings)?;
         let keys = load_host_keys(&settings, true)?;
+        let in_hardware = |key: &keys::PrivateKey| key.public().key_type().is_security_key();
+        hardware::set_needed(keys.keys.iter().any(in_hardware));
         let sealed = Sealed {
             config_file: self.config_file.clone(),
             options: self.flags.options.clone(),
