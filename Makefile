@@ -12,6 +12,7 @@
 # make bench   side by side with the OpenSSH of this machine (WRITE=1 keeps the table); servers of the panel's, as root
 # make fuzz    fuzz every target for TIME seconds (TARGETS="wire keys" picks some)
 # make install PREFIX=/usr/local DESTDIR=
+# make install-panel PREFIX=/usr/local DESTDIR=  the panel beside it, with its systemd unit
 # make links   DIR=/somewhere/bin, so that `ssh` and the others are found there
 
 CARGO ?= cargo
@@ -19,7 +20,7 @@ PREFIX ?= /usr/local
 TIME ?= 300
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: up down clean-cloud up-ssh build test test-tempest test-openstack regress check bench fuzz install links deny clean-up test-browser check-mac test-images
+.PHONY: up down clean-cloud up-ssh build test test-tempest test-openstack regress check bench fuzz install install-panel links deny clean-up test-browser check-mac test-images
 
 up:
 	@scripts/up.sh
@@ -95,6 +96,15 @@ install: build
 	"$(DESTDIR)$(PREFIX)/bin/keyway" links "$(DESTDIR)$(PREFIX)/bin"
 	"$(DESTDIR)$(PREFIX)/bin/keyway" man "$(DESTDIR)$(PREFIX)/share/man"
 	scripts/install-completions.sh "$(DESTDIR)$(PREFIX)"
+
+# Settings that are there already stay as they are.
+install-panel: install
+	$(CARGO) build --release -p keyway-panel
+	install -m 0755 "$(TARGET_DIR)/release/keyway-shim" "$(DESTDIR)$(PREFIX)/libexec/keyway/keyway-shim"
+	install -m 0755 "$(TARGET_DIR)/release/keyway-panel" "$(DESTDIR)$(PREFIX)/bin/keyway-panel"
+	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system" "$(DESTDIR)/etc/keyway"
+	sed 's|/usr/bin/|$(PREFIX)/bin/|' packaging/keyway-panel.service > "$(DESTDIR)$(PREFIX)/lib/systemd/system/keyway-panel.service"
+	test -e "$(DESTDIR)/etc/keyway/panel.toml" || install -m 0600 packaging/panel.toml "$(DESTDIR)/etc/keyway/panel.toml"
 
 links: build
 	@test -n "$(DIR)" || { echo "usage: make links DIR=/path/to/folder"; exit 2; }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::net::TcpListener as StdListener;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -224,7 +224,8 @@ fn shim_program(program: &Path) -> Option<PathBuf> {
     None
 }
 
-/// Makes the first account, and prints its password: the only time that anybody sees it.
+/// Makes the first account, and prints its password: the only time that anybody sees it. A journal
+/// is no place for one, so a service's first account gets its password by an order.
 async fn first_account(store: &Store) -> Result<(), String> {
     let accounts = Accounts::new(store.clone());
     let failed = |error: panel::accounts::Error| error.to_string();
@@ -249,9 +250,23 @@ async fn first_account(store: &Store) -> Result<(), String> {
         .map_err(failed)?;
     accounts.assign(&user.id, &project.id, Role::Admin).await.map_err(failed)?;
     audit_terminal(store, "user.add", FIRST_USER).await?;
+    if writes_to_journal() {
+        println!(
+            "First account: name {FIRST_USER}; keyway-panel password {FIRST_USER} gives it a password"
+        );
+        return Ok(());
+    }
     println!("First account: name {FIRST_USER}, password {}", password.as_str());
     println!("It is shown this once; change it on the account page.");
     Ok(())
+}
+
+/// Whether standard output is the journal's, which systemd tells by device and inode: programs
+/// started from a desktop inherit the variable, too.
+fn writes_to_journal() -> bool {
+    let Ok(output) = std::fs::metadata("/proc/self/fd/1") else { return false };
+    std::env::var("JOURNAL_STREAM")
+        .is_ok_and(|stream| stream == format!("{}:{}", output.dev(), output.ino()))
 }
 
 async fn backup(settings: &Settings, to: &Path) -> Result<(), String> {
