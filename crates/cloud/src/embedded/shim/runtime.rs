@@ -155,8 +155,8 @@ fn by_library(folder: &ServerFolder, plan: &Plan) -> io::Result<Begun> {
         .pid()
         .and_then(|pid| Pid::from_raw(pid.as_raw()))
         .ok_or_else(|| io::Error::other("the runtime started no process"))?;
-    let console = receive_console(&consoles.listener)?;
-    Ok((pid, console, Runtime::Library(Box::new(container))))
+    let runtime = Runtime::Library(Box::new(container));
+    runtime.or_remove(folder, plan, receive_console(&consoles.listener).map(|got| (pid, got)))
 }
 
 /// The whole chain of causes: the outer ones only say at what stage.
@@ -207,16 +207,35 @@ fn by_runc(folder: &ServerFolder, plan: &Plan) -> io::Result<Begun> {
     if !status.success() {
         return Err(io::Error::other(format!("runc create: {status}")));
     }
-    let pid = std::fs::read_to_string(&pid_file)?
-        .trim()
-        .parse()
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or_else(|| io::Error::other("runc told no process id"))?;
-    Ok((pid, receive_console(&consoles.listener)?, Runtime::Runc))
+    let got = (|| {
+        let pid = std::fs::read_to_string(&pid_file)?
+            .trim()
+            .parse()
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| io::Error::other("runc told no process id"))?;
+        Ok((pid, receive_console(&consoles.listener)?))
+    })();
+    Runtime::Runc.or_remove(folder, plan, got)
 }
 
 impl Runtime {
+    /// With what it gave, or nothing is left of what it made.
+    fn or_remove(
+        mut self,
+        folder: &ServerFolder,
+        plan: &Plan,
+        got: io::Result<(Pid, OwnedFd)>,
+    ) -> io::Result<Begun> {
+        match got {
+            Ok((pid, console)) => Ok((pid, console, self)),
+            Err(error) => {
+                self.remove(folder, plan);
+                Err(error)
+            }
+        }
+    }
+
     fn begin(&mut self, folder: &ServerFolder, plan: &Plan) -> io::Result<()> {
         match self {
             Self::Library(container) => container.start().map_err(explain),
