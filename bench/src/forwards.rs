@@ -11,7 +11,7 @@ use keyway_testkit::ssh::free_port;
 
 use crate::Effort;
 use crate::report::{Table, median, times_better};
-use crate::rig::{self, PAIRS};
+use crate::rig::{self, PAIRS, Pair};
 
 const BLOCK: usize = 256 * 1024;
 /// Bytes that are sent there and back, one at a time.
@@ -22,12 +22,11 @@ const UP: u8 = b'u';
 const DOWN: u8 = b'd';
 const ECHO: u8 = b'e';
 
-/// What one connection did.
+/// How long the bytes took.
 #[derive(Clone, Copy)]
-struct Run {
+struct Bulk {
     up: Duration,
     down: Duration,
-    echo: Duration,
 }
 
 /// The far end: takes, gives or sends back, as asked. Ends with the process.
@@ -82,35 +81,65 @@ fn swallow(stream: &mut TcpStream, bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Uses the far end through `port`, once for each purpose.
-fn run(port: u16, bytes: u64) -> io::Result<Run> {
-    let connect = |wish: u8| -> io::Result<TcpStream> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_nodelay(true)?;
-        stream.write_all(&[wish])?;
-        Ok(stream)
-    };
-    let mut echo = connect(ECHO)?;
+fn connect(port: u16, wish: u8) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_nodelay(true)?;
+    stream.write_all(&[wish])?;
+    Ok(stream)
+}
+
+/// Moves the bytes through `port`, there and then back.
+fn bulk(port: u16, bytes: u64) -> io::Result<Bulk> {
+    let mut stream = connect(port, UP)?;
+    let began = Instant::now();
+    pour(&mut stream, bytes)?;
+    stream.read_exact(&mut [0])?;
+    let up = began.elapsed();
+    let began = Instant::now();
+    swallow(&mut connect(port, DOWN)?, bytes)?;
+    Ok(Bulk { up, down: began.elapsed() })
+}
+
+/// How long one byte takes through `port`, there and back.
+fn echo(port: u16) -> io::Result<Duration> {
+    let mut stream = connect(port, ECHO)?;
     let mut byte = [7];
     let mut ping = |times: usize| -> io::Result<Duration> {
         let began = Instant::now();
         for _ in 0..times {
-            echo.write_all(&byte)?;
-            echo.read_exact(&mut byte)?;
+            stream.write_all(&byte)?;
+            stream.read_exact(&mut byte)?;
         }
         Ok(began.elapsed())
     };
     ping(50)?;
-    let echo_time = ping(PINGS)? / PINGS as u32;
-    echo.shutdown(Shutdown::Both)?;
-    let mut stream = connect(UP)?;
-    let began = Instant::now();
-    pour(&mut stream, bytes)?;
-    stream.read_exact(&mut byte)?;
-    let up = began.elapsed();
-    let began = Instant::now();
-    swallow(&mut connect(DOWN)?, bytes)?;
-    Ok(Run { up, down: began.elapsed(), echo: echo_time })
+    let time = ping(PINGS)? / PINGS as u32;
+    stream.shutdown(Shutdown::Both)?;
+    Ok(time)
+}
+
+/// Runs `work`, and every program that it starts, on one processor. On several, the way of a byte
+/// mostly tells how the kernel spread four programs over them and how long idle ones take to wake.
+#[cfg(target_os = "linux")]
+fn on_one_processor<T>(work: impl FnOnce() -> T) -> T {
+    let before = rustix::thread::sched_getaffinity(None).ok();
+    if let Some(before) = &before {
+        let first = (0..rustix::thread::CpuSet::MAX_CPU).find(|cpu| before.is_set(*cpu));
+        let mut one = rustix::thread::CpuSet::new();
+        one.set(first.unwrap_or(0));
+        // Where it is refused, everything is measured as it comes.
+        let _ = rustix::thread::sched_setaffinity(None, &one);
+    }
+    let done = work();
+    if let Some(before) = &before {
+        let _ = rustix::thread::sched_setaffinity(None, before);
+    }
+    done
+}
+
+#[cfg(not(target_os = "linux"))]
+fn on_one_processor<T>(work: impl FnOnce() -> T) -> T {
+    work()
 }
 
 /// A client that ends when dropped.
@@ -124,11 +153,65 @@ impl Drop for Forward {
     }
 }
 
+/// Does something through a forward of a pair's own.
+fn through<T>(pair: Pair, far: u16, work: impl FnOnce(u16) -> io::Result<T>) -> io::Result<T> {
+    let server = rig::start(pair.server);
+    let port = free_port();
+    let options = ["Ciphers=aes128-gcm@openssh.com", "ExitOnForwardFailure=yes"];
+    let mut client = rig::client(pair, &server, &options, "true")
+        .arg("-N")
+        .arg("-L")
+        .arg(format!("127.0.0.1:{port}:127.0.0.1:{far}"));
+    let _child = Forward(rig::quiet(&mut client).spawn()?);
+    let until = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(5));
+    }
+    work(port)
+}
+
+/// What all runs of one pair took.
+#[derive(Default)]
+struct Runs {
+    up: Vec<Duration>,
+    down: Vec<Duration>,
+    echo: Vec<Duration>,
+}
+
+impl Runs {
+    fn add(&mut self, bulk: Bulk, echo: Duration) {
+        self.up.push(bulk.up);
+        self.down.push(bulk.down);
+        self.echo.push(echo);
+    }
+}
+
+fn middle(times: &[Duration]) -> f64 {
+    median(times).unwrap_or_default().as_secs_f64()
+}
+
+/// In turns, so that what else the machine does hits all alike; without SSH first.
+fn measured(effort: &Effort) -> io::Result<(Runs, Vec<Runs>)> {
+    let far = far_end(effort.bytes)?;
+    let near = on_one_processor(|| far_end(effort.bytes))?;
+    let mut direct = Runs::default();
+    let mut runs: Vec<Runs> = PAIRS.iter().map(|_| Runs::default()).collect();
+    for _ in 0..effort.transfers {
+        direct.add(bulk(far, effort.bytes)?, on_one_processor(|| echo(near))?);
+        for (pair, runs) in PAIRS.into_iter().zip(&mut runs) {
+            let moved = through(pair, far, |port| bulk(port, effort.bytes))?;
+            let sent_back = on_one_processor(|| through(pair, near, echo))?;
+            runs.add(moved, sent_back);
+        }
+    }
+    Ok((direct, runs))
+}
+
 /// The throughput and the added latency, all pairs.
 pub fn section(effort: &Effort) -> String {
-    let far = match far_end(effort.bytes) {
-        Ok(port) => port,
-        Err(error) => return format!("forwards: no port: {error}\n"),
+    let (direct, runs) = match measured(effort) {
+        Ok(measured) => measured,
+        Err(error) => return format!("forwards: {error}\n"),
     };
     let mut table = Table::new(
         &format!("One connection through `-L`, {} MiB each way, aes128-gcm", effort.bytes >> 20),
@@ -142,44 +225,13 @@ pub fn section(effort: &Effort) -> String {
             "ratio",
         ],
     );
-    let middle = |runs: &[Run], part: fn(&Run) -> Duration| {
-        median(&runs.iter().map(part).collect::<Vec<_>>()).unwrap_or_default().as_secs_f64()
-    };
-    let direct: Vec<Run> =
-        (0..effort.transfers).filter_map(|_| run(far, effort.bytes).ok()).collect();
-    let mut runs: Vec<Vec<Run>> = PAIRS.iter().map(|_| Vec::new()).collect();
-    // In turns, so that what else the machine does hits all alike.
-    for _ in 0..effort.transfers {
-        for (pair, runs) in PAIRS.into_iter().zip(&mut runs) {
-            let server = rig::start(pair.server);
-            let port = free_port();
-            let options = ["Ciphers=aes128-gcm@openssh.com", "ExitOnForwardFailure=yes"];
-            let mut client = rig::client(pair, &server, &options, "true")
-                .arg("-N")
-                .arg("-L")
-                .arg(format!("127.0.0.1:{port}:127.0.0.1:{far}"));
-            let child = match rig::quiet(&mut client).spawn() {
-                Ok(child) => Forward(child),
-                Err(error) => return format!("forwards: {error}\n"),
-            };
-            let until = Instant::now() + Duration::from_secs(10);
-            while TcpStream::connect(("127.0.0.1", port)).is_err() && Instant::now() < until {
-                thread::sleep(Duration::from_millis(5));
-            }
-            match run(port, effort.bytes) {
-                Ok(run) => runs.push(run),
-                Err(error) => return format!("forwards, {pair}: {error}\n"),
-            }
-            drop(child);
-        }
-    }
-    let alone = middle(&direct, |run| run.echo);
+    let alone = middle(&direct.echo);
     let mebibytes = effort.bytes as f64 / f64::from(1 << 20);
     let speeds: Vec<[f64; 3]> = runs
         .iter()
         .map(|runs| {
-            let added = (middle(runs, |run| run.echo) - alone).max(0.0);
-            [middle(runs, |run| run.up), middle(runs, |run| run.down), added]
+            let added = (middle(&runs.echo) - alone).max(0.0);
+            [middle(&runs.up), middle(&runs.down), added]
         })
         .collect();
     let base = speeds[0];
@@ -196,9 +248,10 @@ pub fn section(effort: &Effort) -> String {
     }
     table.finish(&format!(
         "Both ends of the forwarded connection are threads of the benchmark. Without SSH between them they move \
-         {:.0} MiB/s up and {:.0} MiB/s down, and a byte is back after {:.0} µs, which is taken off.",
-        mebibytes / middle(&direct, |run| run.up),
-        mebibytes / middle(&direct, |run| run.down),
+         {:.0} MiB/s up and {:.0} MiB/s down, and a byte is back after {:.0} µs, which is taken off. \
+         The bytes that go there and back are measured with everything on one processor.",
+        mebibytes / middle(&direct.up),
+        mebibytes / middle(&direct.down),
         alone * 1e6
     ))
 }

@@ -6,11 +6,13 @@
 use std::fmt::Arguments;
 use std::fs::File;
 use std::io;
+use std::panic::Location;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 pub use net::logging::LogLevel as Level;
 use net::logging::{self, Destination, Facility, Syslog};
+use net::places;
 
 /// All levels, from nothing to everything.
 const LEVELS: [Level; 8] = [
@@ -65,10 +67,12 @@ pub fn log_to_file(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Says one message, if its level shows. The macros are shorter.
+/// Says one message, if its level shows or its place is one of `LogVerbose`. The macros are shorter.
+#[track_caller]
 pub fn say(at: Level, text: Arguments<'_>) {
-    if at <= level() {
-        logging::write(at, &text.to_string());
+    if at <= level() || places::are_set() {
+        let place = Location::caller();
+        logging::write_from(at, place.file(), place.line(), &text);
     }
 }
 

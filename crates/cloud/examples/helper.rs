@@ -11,10 +11,18 @@ use cloud::embedded::{Embedded, MemoryRecords, Settings, init_main, shim_main};
 use cloud::model::{KeyType, NewKeyPair, NewServer, Server, Status};
 use cloud::{Caller, Cloud, Role};
 
+/// Under this name, a shim lacks a system call that libcontainer needs and `runc` does not.
+const HINDERED: &str = "hindered";
+
 fn main() {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let status = match arguments.split_first() {
-        Some((word, rest)) if word == "shim" => shim_main(rest),
+        Some((word, rest)) if word == "shim" => {
+            if std::env::current_exe().is_ok_and(|own| own.ends_with(HINDERED)) {
+                forbid_new_mounts();
+            }
+            shim_main(rest)
+        }
         Some((word, rest)) if word == "init" => init_main(rest),
         Some((word, [state, keyway, public_key])) if word == "own" => {
             own(state, keyway, &public_key.to_string_lossy())
@@ -25,6 +33,23 @@ fn main() {
         _ => 2,
     };
     std::process::exit(status);
+}
+
+/// The newer way of mounting, as libcontainer uses it: unlike the shim, without a flag.
+fn forbid_new_mounts() {
+    use seccompiler::{
+        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+        SeccompRule,
+    };
+    let machine = std::env::consts::ARCH.try_into().expect("a machine with filters");
+    let without_flags =
+        SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0).expect("condition");
+    let rule = SeccompRule::new(vec![without_flags]).expect("rule");
+    let rules = [(libc::SYS_fsopen, vec![rule])].into();
+    let forbid = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, forbid, machine);
+    let program: BpfProgram = filter.expect("filter").try_into().expect("program");
+    seccompiler::apply_filter(&program).expect("filter set");
 }
 
 fn caller() -> Caller {

@@ -13,7 +13,7 @@ use crate::model::{
     Flavor, HostKey, Image, KeyPair, Network, NewKeyPair, NewServer, Region, Server, ServerAction,
     ServerEvent, ServerRequest,
 };
-use crate::{Error, Result, Uploads};
+use crate::{Error, Result, ServerList, Uploads};
 
 /// What a caller may do in a project, each including the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,6 +9,7 @@ mod checks;
 mod client;
 mod cloud_impl;
 mod console_log;
+mod deletion;
 mod disk;
 mod ending;
 mod firewall;

@@ -10,6 +10,7 @@ mod error;
 pub mod model;
 #[cfg(feature = "openstack")]
 pub mod openstack;
+mod server_list;
 mod uploads;
 
 pub use cloud::{
@@ -17,4 +18,5 @@ pub use cloud::{
     Page, Resident, Role, ServerQuery,
 };
 pub use error::{Error, Result};
+pub use server_list::{ServerList, ServerOrder, address_rank, state_rank};
 pub use uploads::Uploads;

@@ -229,7 +229,7 @@ keywords! {
     send_env: Vec<Setting<String>> = Each<Variable>, Vec::new();
     "SetEnv" Anywhere Built "variables to set there"
     set_env: Vec<Setting<(String, String)>> = Each<SetEnvironment>, Vec::new();
-    "LogVerbose" Anywhere Later "places in the source to log"
+    "LogVerbose" Anywhere Built "places in the source to log"
     log_verbose: Setting<Vec<String>> = One<List>, Vec::new();
     "ChannelTimeout" Anywhere Built "when to close idle channels"
     channel_timeout: Setting<Vec<ChannelTimeout>> = One<ChannelTimeouts>, Vec::new();

@@ -213,7 +213,7 @@ keywords! {
     set_env: Vec<Setting<(String, String)>> = Each<SetEnvironment>, Vec::new();
     "AuthenticationMethods" Anywhere Built "lists of methods, one of which must be gone through"
     authentication_methods: Setting<Vec<MethodList>> = One<Methods>, Vec::new();
-    "LogVerbose" Anywhere Later "places in the source to log"
+    "LogVerbose" Anywhere Built "places in the source to log"
     log_verbose: Setting<Vec<String>> = One<List>, Vec::new();
     "ChannelTimeout" Anywhere Built "when to close idle channels"
     channel_timeout: Setting<Vec<ChannelTimeout>> = One<ChannelTimeouts>, Vec::new();

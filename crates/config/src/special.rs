@@ -1,5 +1,7 @@
 //! How values with a form of their own are read and printed; those of both sides.
 
+mod permit;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,9 +10,9 @@ use crate::choice::Choice;
 use crate::codec::{Scope, Show, Side, Value, missing_argument};
 use crate::keyword::Kind;
 use crate::parse::{self, Words};
-use crate::value::{
-    ChannelTimeout, FingerprintHash, IpQos, LogLevel, Permit, RekeyLimit, SyslogFacility,
-};
+use crate::value::{ChannelTimeout, FingerprintHash, IpQos, LogLevel, RekeyLimit, SyslogFacility};
+
+pub(crate) use self::permit::{host_and_port, permitted_port, show_permit};
 
 /// The classes of algorithm names, for the parameter of [`Algorithms`].
 pub(crate) struct Class;
@@ -369,43 +371,4 @@ impl Value for SetEnvironment {
     fn show(value: &(String, String), _set: bool, show: &mut Show<'_>) {
         show.line(format_args!("{}={}", value.0, value.1));
     }
-}
-
-/// `host:port`, `[address]:port`.
-pub(crate) fn host_and_port(word: &str) -> Option<(String, String)> {
-    if let Some(inner) = word.strip_prefix('[') {
-        let (host, rest) = inner.split_once(']')?;
-        return Some((host.to_owned(), rest.strip_prefix(':')?.to_owned()));
-    }
-    let (host, port) = word.split_once(':')?;
-    Some((host.to_owned(), port.to_owned()))
-}
-
-/// A port, or nothing for `*`.
-pub(crate) fn permitted_port(text: &str) -> Result<Option<u16>, ()> {
-    match text {
-        "*" => Ok(None),
-        _ => parse::port(text).filter(|port| *port > 0).map(Some).ok_or(()),
-    }
-}
-
-/// Prints a list of allowed targets on one line.
-pub(crate) fn show_permit(value: &Permit, show: &mut Show<'_>) {
-    let list = match value {
-        Permit::Any => return show.line("any"),
-        Permit::None => return show.line("none"),
-        Permit::Only(list) => list,
-    };
-    let words: Vec<String> = list
-        .iter()
-        .map(|entry| {
-            let port = entry.port.map_or_else(|| "*".to_owned(), |port| port.to_string());
-            match &entry.host {
-                Some(host) if host.contains(':') => format!("[{host}]:{port}"),
-                Some(host) => format!("{host}:{port}"),
-                None => format!("*:{port}"),
-            }
-        })
-        .collect();
-    show.line(words.join(" "));
 }

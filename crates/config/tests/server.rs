@@ -92,9 +92,9 @@ fn less_safe_without() {
         "{error}"
     );
     // What is off is off here too.
-    let server = text("RDomain none\nHostbasedAuthentication no\nLogVerbose x\n").unwrap();
+    let server = text("RDomain none\nHostbasedAuthentication no\nSshdAuthPath x\n").unwrap();
     let notes: Vec<_> = server.notes.iter().map(|note| note.message.as_str()).collect();
-    assert_eq!(notes, [format!("{FILE} line 3: LogVerbose has no effect in this version")]);
+    assert_eq!(notes, [format!("{FILE} line 3: SshdAuthPath has no effect in this version")]);
 }
 
 #[test]

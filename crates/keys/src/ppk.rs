@@ -1,26 +1,30 @@
 //! PuTTY's key files, versions 2 and 3. PuTTY manual, appendix C.
 
+mod derivation;
+mod lines;
+
 use std::fmt::Write as _;
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use crypto::hash::{HashAlgorithm, hmac};
 use crypto::sign::{SecretKey, SecretParts};
 use crypto::symmetric::crypt_key_file;
 use wire::{Reader, Writer};
 use zeroize::Zeroizing;
 
+use self::derivation::{SALT_BYTES, derive, derive_v2, mac_hash, plain_keys};
+use self::lines::Lines;
+use crate::base64;
 use crate::error::{Error, PrivateKeyError, printable};
 use crate::pem::put_lines;
 use crate::pkcs::hexadecimal;
 use crate::public::{KeyData, PublicKey};
-use crate::{base64, limits};
+
+pub use self::derivation::{PpkDerivation, PpkFlavour};
 
 /// What every file begins with.
 pub(crate) const MAGIC: &str = "PuTTY-User-Key-File-";
 /// Characters in a line.
 const WIDTH: usize = 64;
-/// Of the salt that is written.
-const SALT_BYTES: usize = 16;
 
 /// How a new file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,63 +33,6 @@ pub enum PpkFormat {
     V2,
     /// PuTTY 0.75 and later.
     V3(PpkDerivation),
-}
-
-/// How version 3 makes a key of a passphrase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PpkDerivation {
-    /// Which Argon2.
-    pub flavour: PpkFlavour,
-    /// Memory it fills, in KiB.
-    pub memory_kib: u32,
-    /// How often it goes over it.
-    pub passes: u32,
-    /// How many lanes it has.
-    pub parallelism: u32,
-}
-
-/// The kinds of Argon2. RFC 9106.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PpkFlavour {
-    /// Both of the others in one.
-    Argon2id,
-    /// Independent of the passphrase in what memory it touches.
-    Argon2i,
-    /// Dependent on it.
-    Argon2d,
-}
-
-impl PpkFlavour {
-    const ALL: [Self; 3] = [Self::Argon2id, Self::Argon2i, Self::Argon2d];
-
-    /// By the name in the file, in any case.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|flavour| flavour.name().eq_ignore_ascii_case(name))
-    }
-
-    /// As it stands in the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Argon2id => "Argon2id",
-            Self::Argon2i => "Argon2i",
-            Self::Argon2d => "Argon2d",
-        }
-    }
-
-    fn algorithm(self) -> Algorithm {
-        match self {
-            Self::Argon2id => Algorithm::Argon2id,
-            Self::Argon2i => Algorithm::Argon2i,
-            Self::Argon2d => Algorithm::Argon2d,
-        }
-    }
-}
-
-impl Default for PpkDerivation {
-    /// PuTTY's memory, and about as many passes as it takes in its tenth of a second.
-    fn default() -> Self {
-        Self { flavour: PpkFlavour::Argon2id, memory_kib: 8192, passes: 13, parallelism: 1 }
-    }
 }
 
 impl Default for PpkFormat {
@@ -104,14 +51,6 @@ pub(crate) struct Ppk {
     derivation: Option<(PpkDerivation, Vec<u8>)>,
     private: Zeroizing<Vec<u8>>,
     mac: Vec<u8>,
-}
-
-/// Keys for decryption and for the MAC; empty without encryption.
-#[derive(Default)]
-struct Keys {
-    cipher: Zeroizing<Vec<u8>>,
-    iv: Zeroizing<Vec<u8>>,
-    mac: Zeroizing<Vec<u8>>,
 }
 
 impl Ppk {
@@ -268,10 +207,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn mac_hash(version: u32) -> HashAlgorithm {
-    if version == 2 { HashAlgorithm::Sha1 } else { HashAlgorithm::Sha256 }
-}
-
 fn mac_fields(
     algorithm: &str,
     encryption: &str,
@@ -286,49 +221,6 @@ fn mac_fields(
         fields.put_string(field);
     }
     fields
-}
-
-fn plain_keys(version: u32) -> Keys {
-    if version == 2 { Keys { mac: v2_mac_key(b""), ..Keys::default() } } else { Keys::default() }
-}
-
-fn v2_mac_key(passphrase: &[u8]) -> Zeroizing<Vec<u8>> {
-    let digest = HashAlgorithm::Sha1.digest(&[b"putty-private-key-file-mac-key", passphrase]);
-    Zeroizing::new(digest.as_ref().to_vec())
-}
-
-fn derive_v2(passphrase: &[u8]) -> Keys {
-    let mut cipher = Zeroizing::new(Vec::with_capacity(40));
-    for counter in [0u32, 1] {
-        let digest = HashAlgorithm::Sha1.digest(&[&counter.to_be_bytes(), passphrase]);
-        cipher.extend_from_slice(digest.as_ref());
-    }
-    cipher.truncate(32);
-    Keys { cipher, iv: Zeroizing::new(vec![0; 16]), mac: v2_mac_key(passphrase) }
-}
-
-fn derive(
-    derivation: &PpkDerivation,
-    salt: &[u8],
-    passphrase: &[u8],
-) -> Result<Keys, PrivateKeyError> {
-    let bad = || PrivateKeyError::Damaged("the Argon2 parameters are out of range");
-    if derivation.memory_kib > limits::ARGON2_MEMORY_KIB
-        || u64::from(derivation.passes) * u64::from(derivation.memory_kib) > limits::ARGON2_WORK_KIB
-    {
-        return Err(bad());
-    }
-    let params =
-        Params::new(derivation.memory_kib, derivation.passes, derivation.parallelism, Some(80))
-            .map_err(|_| bad())?;
-    let argon2 = Argon2::new(derivation.flavour.algorithm(), Version::V0x13, params);
-    let mut key = Zeroizing::new([0; 80]);
-    argon2.hash_password_into(passphrase, salt, &mut *key).map_err(|_| bad())?;
-    Ok(Keys {
-        cipher: Zeroizing::new(key[..32].to_vec()),
-        iv: Zeroizing::new(key[32..48].to_vec()),
-        mac: Zeroizing::new(key[48..].to_vec()),
-    })
 }
 
 fn decode_private(public: &KeyData, plain: &[u8]) -> Result<SecretKey, PrivateKeyError> {
@@ -380,66 +272,6 @@ fn encode_private(secret: &SecretKey) -> Result<Zeroizing<Vec<u8>>, Error> {
         SecretParts::Ed25519(seed) => out.put_string(&*seed),
     }
     Ok(out)
-}
-
-/// Takes lines off the front. Line ends are of Unix, Windows or old Macs.
-struct Lines<'a>(&'a str);
-
-impl<'a> Lines<'a> {
-    fn next(&mut self) -> Result<&'a str, PrivateKeyError> {
-        if self.0.is_empty() {
-            return Err(PrivateKeyError::Truncated);
-        }
-        let end = self.0.find(['\r', '\n']).unwrap_or(self.0.len());
-        let (line, rest) = self.0.split_at(end);
-        self.0 = rest.strip_prefix("\r\n").or_else(|| rest.get(1..)).unwrap_or_default();
-        Ok(line)
-    }
-
-    fn header(&mut self) -> Result<(&'a str, &'a str), PrivateKeyError> {
-        let line = self.next()?;
-        line.split_once(": ")
-            .or_else(|| line.strip_suffix(':').map(|name| (name, "")))
-            .ok_or(PrivateKeyError::Damaged("a header is malformed"))
-    }
-
-    fn value(&mut self, name: &str) -> Result<&'a str, PrivateKeyError> {
-        match self.header()? {
-            (found, value) if found == name => Ok(value),
-            _ => Err(PrivateKeyError::Damaged("a header is missing")),
-        }
-    }
-
-    fn number(&mut self, name: &str) -> Result<u32, PrivateKeyError> {
-        let value = self.value(name)?;
-        value.parse().map_err(|_| PrivateKeyError::Damaged("a number is malformed"))
-    }
-
-    fn block(&mut self, name: &str) -> Result<Zeroizing<Vec<u8>>, PrivateKeyError> {
-        let count = self.number(name)?;
-        let mut joined = Zeroizing::new(String::with_capacity(self.0.len()));
-        for _ in 0..count {
-            joined.push_str(self.next()?.trim_end());
-        }
-        base64::decode(joined.as_bytes())
-            .map(Zeroizing::new)
-            .ok_or(PrivateKeyError::Damaged("the text is not base64"))
-    }
-
-    fn derivation(&mut self) -> Result<(PpkDerivation, Vec<u8>), PrivateKeyError> {
-        let name = self.value("Key-Derivation")?;
-        let flavour = PpkFlavour::from_name(name)
-            .ok_or_else(|| PrivateKeyError::UnknownDerivation(printable(name.as_bytes())))?;
-        let derivation = PpkDerivation {
-            flavour,
-            memory_kib: self.number("Argon2-Memory")?,
-            passes: self.number("Argon2-Passes")?,
-            parallelism: self.number("Argon2-Parallelism")?,
-        };
-        let salt = hexadecimal(self.value("Argon2-Salt")?)
-            .ok_or(PrivateKeyError::Damaged("the salt is not hexadecimal"))?;
-        Ok((derivation, salt))
-    }
 }
 
 #[cfg(test)]

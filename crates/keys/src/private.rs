@@ -1,15 +1,22 @@
+mod file_format;
+mod writing;
+
 use crypto::sign::{Curve, RawSignature, SecretKey};
 use wire::{Reader, Writer};
 use zeroize::Zeroizing;
 
+use self::file_format::{armour_of, ppk_text};
 use crate::algorithms;
 use crate::error::{Error, PrivateKeyError, printable};
 use crate::openssh_key::{self, Envelope};
-use crate::pem::Pem;
-use crate::ppk::{self, Ppk, PpkFormat};
+use crate::ppk::Ppk;
 use crate::public::PublicKey;
 use crate::secret::{self, Secret, SecurityKey};
-use crate::{limits, pkcs, pkcs_write};
+use crate::{limits, pkcs};
+
+pub use self::file_format::{
+    PrivateFileFormat, comment_of_private_file, private_file_format, public_of_private_file,
+};
 
 /// A private key, its public half and its comment.
 ///
@@ -162,77 +169,6 @@ impl PrivateKey {
         Ok(blob)
     }
 
-    /// The file in OpenSSH's format, encrypted with aes256-ctr when there is
-    /// a passphrase. `rounds` of bcrypt; [`limits::BCRYPT_ROUNDS_DEFAULT`] is
-    /// what OpenSSH takes.
-    ///
-    /// # Errors
-    /// [`Error::Crypto`] when the encryption fails.
-    pub fn to_openssh(
-        &self,
-        passphrase: Option<&[u8]>,
-        rounds: u32,
-    ) -> Result<Zeroizing<String>, Error> {
-        self.to_openssh_with(passphrase, rounds, openssh_key::CIPHER_DEFAULT)
-    }
-
-    /// [`Self::to_openssh`] with a cipher by name. It matters only with a passphrase.
-    ///
-    /// # Errors
-    /// [`Error::InvalidKey`] for a cipher that key files do not know.
-    pub fn to_openssh_with(
-        &self,
-        passphrase: Option<&[u8]>,
-        rounds: u32,
-        cipher: &str,
-    ) -> Result<Zeroizing<String>, Error> {
-        openssh_key::write(&self.public, &self.comment, &self.secret, passphrase, rounds, cipher)
-    }
-
-    /// The file as OpenSSL wrote it before PKCS#8: `RSA PRIVATE KEY` or `EC PRIVATE KEY`.
-    /// `None` for key types that never had such files.
-    ///
-    /// # Errors
-    /// [`Error::Crypto`] when the encryption fails.
-    pub fn to_pem(&self, passphrase: Option<&[u8]>) -> Result<Option<Zeroizing<String>>, Error> {
-        let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
-        match &self.secret {
-            Secret::Software(secret) => pkcs_write::traditional(secret, passphrase),
-            Secret::Hardware(_) => Ok(None),
-        }
-    }
-
-    /// The file in PKCS#8 (RFC 5958), encrypted with PBES2 when there is a passphrase. `None`
-    /// for security keys.
-    ///
-    /// # Errors
-    /// [`Error::Crypto`] when the encryption fails.
-    pub fn to_pkcs8(&self, passphrase: Option<&[u8]>) -> Result<Option<Zeroizing<String>>, Error> {
-        let passphrase = passphrase.filter(|passphrase| !passphrase.is_empty());
-        match &self.secret {
-            Secret::Software(secret) => pkcs_write::pkcs8(secret, passphrase).map(Some),
-            Secret::Hardware(_) => Ok(None),
-        }
-    }
-
-    /// The file as PuTTY keeps it.
-    ///
-    /// # Errors
-    /// [`Error::SecurityKeySigning`] for security keys, which PuTTY has no file for,
-    /// [`Error::InvalidKey`] for parameters that Argon2 does not take.
-    pub fn to_ppk(
-        &self,
-        passphrase: Option<&[u8]>,
-        format: PpkFormat,
-    ) -> Result<Zeroizing<String>, Error> {
-        match &self.secret {
-            Secret::Software(secret) => {
-                ppk::write(&self.public, &self.comment, secret, passphrase, format)
-            }
-            Secret::Hardware(_) => Err(Error::SecurityKeySigning),
-        }
-    }
-
     pub(crate) fn secret(&self) -> &Secret {
         &self.secret
     }
@@ -261,92 +197,10 @@ impl std::fmt::Debug for PrivateKey {
     }
 }
 
-/// The public half of a private key file, as far as it can be had without the
-/// passphrase: openssh-key-v1 and PPK carry it in the clear, PEM files do not.
-///
-/// # Errors
-/// As [`PrivateKey::parse`], as far as it gets.
-pub fn public_of_private_file(text: &[u8]) -> Result<Option<PublicKey>, PrivateKeyError> {
-    if let Some(text) = ppk_text(text)? {
-        return Ok(Some(Ppk::parse(text)?.public));
-    }
-    let pem = armour_of(text)?;
-    if pem.label == openssh_key::LABEL {
-        Ok(Some(Envelope::parse(&pem.body)?.public))
-    } else {
-        Ok(None)
-    }
-}
-
-/// The comment of a private key file where it stands in the clear although the key may be
-/// encrypted, as in PuTTY's files.
-pub fn comment_of_private_file(text: &[u8]) -> Option<String> {
-    Some(Ppk::parse(ppk_text(text).ok()??).ok()?.comment)
-}
-
-/// What a private key file is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PrivateFileFormat {
-    /// openssh-key-v1.
-    OpenSsh,
-    /// PKCS#1 or SEC 1 in PEM.
-    Pem,
-    /// PKCS#8 in PEM.
-    Pkcs8,
-    /// PuTTY's.
-    Ppk,
-}
-
-/// What a private key file is written in.
-///
-/// # Errors
-/// As [`PrivateKey::parse`], for what is no private key file at all.
-pub fn private_file_format(text: &[u8]) -> Result<PrivateFileFormat, PrivateKeyError> {
-    if ppk_text(text)?.is_some() {
-        return Ok(PrivateFileFormat::Ppk);
-    }
-    Ok(match armour_of(text)?.label {
-        openssh_key::LABEL => PrivateFileFormat::OpenSsh,
-        "PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" => PrivateFileFormat::Pkcs8,
-        _ => PrivateFileFormat::Pem,
-    })
-}
-
-/// The text of a PuTTY key file; `None` for anything else.
-fn ppk_text(text: &[u8]) -> Result<Option<&str>, PrivateKeyError> {
-    if text.len() > limits::PRIVATE_FILE_BYTES {
-        return Err(PrivateKeyError::TooLarge);
-    }
-    let text = std::str::from_utf8(text).map_err(|_| PrivateKeyError::NotAKey)?;
-    let text = text.trim_start_matches('\u{feff}').trim_start();
-    Ok(text.starts_with(ppk::MAGIC).then_some(text))
-}
-
-/// Recognises what people give instead of a private key.
-fn armour_of(text: &[u8]) -> Result<Pem<'_>, PrivateKeyError> {
-    if text.len() > limits::PRIVATE_FILE_BYTES {
-        return Err(PrivateKeyError::TooLarge);
-    }
-    let text = std::str::from_utf8(text).map_err(|_| PrivateKeyError::NotAKey)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let start = text.trim_start();
-    let first_word = start.split_whitespace().next().unwrap_or_default();
-    if start.starts_with("---- BEGIN SSH2 PUBLIC KEY ----")
-        || algorithms::key_algorithm(first_word).is_some()
-        || first_word == "ssh-dss"
-    {
-        return Err(PrivateKeyError::IsPublicKey);
-    }
-    let pem = Pem::parse(text)?;
-    if pem.label.ends_with("PUBLIC KEY") {
-        return Err(PrivateKeyError::IsPublicKey);
-    }
-    Ok(pem)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pem::Pem;
     use crate::test_data::{self, PASSPHRASE, PrivateFile};
     use crate::{KeyData, KeyType, VerifyOptions};
 

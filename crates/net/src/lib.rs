@@ -29,6 +29,7 @@ mod link;
 pub mod logging;
 pub mod names;
 pub mod open;
+pub mod places;
 pub mod proxy;
 mod reactor;
 pub mod relay;

@@ -15,7 +15,7 @@
 //! Lines may hold what a peer chose; control characters are escaped before they reach a terminal or a log file.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,6 +24,8 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 pub use log;
+
+use crate::places;
 
 /// Target of a message after which the program ends.
 pub const FATAL: &str = "fatal";
@@ -143,10 +145,11 @@ impl LogLevel {
     /// The severity of syslog(3).
     fn severity(self) -> u8 {
         match self {
-            Quiet | Fatal => 2,
+            Fatal => 2,
             Error => 3,
             Info | Verbose => 6,
-            Debug1 | Debug2 | Debug3 => 7,
+            // Of level QUIET is what is logged whatever the level.
+            Quiet | Debug1 | Debug2 | Debug3 => 7,
         }
     }
 
@@ -218,7 +221,27 @@ pub fn init(level: LogLevel, destination: Destination) {
 /// Changes how much is logged, as after reading the configuration.
 pub fn set_level(level: LogLevel) {
     SINK.level.store(level as u8, Ordering::Relaxed);
-    log::set_max_level(level.filter());
+    renew_filter();
+}
+
+/// What the `log` crate lets through: places that are always logged need all of it.
+pub(crate) fn renew_filter() {
+    let level = SINK.level.load(Ordering::Relaxed);
+    let filter = LEVELS.iter().find(|row| row.0 as u8 == level).map(|row| row.0.filter());
+    log::set_max_level(match filter {
+        Some(filter) if !places::are_set() => filter,
+        _ => log::LevelFilter::Trace,
+    });
+}
+
+/// Writes a message of that level from that place in the source, if either is wanted. For messages
+/// that do not come through the `log` crate.
+pub fn write_from(level: LogLevel, file: &str, line: u32, message: &fmt::Arguments<'_>) {
+    match places::chosen(file, line) {
+        Some(place) => SINK.write_always(level, &place, message),
+        None if SINK.wants(level) => SINK.write(level, &message.to_string()),
+        None => {}
+    }
 }
 
 /// Changes where lines go.
@@ -270,6 +293,11 @@ impl Sink {
         level as u8 <= self.level.load(Ordering::Relaxed)
     }
 
+    /// A message of a place that `LogVerbose` names.
+    fn write_always(&self, level: LogLevel, place: &str, message: &fmt::Arguments<'_>) {
+        self.write(Quiet, &format!("{}{place}: {message}", level.prefix()));
+    }
+
     fn write(&self, level: LogLevel, message: &str) {
         let mut end = message.len().min(MESSAGE_BYTES_MAX);
         while !message.is_char_boundary(end) {
@@ -290,11 +318,15 @@ impl Sink {
 
 impl log::Log for Sink {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        self.wants(LogLevel::of(metadata))
+        self.wants(LogLevel::of(metadata)) || places::are_set()
     }
 
     fn log(&self, record: &log::Record<'_>) {
         let level = LogLevel::of(record.metadata());
+        let place = places::chosen(record.file().unwrap_or(""), record.line().unwrap_or(0));
+        if let Some(place) = place {
+            return self.write_always(level, &place, record.args());
+        }
         if !self.wants(level) {
             return;
         }

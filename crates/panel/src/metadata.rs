@@ -1,6 +1,8 @@
 //! What servers ask about themselves at 169.254.169.254, in EC2's and in OpenStack's words. Who asks
 //! is told by address and interface; there is nothing here that one server learns about another.
 
+mod token;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -17,8 +19,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::state::stopped;
+use token::Tokens;
 
 /// Connections of one server at a time.
 const CONNECTIONS_MAX: u32 = 8;
@@ -42,6 +46,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let places = Arc::new(Places::default());
+    let tokens = Arc::new(Tokens::new().map_err(std::io::Error::other)?);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -52,10 +57,10 @@ pub async fn serve(
             continue;
         };
         if let Some(place) = Place::take(&places, peer.ip()) {
-            let cloud = Arc::clone(&cloud);
+            let (cloud, tokens) = (Arc::clone(&cloud), Arc::clone(&tokens));
             tokio::spawn(async move {
-                let _ =
-                    tokio::time::timeout(CONNECTION_TIME, connection(&cloud, stream, peer)).await;
+                let answered = connection(&cloud, tokens, stream, peer);
+                let _ = tokio::time::timeout(CONNECTION_TIME, answered).await;
                 drop(place);
             });
         }
@@ -92,7 +97,7 @@ impl Drop for Place {
     }
 }
 
-async fn connection(cloud: &Embedded, stream: TcpStream, peer: SocketAddr) {
+async fn connection(cloud: &Embedded, tokens: Arc<Tokens>, stream: TcpStream, peer: SocketAddr) {
     let asker = match cloud.asker(&stream, peer).await {
         Ok(asker) => asker,
         Err(error) => {
@@ -103,21 +108,36 @@ async fn connection(cloud: &Embedded, stream: TcpStream, peer: SocketAddr) {
     // Nobody of ours: not even told that something is here.
     let Some(asker) = asker else { return };
     let tree = Arc::new(tree(&asker));
+    let server = asker.server.id;
     let service = service_fn(move |request: Request<Incoming>| {
-        let tree = Arc::clone(&tree);
-        async move { Ok::<_, Infallible>(answer(&tree, &request)) }
+        let (tree, tokens) = (Arc::clone(&tree), Arc::clone(&tokens));
+        async move { Ok::<_, Infallible>(answer(&tree, &tokens, server, &request)) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(16 * 1024);
     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
-fn answer<B>(tree: &Tree, request: &Request<B>) -> Response<Body> {
-    // EC2's second version, whose tokens keep away what cannot send a PUT: there is only the first.
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        return said(StatusCode::METHOD_NOT_ALLOWED, "text/plain", Vec::new());
-    }
+fn answer<B>(tree: &Tree, tokens: &Tokens, server: Uuid, request: &Request<B>) -> Response<Body> {
+    let refused = |status| said(status, "text/plain", Vec::new());
     let path = normal(request.uri().path());
+    if path == token::PATH && request.method() == Method::PUT {
+        return match tokens.issue(server, request.headers()) {
+            Ok((token, lifetime)) => {
+                let mut response = said(StatusCode::OK, "text/plain", token.into_bytes());
+                response.headers_mut().insert(token::LIFETIME, lifetime.into());
+                response
+            }
+            Err(status) => refused(status),
+        };
+    }
+    if path == token::PATH || (request.method() != Method::GET && request.method() != Method::HEAD)
+    {
+        return refused(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    if !tokens.allow(server, request.headers()) {
+        return refused(StatusCode::UNAUTHORIZED);
+    }
     match tree.get(&path) {
         Some(text)
             if std::path::Path::new(&path).extension().is_some_and(|kind| kind == "json") =>
@@ -293,9 +313,16 @@ mod tests {
 
     #[test]
     fn nothing_can_be_written() {
-        let request = Request::put("/latest/api/token").body(()).unwrap();
-        assert_eq!(answer(&paths(), &request).status(), StatusCode::METHOD_NOT_ALLOWED);
-        let request = Request::get("/latest/../etc/passwd").body(()).unwrap();
-        assert_eq!(answer(&paths(), &request).status(), StatusCode::NOT_FOUND);
+        let tokens = Tokens::new().unwrap();
+        for (request, status) in [
+            (Request::put("/latest/user-data"), StatusCode::METHOD_NOT_ALLOWED),
+            (Request::post("/latest/api/token"), StatusCode::METHOD_NOT_ALLOWED),
+            (Request::get("/latest/api/token"), StatusCode::METHOD_NOT_ALLOWED),
+            (Request::put("/latest/api/token"), StatusCode::BAD_REQUEST),
+            (Request::get("/latest/../etc/passwd"), StatusCode::NOT_FOUND),
+        ] {
+            let request = request.body(()).unwrap();
+            assert_eq!(answer(&paths(), &tokens, Uuid::nil(), &request).status(), status);
+        }
     }
 }

@@ -56,9 +56,14 @@ pub fn load(settings: &Settings) -> Result<Https, String> {
     Ok(Https { config: Arc::new(config), fingerprint, file: cert, fresh })
 }
 
+/// Where the panel's own certificate is.
+pub fn own_file(settings: &Settings) -> PathBuf {
+    settings.state.join("certificate.pem")
+}
+
 /// The panel's own: made once, and kept, so that its fingerprint stays.
 fn own(settings: &Settings) -> Result<(PathBuf, PathBuf, bool), String> {
-    let cert = settings.state.join("certificate.pem");
+    let cert = own_file(settings);
     let key = settings.state.join("certificate.key");
     if cert.exists() && key.exists() {
         return Ok((cert, key, false));

@@ -5,9 +5,11 @@
 mod conformance;
 #[path = "store/postgres.rs"]
 mod postgres;
+#[path = "store/server_pages.rs"]
+mod server_pages;
 
-use cloud::KeyPairQuery;
 use cloud::embedded::records::Records;
+use cloud::{KeyPairQuery, ServerList, ServerOrder};
 use panel::store::{Kind, Store};
 
 #[tokio::test]
@@ -17,6 +19,7 @@ async fn sqlite() {
     conformance::all(&url).await;
     let store = Store::open(&url).await.unwrap();
     assert_eq!(store.kind(), Kind::Sqlite);
+    server_pages::all(&store).await;
 
     // A copy made in use holds everything, and is never written over another file.
     let copy = folder.path().join("copy.db");
@@ -40,18 +43,21 @@ async fn postgres() {
     conformance::all(&server.url()).await;
     let store = Store::open(&server.url()).await.unwrap();
     assert_eq!(store.kind(), Kind::Postgres);
+    server_pages::all(&store).await;
     assert!(store.backup(std::path::Path::new("/nowhere")).await.is_err());
     store.close().await;
 }
 
-/// Keys from before lists were pages are found like the others.
+/// Keys and servers from before lists were pages are found and sorted like the others.
 #[tokio::test]
-async fn keys_of_an_older_database_are_found() {
+async fn rows_of_an_older_database_are_found() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}/panel.db", folder.path().display());
     let store = Store::open(&url).await.unwrap();
     for name in ["Laptop", "desk"] {
         store.insert_key_pair(conformance::key_pair(name, "u1")).await.unwrap();
+        let row = conformance::row(name, "p1");
+        store.insert_server("ams", 9, Box::new(move |_| row)).await.unwrap();
     }
     store.close().await;
     let pool = sqlx::AnyPool::connect(&url).await.unwrap();
@@ -62,6 +68,11 @@ async fn keys_of_an_older_database_are_found() {
         "ALTER TABLE key_pairs DROP COLUMN folded",
         "ALTER TABLE key_pairs DROP COLUMN fingerprint",
         "ALTER TABLE key_pairs DROP COLUMN found",
+        "DROP INDEX servers_by_name",
+        "DROP INDEX servers_by_creation",
+        "ALTER TABLE servers DROP COLUMN folded",
+        "ALTER TABLE servers DROP COLUMN state_rank",
+        "ALTER TABLE servers DROP COLUMN address_rank",
         "UPDATE counters SET value = 3 WHERE name = 'version'",
     ] {
         sqlx::query(statement).execute(&pool).await.unwrap();
@@ -71,6 +82,9 @@ async fn keys_of_an_older_database_are_found() {
     let query = KeyPairQuery { search: Some("LAP".into()), ..KeyPairQuery::first(10) };
     let (found, total) = store.find_key_pairs(&["ams".to_owned()], "u1", &query).await.unwrap();
     assert_eq!((found[0].name.as_str(), total), ("Laptop", 1));
+    let list = ServerList { order: ServerOrder::Name, ..ServerList::default() };
+    let (found, total) = store.find_servers(&["ams".to_owned()], "p1", &list).await.unwrap();
+    assert_eq!((found[0].name.as_str(), total), ("desk", 2));
     store.close().await;
 }
 

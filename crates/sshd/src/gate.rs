@@ -87,6 +87,7 @@ impl From<Error> for Failure {
 fn run(monitor: &Arc<Channel>) -> Result<(), Failure> {
     let (answer, transport) = monitor.ask::<ToGate>(&ToMonitor::Hello)?;
     let ToGate::Hello { facts } = answer else { return Err(Error::OutOfTurn("no hello").into()) };
+    net::places::set(&facts.log_verbose);
     start_logging(monitor, facts.log_level);
     let setup = |error: &dyn std::fmt::Display| Failure::Setup(error.to_string());
 

@@ -304,6 +304,7 @@ impl Monitor {
             groups: std::mem::take(&mut self.groups),
             account: identity,
             log_level: self.log_level as u8,
+            log_verbose: settings.log_verbose.value.clone(),
         })
     }
 

@@ -18,6 +18,7 @@ use hickory_proto::dnssec::Proof;
 use hickory_proto::op::{DnsRequestOptions, Message, Query};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+use self::anchors::Anchors;
 use self::servers::Servers;
 use crate::messages::debug;
 
@@ -67,7 +68,8 @@ pub(super) fn look_up(host: &str) -> Result<Found, String> {
     let servers = Servers::of_system()?;
     let mut name = Name::from_ascii(host).map_err(|source| source.to_string())?;
     name.set_fqdn(true);
-    let validator = DnssecDnsHandle::with_trust_anchor(servers.clone(), anchors::load().into());
+    let anchors = Anchors::load().complete(&name, &servers);
+    let validator = DnssecDnsHandle::with_trust_anchor(servers.clone(), anchors.into());
     let mut proofs = Vec::new();
     for _ in 0..ALIASES_MAX {
         let (message, is_proven) = ask(&validator, &name, RecordType::SSHFP)?;

@@ -125,6 +125,7 @@ fn run(arguments: &Arguments) -> Result<u8, String> {
     {
         messages::set_level(level);
     }
+    net::places::set(&config.log_verbose);
     if arguments.syslog && arguments.log_file.is_none() {
         messages::log_to_system(config.syslog_facility.word(), "ssh");
     }

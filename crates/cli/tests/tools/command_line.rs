@@ -3,9 +3,11 @@
 use std::fs;
 use std::process::Command;
 
+use keyway_testkit::Implementation::Ours;
+use keyway_testkit::Server;
 use keyway_testkit::process::{DEADLINE, run};
 
-use crate::keyway;
+use crate::{User, keyway};
 
 fn ssh(words: &[&str]) -> keyway_testkit::Finished {
     run(keyway("ssh").args(words), b"", DEADLINE)
@@ -124,4 +126,33 @@ fn links_are_made_and_work() {
     fs::write(&link, "somebody's own").expect("write");
     assert!(!run(keyway("links").arg(folder.path()), b"", DEADLINE).success());
     assert_eq!(fs::read_to_string(&link).expect("read"), "somebody's own");
+}
+
+/// Also from the server's process that may not write anywhere itself.
+#[test]
+fn places_in_the_source_are_logged_whatever_the_level() {
+    let mut server =
+        Server::new(Ours).config("LogVerbose gate.rs:* login.rs:*::monitor::*").start();
+    let user = User::knowing(&server, &["ssh-ed25519"]);
+    let finished = user.run(&["-o", "LogVerbose=!mux*,host_keys.rs:*"], "echo in");
+    assert_eq!(finished.text(), "in\n", "{finished}");
+    let own = |line: &&str| line.starts_with("debug1: host_keys.rs:cli::ssh::host_keys():");
+    assert!(finished.stderr.contains(": Server host key: ssh-ed25519 SHA256:"), "{finished}");
+    assert!(finished.stderr.lines().all(|line| own(&line)), "{finished}");
+
+    let lines = [
+        ("debug1: gate.rs:sshd::gate():", ": Remote protocol version: "),
+        ("debug1: login.rs:sshd::monitor::login():", ": User child is on pid "),
+    ];
+    let is_there = |log: &str| {
+        let has = |(place, text): &(&str, &str)| {
+            log.lines().any(|line| line.starts_with(place) && line.contains(text))
+        };
+        lines.iter().all(has).then_some(())
+    };
+    let seen = server.process.wait_for_log(DEADLINE, is_there);
+    let log = server.process.log();
+    let is_chosen = |line: &str| lines.iter().any(|(place, _)| line.starts_with(place));
+    let mut debug = log.lines().filter(|line| line.contains("debug"));
+    assert!(seen.is_ok() && debug.all(is_chosen), "{log}");
 }

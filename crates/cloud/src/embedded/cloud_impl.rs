@@ -22,7 +22,7 @@ use crate::model::{
     Flavor, HostKey, Image, KeyPair, KeyType, Network, NewKeyPair, NewServer, Region, Server,
     ServerAction, ServerEvent, ServerRequest,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, ServerList};
 
 /// How long a server may take to open a console.
 const CONSOLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -202,6 +202,18 @@ impl Cloud for Embedded {
         let project = (!query.all_projects).then_some(caller.project_id.as_str());
         let (rows, total) = self.records.servers(region, project, query).await?;
         Ok((rows.into_iter().map(|row| row.server).collect(), total))
+    }
+
+    async fn find_servers(
+        &self,
+        caller: &Caller,
+        regions: &[String],
+        list: &ServerList,
+    ) -> Result<Option<(Vec<Server>, u64)>> {
+        for region in regions {
+            self.region(region)?;
+        }
+        self.records.find_servers(regions, &caller.project_id, list).await.map(Some)
     }
 
     async fn server(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Server> {

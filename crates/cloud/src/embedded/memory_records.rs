@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::records::{Records, ServerRow};
 use crate::cloud::{KeyPairQuery, ServerQuery};
-use crate::model::{HostKey, Image, KeyPair, ServerAction};
-use crate::{Error, Result};
+use crate::model::{HostKey, Image, KeyPair, Server, ServerAction};
+use crate::{Error, Result, ServerList};
 
 /// [`Records`] that are gone with the process.
 #[derive(Default)]
@@ -194,6 +194,21 @@ impl Records for MemoryRecords {
         let total = all.len() as u64;
         let limit = query.page.limit.map_or(usize::MAX, |limit| limit as usize);
         Ok((all.into_iter().skip(query.page.offset as usize).take(limit).collect(), total))
+    }
+
+    async fn find_servers(
+        &self,
+        regions: &[String],
+        project_id: &str,
+        list: &ServerList,
+    ) -> Result<(Vec<Server>, u64)> {
+        let query = ServerQuery { search: list.search.clone(), ..ServerQuery::default() };
+        let mut all = Vec::new();
+        for region in regions {
+            let (rows, _) = self.servers(region, Some(project_id), &query).await?;
+            all.extend(rows.into_iter().map(|row| row.server));
+        }
+        Ok(list.apply(all))
     }
 
     async fn all_servers(&self) -> Result<Vec<ServerRow>> {

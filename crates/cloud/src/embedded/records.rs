@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::Result;
 use crate::cloud::{KeyPairQuery, ServerQuery};
 use crate::model::{HostKey, Image, KeyPair, Server, ServerAction};
+use crate::{Result, ServerList};
 
 /// A server's row: what people see of it, and what only the machine needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,13 @@ pub trait Records: Send + Sync {
         project_id: Option<&str>,
         query: &ServerQuery,
     ) -> Result<(Vec<ServerRow>, u64)>;
+    /// A page of a project's servers in these regions, and how many match in all.
+    async fn find_servers(
+        &self,
+        regions: &[String],
+        project_id: &str,
+        list: &ServerList,
+    ) -> Result<(Vec<Server>, u64)>;
     /// Every server of every region: what to bring back after a restart.
     async fn all_servers(&self) -> Result<Vec<ServerRow>>;
 

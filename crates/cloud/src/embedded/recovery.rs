@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use super::Embedded;
 use super::client::{self, Shim};
+use super::deletion::DELETING;
 use super::images::this_system;
 use super::life::{LOOK, Run, address_of, blocking};
 use super::protocol::{Event, Plan, Request};
 use super::records::ServerRow;
-use super::requests::DELETING;
 use crate::model::{Power, Status};
 use crate::{Error, Result};
 

@@ -19,8 +19,6 @@ use crate::{Error, Result};
 
 /// OpenStack's limit, which its clients know.
 const USER_DATA_MAX: usize = 65_535;
-/// The task of a server that is being deleted, as Nova calls it.
-pub(super) const DELETING: &str = "deleting";
 /// Longer than that somebody is really doing something to a server.
 const GLANCE_MAX: Duration = Duration::from_millis(250);
 
@@ -305,62 +303,13 @@ impl Embedded {
         Ok(row.server)
     }
 
-    pub(super) async fn delete(
-        self: Arc<Self>,
-        caller: &Caller,
-        region: &str,
-        id: Uuid,
-    ) -> Result<()> {
-        let row = self.row(caller, region, id).await?;
-        if row.server.locked && caller.role < Role::Admin {
-            return Err(Error::Conflict(format!("Instance {id} is locked")));
-        }
-        let action = self.begin(caller, id, "delete").await?;
-        // To the end, even if whoever asked does not wait for it.
-        let deleted = tokio::spawn(async move {
-            // A start that is under way fails now instead of being waited for.
-            self.stop(id, false).await;
-            let turn = self.turn(id).await;
-            let outcome = self.remove(id).await;
-            let result = match &outcome {
-                Ok(()) => Ok(()),
-                Err(error) => Err(Error::Internal(error.to_string())),
-            };
-            self.finish(id, action, outcome, turn).await;
-            self.forget_lock(id);
-            result
-        });
-        deleted.await.map_err(|error| Error::Internal(error.to_string()))?
-    }
-
-    /// Noted before anything goes, so that a panel that was killed meanwhile does not bring back
-    /// what is left: a disk of which half is gone looks like a disk.
-    async fn remove(&self, id: Uuid) -> Result<()> {
-        // Somebody else may have been first.
-        let Some(mut row) = self.records.server(id).await? else { return Ok(()) };
-        row.wanted_running = false;
-        row.server.task_state = Some(DELETING.into());
-        let status = row.server.status;
-        self.save(&mut row, status).await?;
-        self.removed(row).await
-    }
-
-    /// The second half of a deletion, also of one that was interrupted.
-    pub(super) async fn removed(&self, mut row: ServerRow) -> Result<()> {
-        let id = row.server.id;
-        self.stop(id, false).await;
-        if let Err(error) = self.remove_disks(id, None).await {
-            self.failed(&mut row, format!("It could not be deleted: {error}")).await?;
-            return Err(error);
-        }
-        self.records.retire_host_keys(id, OffsetDateTime::now_utc()).await?;
-        self.records.delete_server(id).await?;
-        self.tell(&row.server, None);
-        Ok(())
-    }
-
     /// Notes that somebody began something.
-    async fn begin(&self, caller: &Caller, id: Uuid, action: &str) -> Result<ServerAction> {
+    pub(super) async fn begin(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        action: &str,
+    ) -> Result<ServerAction> {
         let action = ServerAction {
             request_id: caller.request_id.clone(),
             action: action.into(),
@@ -375,7 +324,13 @@ impl Embedded {
     }
 
     /// Notes how it ended, and lets the next one have the server.
-    async fn finish(&self, id: Uuid, mut action: ServerAction, outcome: Result<()>, turn: Turn) {
+    pub(super) async fn finish(
+        &self,
+        id: Uuid,
+        mut action: ServerAction,
+        outcome: Result<()>,
+        turn: Turn,
+    ) {
         action.finished_at = Some(OffsetDateTime::now_utc());
         if let Err(error) = outcome {
             tracing::warn!(server = %id, action = action.action, "{error}");

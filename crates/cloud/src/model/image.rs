@@ -35,6 +35,21 @@ pub struct Image {
     pub uses_cloud_init: bool,
 }
 
+impl Image {
+    /// A name for one that is still to come.
+    pub fn queued(name: &str) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            name: name.to_owned(),
+            status: ImageStatus::Queued,
+            size: 0,
+            sha256: String::new(),
+            created_at: OffsetDateTime::now_utc(),
+            uses_cloud_init: false,
+        }
+    }
+}
+
 /// A size of server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flavor {

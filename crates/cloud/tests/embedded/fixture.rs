@@ -64,10 +64,29 @@ pub fn own_network() -> bool {
     #[expect(deprecated, reason = "its flags that need care are not used")]
     let alone = rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNET);
     alone.expect("a network namespace");
-    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
-    assert!(up.is_ok_and(|status| status.success()), "ip link set lo up");
+    run("ip", &["link", "set", "lo", "up"]);
     MADE.set(true);
     true
+}
+
+/// This thread, and all it starts, sees no mounts made elsewhere from now on, nor the other way.
+pub fn own_mounts() -> bool {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can mount");
+        return false;
+    }
+    #[expect(deprecated, reason = "its flags that need care are not used")]
+    let alone = rustix::thread::unshare(
+        rustix::thread::UnshareFlags::NEWNS | rustix::thread::UnshareFlags::FS,
+    );
+    alone.expect("a mount namespace");
+    run("mount", &["--make-rprivate", "/"]);
+    true
+}
+
+pub fn run(program: &str, arguments: &[&str]) {
+    let done = Command::new(program).args(arguments).status();
+    assert!(done.is_ok_and(|status| status.success()), "{program} {arguments:?}");
 }
 
 pub fn helper() -> PathBuf {

@@ -6,25 +6,13 @@ use cloud::Cloud;
 use cloud::embedded::Runtime;
 use cloud::model::{ServerRequest, Status};
 
-use crate::fixture::{REGION, caller, fixture, place};
-
-fn run(program: &str, arguments: &[&str]) {
-    let done = Command::new(program).args(arguments).status();
-    assert!(done.is_ok_and(|status| status.success()), "{program} {arguments:?}");
-}
+use crate::fixture::{REGION, caller, fixture, own_mounts, place, run};
 
 #[test]
 fn a_full_disk_is_said_and_leaves_nothing() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: only root can mount");
+    if !own_mounts() {
         return;
     }
-    #[expect(deprecated, reason = "its flags that need care are not used")]
-    let alone = rustix::thread::unshare(
-        rustix::thread::UnshareFlags::NEWNS | rustix::thread::UnshareFlags::FS,
-    );
-    alone.unwrap();
-    run("mount", &["--make-rprivate", "/"]);
     // The fixture's folder is made in here.
     let small = tempfile::tempdir().unwrap();
     let at = small.path().to_str().unwrap();

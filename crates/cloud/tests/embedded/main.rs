@@ -6,6 +6,7 @@ mod fixture;
 mod full;
 mod image;
 mod isolation;
+mod lacking;
 mod life;
 mod network;
 mod owner;

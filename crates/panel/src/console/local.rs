@@ -26,6 +26,8 @@ use crate::state::{caller, new_request_id};
 const LINE_BYTES_MAX: u64 = 1024;
 /// Ctrl-], as telnet has it.
 const LEAVE: u8 = 0x1d;
+/// Ctrl-D.
+const END: u8 = 0x04;
 
 /// The socket's name in the private folder.
 const SOCKET: &str = "console.sock";
@@ -187,7 +189,13 @@ pub async fn attach(folder: &Path, kind: ConsoleKind, name: &str) -> Result<(), 
                 }
             },
             length = stdin.read(&mut typed), if typing => match length {
-                Ok(0) | Err(_) => typing = false,
+                // What came from a file or a pipe is over: said as a person would, by Ctrl-D.
+                Ok(0) | Err(_) => {
+                    typing = false;
+                    if send(&mut write, &[0, END]).await.is_err() {
+                        break;
+                    }
+                }
                 Ok(length) => {
                     let bytes = typed.get(..length).unwrap_or_default();
                     if terminal && bytes.contains(&LEAVE) {

@@ -10,9 +10,12 @@ const STEPS: &[&str] = &[
     include_str!("002.sql"),
     include_str!("003.sql"),
     include_str!("004.sql"),
+    include_str!("005.sql"),
 ];
-/// The step that gave key pairs columns, whose contents the databases cannot find by one SQL text.
+/// The steps that gave key pairs and servers columns, whose contents the databases cannot find by
+/// one SQL text.
 const KEY_PAIRS_FOUND: usize = 4;
+const SERVERS_FOUND: usize = 5;
 
 /// PostgreSQL's advisory lock, so that panels that start together do not both migrate.
 const LOCK: i64 = 0x006b_6579_7761_7900;
@@ -44,6 +47,9 @@ pub(super) async fn run(store: &Store) -> Result<(), Error> {
         }
         if number == KEY_PAIRS_FOUND {
             super::records::key_pairs::fill(&mut tx).await?;
+        }
+        if number == SERVERS_FOUND {
+            super::records::servers::fill(&mut tx).await?;
         }
     }
     sqlx::query(

@@ -3,17 +3,19 @@
 mod actions;
 mod host_keys;
 pub(super) mod key_pairs;
-mod servers;
+pub(super) mod servers;
 
 use async_trait::async_trait;
 use cloud::embedded::records::{Records, ServerRow};
-use cloud::model::{HostKey, Image, KeyPair, ServerAction};
-use cloud::{Error as CloudError, KeyPairQuery, Result as CloudResult, ServerQuery};
-use sqlx::Row;
+use cloud::model::{HostKey, Image, KeyPair, Server, ServerAction};
+use cloud::{Error as CloudError, KeyPairQuery, Result as CloudResult, ServerList, ServerQuery};
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Error, Store, micros};
+use super::{Error, Kind, Store, micros};
 
 impl From<Error> for CloudError {
     fn from(error: Error) -> Self {
@@ -36,6 +38,18 @@ fn to_text<T: serde::Serialize>(table: &'static str, value: &T) -> Result<String
 
 fn from_text<T: serde::de::DeserializeOwned>(table: &'static str, text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|error| Error::Damaged { table, reason: error.to_string() })
+}
+
+impl Store {
+    /// What sorts a text column byte by byte, as SQLite and Rust do.
+    fn by_bytes(&self) -> &'static str {
+        if self.kind == Kind::Postgres { " COLLATE \"C\"" } else { "" }
+    }
+}
+
+/// A statement with its texts for the placeholders from `$1` on.
+fn bound<'a>(sql: &'a str, texts: &'a [String]) -> Query<'a, Any, AnyArguments<'a>> {
+    texts.iter().fold(sqlx::query(sql), |query, text| query.bind(text.as_str()))
 }
 
 #[async_trait]
@@ -149,6 +163,15 @@ impl Records for Store {
         query: &ServerQuery,
     ) -> CloudResult<(Vec<ServerRow>, u64)> {
         self.page_of_servers(region, project_id, query).await
+    }
+
+    async fn find_servers(
+        &self,
+        regions: &[String],
+        project_id: &str,
+        list: &ServerList,
+    ) -> CloudResult<(Vec<Server>, u64)> {
+        self.servers_found(regions, project_id, list).await
     }
 
     async fn all_servers(&self) -> CloudResult<Vec<ServerRow>> {

@@ -11,18 +11,19 @@ use cloud::{Caller, ServerQuery};
 use keys::FingerprintHash;
 use maud::html;
 
-use super::error::PageResult;
+use super::error::{PageError, PageResult};
 use super::layout::{copyable, page};
 use super::routes::Routes;
 use super::servers::{known_as, of_regions, reached_at};
 use super::viewer::Viewer;
-use crate::State;
+use crate::{State, tls};
 
 pub(super) fn routes(routes: &mut Routes) {
     routes.get("/downloads", show);
     routes.get("/downloads/clouds.yaml", clouds_yaml);
     routes.get("/downloads/ssh_config", ssh_config);
     routes.get("/downloads/known_hosts", known_hosts);
+    routes.get("/downloads/keyway-panel.pem", certificate);
 }
 
 async fn show(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
@@ -69,6 +70,11 @@ async fn show(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageRe
             }
             p .command { (copyable("openstack --os-cloud keyway server list")) }
             p { a .button href="/downloads/clouds.yaml" download { "Download clouds.yaml" } }
+            @if own_certificate(&state) {
+                p { "This panel made its HTTPS certificate itself, so programs have to be given it. \
+                     clouds.yaml expects it as " code { (CERTIFICATE) } "." }
+                p { a .button href="/downloads/keyway-panel.pem" download { "Download the certificate" } }
+            }
         }
     };
     Ok(page(&viewer, "Downloads", &body).into_response())
@@ -88,6 +94,27 @@ fn file(name: &'static str, text: String) -> Response {
 /// A YAML string: JSON's are a part of YAML's.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+/// Where clouds.yaml says that the panel's own certificate is.
+const CERTIFICATE: &str = "~/.config/openstack/keyway-panel.pem";
+
+/// Whether programs that use the API need a certificate that the panel made itself.
+fn own_certificate(state: &State) -> bool {
+    let made_here = state.settings.https && state.settings.tls.is_none();
+    made_here && state.cloud.accounts().is_none()
+}
+
+async fn certificate(_: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
+    if !own_certificate(&state) {
+        return Err(PageError::not_found("This panel made no certificate of its own."));
+    }
+    let read = tokio::fs::read_to_string(tls::own_file(&state.settings)).await;
+    let text = read.map_err(|error| {
+        tracing::error!(%error, "the panel's certificate cannot be read");
+        PageError::not_found("The panel's certificate is not in its folder any more.")
+    })?;
+    Ok(file("keyway-panel.pem", text))
 }
 
 async fn clouds_yaml(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) -> PageResult {
@@ -114,11 +141,9 @@ async fn clouds_yaml(viewer: Viewer, AxumState(state): AxumState<Arc<State>>) ->
     for region in &regions {
         let _ = writeln!(text, "      - {}", quoted(&region.id));
     }
-    if state.settings.https && state.settings.tls.is_none() && state.cloud.accounts().is_none() {
-        text.push_str(
-            "    # The panel made its own certificate: save it and name it here.\n    \
-             # cacert: /path/to/certificate.pem\n",
-        );
+    if own_certificate(&state) {
+        let _ =
+            writeln!(text, "    # From the panel's page of downloads.\n    cacert: {CERTIFICATE}");
     }
     Ok(file("clouds.yaml", text))
 }

@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use cloud::model::{Image, ImageStatus};
 use cloud::{Error, Result, Uploads};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 #[derive(Default)]
@@ -30,15 +29,7 @@ fn missing() -> Error {
 #[async_trait]
 impl Uploads for MemoryImages {
     async fn reserve(&self, name: &str) -> Result<Image> {
-        let image = Image {
-            id: Uuid::new_v4(),
-            name: name.to_owned(),
-            status: ImageStatus::Queued,
-            size: 0,
-            sha256: String::new(),
-            created_at: OffsetDateTime::now_utc(),
-            uses_cloud_init: false,
-        };
+        let image = Image::queued(name);
         self.table().insert(image.id, (image.clone(), None));
         Ok(image)
     }

@@ -106,10 +106,10 @@ fn make_room(panel: &Panel) {
     }
     match servers.iter().find(|[name, ..]| name == "old") {
         Some([_, status, _]) if status == "shutoff" => {
-            drop(panel.order(&["server", "start", "old"]))
+            drop(panel.order(&["server", "start", "old"]));
         }
         Some([_, status, _]) if status == "error" => {
-            drop(panel.order(&["server", "rebuild", "old"]))
+            drop(panel.order(&["server", "rebuild", "old"]));
         }
         _ => {}
     }

@@ -44,6 +44,27 @@ fn servers_are_told_about_themselves() {
     assert_eq!(ask(&two, "latest/user-data"), "22", "there is none");
     assert_eq!(ask(&two, "").lines().next_back(), Some("openstack"));
 
+    // With EC2's second version's tokens, which are one server's.
+    let token = |address: &str, seconds: &str| {
+        let header = format!("X-aws-ec2-metadata-token-ttl-seconds: {seconds}");
+        let url = "http://169.254.169.254/latest/api/token";
+        panel.inside(
+            address,
+            &format!("curl -s -m 5 -X PUT -H '{header}' {url} -w ' %{{http_code}}'"),
+        )
+    };
+    let with_token = |address: &str, token: &str| {
+        let header = format!("X-aws-ec2-metadata-token: {token}");
+        let url = "http://169.254.169.254/latest/meta-data/hostname";
+        panel.inside(address, &format!("curl -s -m 5 -H '{header}' {url} -w ' %{{http_code}}'"))
+    };
+    let told = token(&one, "21600");
+    let ones = told.strip_suffix(" 200").unwrap_or_else(|| panic!("{told}"));
+    assert_eq!(with_token(&one, ones), "one 200");
+    assert_eq!(with_token(&two, ones), "401");
+    assert_eq!(with_token(&one, "made-up"), "401");
+    assert_eq!(token(&one, "21601"), "400");
+
     // The service itself is nobody's but servers', and only by that address.
     for address in ["169.254.1.1", "169.254.169.254"] {
         let url = format!("http://{address}/latest/meta-data/");

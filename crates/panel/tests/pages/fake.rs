@@ -14,7 +14,7 @@ use cloud::model::{
 };
 use cloud::{
     Caller, Capabilities, Cloud, Console, ConsoleKind, Error, KeyPairQuery, Result, Role,
-    ServerQuery,
+    ServerList, ServerQuery,
 };
 use keys::{FingerprintHash, KeyKind, PrivateKey, PublicKey};
 use panel::store::{Store, now};
@@ -190,6 +190,15 @@ impl Cloud for Fake {
 
     async fn networks(&self, _: &Caller, _: &str) -> Result<Vec<Network>> {
         Ok(Vec::new())
+    }
+
+    async fn find_servers(
+        &self,
+        caller: &Caller,
+        regions: &[String],
+        list: &ServerList,
+    ) -> Result<Option<(Vec<Server>, u64)>> {
+        Records::find_servers(&self.store, regions, &caller.project_id, list).await.map(Some)
     }
 
     async fn servers(

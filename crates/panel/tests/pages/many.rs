@@ -84,11 +84,12 @@ async fn multiply(panel: &Panel, server: &str) {
     sqlx::query(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
          INSERT INTO servers (id, region, project_id, slot, created_at, found, content, \
-         wanted_running, generation, public_keys, user_data) \
+         wanted_running, generation, public_keys, user_data, folded, state_rank, address_rank) \
          SELECT printf('00000000-0000-4000-8000-%012d', i), region, project_id, i, created_at, \
          printf('server-%04d', i), replace(replace(content, $1, \
          printf('00000000-0000-4000-8000-%012d', i)), 'server-0000', printf('server-%04d', i)), \
-         wanted_running, generation, public_keys, user_data FROM servers, n",
+         wanted_running, generation, public_keys, user_data, printf('server-%04d', i), \
+         state_rank, address_rank FROM servers, n",
     )
     .bind(server)
     .execute(&pool)

@@ -183,7 +183,7 @@ async fn images(store: &Store) {
     assert!(!store.delete_image(other.id).await.unwrap());
 }
 
-fn row(name: &str, project: &str) -> ServerRow {
+pub fn row(name: &str, project: &str) -> ServerRow {
     ServerRow {
         server: Server {
             id: Uuid::new_v4(),

@@ -82,7 +82,12 @@ const GATE_LINES: u32 = 1000;
 impl Monitor {
     pub(super) fn log_for_gate(&mut self, level: u8, text: &str) {
         let level = crate::program::level_of(level);
-        if level <= LogLevel::Verbose && !matches!(self.phase, Phase::LoggedIn(_)) {
+        if level == LogLevel::Quiet {
+            // From a place of `LogVerbose`, or so it says.
+            if !net::places::are_set() {
+                return;
+            }
+        } else if level <= LogLevel::Verbose && !matches!(self.phase, Phase::LoggedIn(_)) {
             self.gate_lines = self.gate_lines.saturating_add(1);
             if self.gate_lines > GATE_LINES {
                 return;

@@ -2,6 +2,7 @@
 
 use config::{Choice, ServerSettings};
 use net::logging::{self, Destination, Facility, LogLevel, Syslog};
+use net::places;
 
 use crate::requests::{LogTarget, SessionStart};
 
@@ -9,12 +10,14 @@ use crate::requests::{LogTarget, SessionStart};
 pub(crate) fn start_logging(target: &LogTarget, settings: &ServerSettings) -> LogLevel {
     let level = LogLevel::from_name(settings.log_level.value.word()).unwrap_or(LogLevel::Info);
     let facility = Facility::from_name(settings.syslog_facility.value.word());
+    places::set(&settings.log_verbose);
     start_log(target, level, facility.unwrap_or(Facility::AUTH))
 }
 
 /// The same in a session, which was told by its monitor.
 pub(crate) fn start_session_logging(start: &SessionStart) {
     let facility = Facility::from_name(&start.facility).unwrap_or(Facility::AUTH);
+    places::set(&start.log_verbose);
     start_log(&start.log, level_of(start.log_level), facility);
 }
 

@@ -198,6 +198,8 @@ record! {
         account: Option<(u32, u32)>,
         /// What to read and to log: the level, as `log::LevelFilter as usize`.
         log_level: u8,
+        /// `LogVerbose`.
+        log_verbose: Vec<String>,
     }
 }
 

@@ -12,6 +12,8 @@ record! {
         log: LogTarget,
         /// How much is logged, as `log::LevelFilter as usize`.
         log_level: u8,
+        /// `LogVerbose`.
+        log_verbose: Vec<String>,
         /// The facility of the system log, as in `SyslogFacility`.
         facility: String,
         /// The login name.

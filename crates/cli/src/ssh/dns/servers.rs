@@ -82,7 +82,11 @@ impl Servers {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, mut request: DnsRequest) -> Result<DnsResponse, String> {
+    /// The answer to one question, of the first server that has one.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn answer(&self, mut request: DnsRequest) -> Result<DnsResponse, String> {
         let query = request.queries.first().cloned().ok_or("there is no question")?;
         let known = self.seen().answers.get(&query).cloned();
         if let Some(answer) = known {

@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::archive::Unpacker;
@@ -125,15 +124,7 @@ pub(super) async fn reserve(records: &dyn Records, name: &str) -> Result<Image> 
     if records.images().await?.iter().any(|image| image.name == name) {
         return Err(Error::Conflict(format!("There is an image named {name} already.")));
     }
-    let image = Image {
-        id: Uuid::new_v4(),
-        name: name.to_owned(),
-        status: ImageStatus::Queued,
-        size: 0,
-        sha256: String::new(),
-        created_at: OffsetDateTime::now_utc(),
-        uses_cloud_init: false,
-    };
+    let image = Image::queued(name);
     records.put_image(&image).await?;
     Ok(image)
 }

@@ -4,7 +4,7 @@
 use std::io::{self, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -66,34 +66,23 @@ pub(super) fn start(folder: &ServerFolder, plan: &Plan) -> io::Result<Started> {
         serde_json::to_vec_pretty(&bundle::config(plan, &root))?,
     )?;
 
-    let sockets = system::open_folder(folder.path())?;
-    let console_path = folder.path().join(ServerFolder::CONSOLE_SOCKET);
-    let _ = std::fs::remove_file(&console_path);
-    let consoles = UnixListener::bind(short_path(&sockets, ServerFolder::CONSOLE_SOCKET))
-        .map_err(at("make the console's socket"))?;
-
     sys::place(theirs, CONTROL_DESCRIPTOR)?;
     let started = match &plan.isolation {
         Isolation::User { .. } => {
             plain::start(plan, &root).map(|(pid, console)| (pid, console, Runtime::None))
         }
-        Isolation::Full { runtime: Wanted::Runc, .. } => {
-            by_runc(folder, plan, &console_path, &consoles)
-        }
-        Isolation::Full { runtime: Wanted::Libcontainer, .. } => {
-            by_library(folder, plan, &console_path, &consoles)
-        }
+        Isolation::Full { runtime: Wanted::Runc, .. } => by_runc(folder, plan),
+        Isolation::Full { runtime: Wanted::Libcontainer, .. } => by_library(folder, plan),
         Isolation::Full { runtime: Wanted::Auto, .. } => {
-            by_library(folder, plan, &console_path, &consoles).or_else(|error| {
+            by_library(folder, plan).or_else(|error| {
                 let runc = find_runc();
                 let then = if runc { "tried" } else { "not installed" };
                 eprintln!("libcontainer: {error}; runc: {then}");
-                if runc { by_runc(folder, plan, &console_path, &consoles) } else { Err(error) }
+                if runc { by_runc(folder, plan) } else { Err(error) }
             })
         }
     };
     sys::close(CONTROL_DESCRIPTOR);
-    let _ = std::fs::remove_file(&console_path);
     let (pid, console, mut runtime) = started?;
     let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
     let begun = connect(plan, pid).and_then(|()| runtime.begin(folder, plan));
@@ -124,16 +113,36 @@ fn connect(plan: &Plan, pid: Pid) -> io::Result<()> {
 
 type Begun = (Pid, OwnedFd, Runtime);
 
-fn by_library(
-    folder: &ServerFolder,
-    plan: &Plan,
-    console: &Path,
-    consoles: &UnixListener,
-) -> io::Result<Begun> {
+/// Where a runtime passes the console: a socket of its own for each that is tried, as one that
+/// failed may have connected.
+struct Consoles {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
+impl Consoles {
+    fn listen(folder: &ServerFolder) -> io::Result<Self> {
+        let sockets = system::open_folder(folder.path())?;
+        let path = folder.path().join(ServerFolder::CONSOLE_SOCKET);
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(short_path(&sockets, ServerFolder::CONSOLE_SOCKET))
+            .map_err(at("make the console's socket"))?;
+        Ok(Self { path, listener })
+    }
+}
+
+impl Drop for Consoles {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn by_library(folder: &ServerFolder, plan: &Plan) -> io::Result<Begun> {
+    let consoles = Consoles::listen(folder)?;
     let container = ContainerBuilder::new(plan.id.to_string(), SyscallType::default())
         .with_root_path(folder.runtime())
         .map_err(explain)?
-        .with_console_socket(Some(console))
+        .with_console_socket(Some(&consoles.path))
         .with_preserved_fds(1)
         .validate_id()
         .map_err(explain)?
@@ -146,8 +155,8 @@ fn by_library(
         .pid()
         .and_then(|pid| Pid::from_raw(pid.as_raw()))
         .ok_or_else(|| io::Error::other("the runtime started no process"))?;
-    let console = receive_console(consoles)?;
-    Ok((pid, console, Runtime::Library(Box::new(container))))
+    let runtime = Runtime::Library(Box::new(container));
+    runtime.or_remove(folder, plan, receive_console(&consoles.listener).map(|got| (pid, got)))
 }
 
 /// The whole chain of causes: the outer ones only say at what stage.
@@ -178,12 +187,8 @@ fn runc(folder: &ServerFolder, arguments: &[&std::ffi::OsStr]) -> io::Result<()>
     Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }
 
-fn by_runc(
-    folder: &ServerFolder,
-    plan: &Plan,
-    console: &Path,
-    consoles: &UnixListener,
-) -> io::Result<Begun> {
+fn by_runc(folder: &ServerFolder, plan: &Plan) -> io::Result<Begun> {
+    let consoles = Consoles::listen(folder)?;
     let id = plan.id.to_string();
     let pid_file = folder.path().join("runc.pid");
     // The process that runc leaves behind becomes this one's child, so that its end is heard.
@@ -192,7 +197,7 @@ fn by_runc(
         .arg("--root")
         .arg(folder.runtime())
         .args(["create", "--preserve-fds", "1", "--console-socket"])
-        .arg(console)
+        .arg(&consoles.path)
         .arg("--pid-file")
         .arg(&pid_file)
         .arg("--bundle")
@@ -202,16 +207,35 @@ fn by_runc(
     if !status.success() {
         return Err(io::Error::other(format!("runc create: {status}")));
     }
-    let pid = std::fs::read_to_string(&pid_file)?
-        .trim()
-        .parse()
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or_else(|| io::Error::other("runc told no process id"))?;
-    Ok((pid, receive_console(consoles)?, Runtime::Runc))
+    let got = (|| {
+        let pid = std::fs::read_to_string(&pid_file)?
+            .trim()
+            .parse()
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| io::Error::other("runc told no process id"))?;
+        Ok((pid, receive_console(&consoles.listener)?))
+    })();
+    Runtime::Runc.or_remove(folder, plan, got)
 }
 
 impl Runtime {
+    /// With what it gave, or nothing is left of what it made.
+    fn or_remove(
+        mut self,
+        folder: &ServerFolder,
+        plan: &Plan,
+        got: io::Result<(Pid, OwnedFd)>,
+    ) -> io::Result<Begun> {
+        match got {
+            Ok((pid, console)) => Ok((pid, console, self)),
+            Err(error) => {
+                self.remove(folder, plan);
+                Err(error)
+            }
+        }
+    }
+
     fn begin(&mut self, folder: &ServerFolder, plan: &Plan) -> io::Result<()> {
         match self {
             Self::Library(container) => container.start().map_err(explain),

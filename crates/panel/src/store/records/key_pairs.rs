@@ -2,13 +2,12 @@
 
 use cloud::model::KeyPair;
 use cloud::{Error as CloudError, KeyPairOrder, KeyPairQuery, Result as CloudResult};
-use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::query::Query;
+use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 use time::OffsetDateTime;
 
-use super::super::{Error, Kind, Store, containing, micros, micros_or_zero, time_or_none};
-use super::{failed, from_text, to_text};
+use super::super::{Error, Store, containing, micros, micros_or_zero, time_or_none};
+use super::{bound, failed, from_text, to_text};
 
 /// Rows read at a time where all are gone through.
 const FILL_ROWS: i64 = 1000;
@@ -83,8 +82,7 @@ impl Store {
     }
 
     fn order(&self, query: &KeyPairQuery) -> String {
-        // Byte by byte, as SQLite and Rust do.
-        let bytes = if self.kind == Kind::Postgres { " COLLATE \"C\"" } else { "" };
+        let bytes = self.by_bytes();
         let down = if query.descending { " DESC" } else { "" };
         let name = format!("k.folded{bytes}{down}, k.region{bytes}{down}");
         match query.order {
@@ -192,10 +190,6 @@ fn filter(regions: &[String], user_id: &str, query: &KeyPairQuery) -> (String, V
         ));
     }
     (rules.join(" AND "), texts)
-}
-
-fn bound<'a>(sql: &'a str, texts: &'a [String]) -> Query<'a, Any, AnyArguments<'a>> {
-    texts.iter().fold(sqlx::query(sql), |query, text| query.bind(text.as_str()))
 }
 
 /// Fills the columns that lists are found and sorted by, for rows from before there were any.

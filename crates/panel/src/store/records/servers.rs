@@ -2,14 +2,14 @@
 
 use cloud::embedded::records::ServerRow;
 use cloud::model::Server;
-use cloud::{Error as CloudError, Result as CloudResult, ServerQuery};
+use cloud::{Error as CloudError, Result as CloudResult, ServerList, ServerOrder, ServerQuery};
 use data_encoding::BASE64;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 use uuid::Uuid;
 
 use super::super::{Error, Store, containing, micros};
-use super::{failed, from_text, to_text};
+use super::{bound, failed, from_text, to_text};
 
 const COLUMNS: &str = "content, slot, wanted_running, generation, public_keys, user_data";
 
@@ -29,8 +29,9 @@ impl Store {
         let server = &row.server;
         sqlx::query(
             "INSERT INTO servers (id, region, project_id, slot, created_at, found, content, \
-             wanted_running, generation, public_keys, user_data) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             wanted_running, generation, public_keys, user_data, folded, state_rank, \
+             address_rank) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(server.id.to_string())
         .bind(region)
@@ -43,6 +44,9 @@ impl Store {
         .bind(i64::from(row.generation))
         .bind(to_text("servers", &row.public_keys)?)
         .bind(BASE64.encode(&row.user_data))
+        .bind(server.name.to_lowercase())
+        .bind(cloud::state_rank(server.status))
+        .bind(cloud::address_rank(server))
         .execute(&mut *tx)
         .await
         .map_err(failed)?;
@@ -62,7 +66,8 @@ impl Store {
     pub(super) async fn replace_server(&self, row: &ServerRow) -> CloudResult<()> {
         let done = sqlx::query(
             "UPDATE servers SET found = $1, content = $2, wanted_running = $3, generation = $4, \
-             public_keys = $5, user_data = $6 WHERE id = $7",
+             public_keys = $5, user_data = $6, folded = $7, state_rank = $8, address_rank = $9 \
+             WHERE id = $10",
         )
         .bind(found_by(&row.server))
         .bind(to_text("servers", &row.server)?)
@@ -70,6 +75,9 @@ impl Store {
         .bind(i64::from(row.generation))
         .bind(to_text("servers", &row.public_keys)?)
         .bind(BASE64.encode(&row.user_data))
+        .bind(row.server.name.to_lowercase())
+        .bind(cloud::state_rank(row.server.status))
+        .bind(cloud::address_rank(&row.server))
         .bind(row.server.id.to_string())
         .execute(self.write())
         .await
@@ -123,6 +131,58 @@ impl Store {
         Ok((rows, u64::try_from(total).unwrap_or(0)))
     }
 
+    pub(super) async fn servers_found(
+        &self,
+        regions: &[String],
+        project_id: &str,
+        list: &ServerList,
+    ) -> CloudResult<(Vec<Server>, u64)> {
+        if regions.is_empty() {
+            return Ok((Vec::new(), 0));
+        }
+        let mut texts = vec![project_id.to_owned()];
+        texts.push(containing(list.search.as_deref().unwrap_or_default()));
+        texts.extend(regions.iter().cloned());
+        let places: Vec<String> = (3..=texts.len()).map(|place| format!("${place}")).collect();
+        let filter = format!(
+            "project_id = $1 AND found LIKE $2 ESCAPE '\\' AND region IN ({})",
+            places.join(", ")
+        );
+        let counted = format!("SELECT COUNT(*) AS total FROM servers WHERE {filter}");
+        let row = bound(&counted, &texts).fetch_one(self.read()).await.map_err(failed)?;
+        let total: i64 = row.try_get("total").map_err(failed)?;
+        let next = texts.len() + 1;
+        let listed = format!(
+            "SELECT content FROM servers WHERE {filter} ORDER BY {} LIMIT ${next} OFFSET ${}",
+            self.server_order(list),
+            next + 1
+        );
+        let rows = bound(&listed, &texts)
+            .bind(list.page.limit.map_or(i64::MAX, i64::from))
+            .bind(i64::from(list.page.offset))
+            .fetch_all(self.read())
+            .await
+            .map_err(failed)?;
+        let server = |row: &AnyRow| -> CloudResult<Server> {
+            let content: String = row.try_get("content").map_err(failed)?;
+            Ok(from_text("servers", &content)?)
+        };
+        let servers = rows.iter().map(server).collect::<CloudResult<Vec<_>>>()?;
+        Ok((servers, u64::try_from(total).unwrap_or(0)))
+    }
+
+    fn server_order(&self, list: &ServerList) -> String {
+        let (bytes, down) = (self.by_bytes(), if list.descending { " DESC" } else { "" });
+        let name = format!("folded{bytes}{down}, region{bytes}{down}, id{bytes}{down}");
+        match list.order {
+            ServerOrder::Name => name,
+            ServerOrder::Created => format!("created_at{down}, {name}"),
+            ServerOrder::Region => format!("region{bytes}{down}, {name}"),
+            ServerOrder::State => format!("state_rank{down}, {name}"),
+            ServerOrder::Address => format!("address_rank{bytes}{down}, {name}"),
+        }
+    }
+
     pub(super) async fn every_server(&self) -> CloudResult<Vec<ServerRow>> {
         let rows = sqlx::query(&format!("SELECT {COLUMNS} FROM servers ORDER BY created_at, id"))
             .fetch_all(self.read())
@@ -152,6 +212,25 @@ async fn free_slot(
             "All {slots} addresses of this region are in use. Delete a server first."
         ))
     })
+}
+
+/// Fills the columns that lists are sorted by, for rows from before there were any.
+pub(in crate::store) async fn fill(tx: &mut Transaction<'static, Any>) -> Result<(), Error> {
+    let rows = sqlx::query("SELECT id, content FROM servers").fetch_all(&mut **tx).await?;
+    for row in &rows {
+        let (id, content): (String, String) = (row.try_get("id")?, row.try_get("content")?);
+        let server: Server = from_text("servers", &content)?;
+        sqlx::query(
+            "UPDATE servers SET folded = $1, state_rank = $2, address_rank = $3 WHERE id = $4",
+        )
+        .bind(server.name.to_lowercase())
+        .bind(cloud::state_rank(server.status))
+        .bind(cloud::address_rank(&server))
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
 }
 
 /// What a search looks in: name, addresses, identifier, tags.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State as AxumState};
 use axum::response::IntoResponse;
-use cloud::ServerQuery;
-use cloud::model::Server;
+use cloud::model::{Region, Server};
+use cloud::{Caller, ServerList, ServerOrder, ServerQuery};
 use maud::{Markup, html};
 
 use super::{address_of, of_regions, pill, ssh_command};
 use crate::State;
-use crate::web::error::PageResult;
+use crate::web::error::{PageError, PageResult};
 use crate::web::layout::{copyable, limits, page, silent, when};
 use crate::web::regions::Regions;
 use crate::web::table::Listing;
@@ -24,14 +24,17 @@ pub(super) async fn show(
     let caller = viewer.caller()?;
     let regions = Regions::of(&state, &caller).await?;
     let search = listing.q.trim();
-    let query = ServerQuery {
-        search: (!search.is_empty()).then(|| search.to_owned()),
-        ..ServerQuery::default()
-    };
-    let asked =
-        regions.iter().filter(|region| listing.region.is_empty() || listing.region == region.id);
-    let mut servers = of_regions(&state, &caller, asked, &query).await?;
-    sort(&mut servers, &listing);
+    let mut list = list(&listing);
+    let asked: Vec<&Region> = regions
+        .iter()
+        .filter(|region| listing.region.is_empty() || listing.region == region.id)
+        .collect();
+    let (mut servers, total) = found(&state, &caller, &asked, &list).await?;
+    if servers.is_empty() && total > 0 {
+        list.page = listing.rows(Some(total));
+        servers = found(&state, &caller, &asked, &list).await?.0;
+    }
+    let total = usize::try_from(total).unwrap_or(usize::MAX);
     let no_filter = search.is_empty() && listing.region.is_empty();
     let body = html! {
         div .heading {
@@ -50,7 +53,7 @@ pub(super) async fn show(
                     p .muted { "No server matches. " a href="/servers" { "Show all servers" } "." }
                 } @else {
                     (table(&listing, &servers, &regions))
-                    (listing.pages("/servers", servers.len()))
+                    (listing.pages("/servers", total))
                 }
             }
         }
@@ -59,23 +62,38 @@ pub(super) async fn show(
     Ok(page(&viewer, "Servers", &body).into_response())
 }
 
-fn sort(servers: &mut [Server], listing: &Listing) {
-    // By name first: the sorts are stable, and names are folded once each.
-    servers.sort_by_cached_key(|server| server.name.to_lowercase());
+fn list(listing: &Listing) -> ServerList {
+    let search = listing.q.trim();
     let (column, down) = listing.order();
-    match column {
-        "name" => {}
-        "region" => servers.sort_by(|a, b| a.region.cmp(&b.region)),
-        "state" => servers.sort_by_key(|server| super::status_words(server).1),
-        "address" => {
-            servers.sort_by_key(|server| server.addresses.first().map(|one| one.address));
-        }
-        _ => servers.sort_by_key(|server| server.created_at),
+    ServerList {
+        search: (!search.is_empty()).then(|| search.to_owned()),
+        order: match column {
+            "name" => ServerOrder::Name,
+            "region" => ServerOrder::Region,
+            "state" => ServerOrder::State,
+            "address" => ServerOrder::Address,
+            _ => ServerOrder::Created,
+        },
+        // Newest first, until a person says otherwise.
+        descending: down || listing.sort.is_empty(),
+        page: listing.rows(None),
     }
-    // Newest first, until a person says otherwise.
-    if down || listing.sort.is_empty() {
-        servers.reverse();
+}
+
+/// A page, cut by the cloud where it can.
+async fn found(
+    state: &State,
+    caller: &Caller,
+    regions: &[&Region],
+    list: &ServerList,
+) -> Result<(Vec<Server>, u64), PageError> {
+    let ids: Vec<String> = regions.iter().map(|region| region.id.clone()).collect();
+    if let Some(page) = state.cloud.find_servers(caller, &ids, list).await? {
+        return Ok(page);
     }
+    let query = ServerQuery { search: list.search.clone(), ..ServerQuery::default() };
+    let all = of_regions(state, caller, regions.iter().copied(), &query).await?;
+    Ok(list.apply(all))
 }
 
 fn empty(viewer: &Viewer) -> Markup {
@@ -113,7 +131,7 @@ fn table(listing: &Listing, servers: &[Server], regions: &Regions) -> Markup {
                 }
             }
             tbody {
-                @for server in listing.cut(servers) {
+                @for server in servers {
                     tr {
                         td data-label="Name" {
                             a href=(address_of(server)) { strong { (server.name) } }

@@ -44,6 +44,7 @@ impl Monitor {
                 settings.log_level.value,
             ))
             .map_or(3, |level| level as u8),
+            log_verbose: settings.log_verbose.value.clone(),
             facility: config::Choice::word(settings.syslog_facility.value).to_owned(),
             user: account.name.clone(),
             uid: account.uid,
