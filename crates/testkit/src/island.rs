@@ -43,7 +43,8 @@ impl Island {
     /// # Panics
     /// When a file cannot be written.
     pub fn new(host_names: &str, config: &str) -> Self {
-        let folder = tempfile::tempdir().expect("temporary folder");
+        let folder =
+            tempfile::tempdir().unwrap_or_else(|error| panic!("temporary folder: {error}"));
         let island = Island { folder };
         let user = key_files::public_line(Holder::User, "ssh-ed25519");
         island.write("authorized_keys", &user);
@@ -68,7 +69,8 @@ impl Island {
     /// # Panics
     /// When that fails.
     pub fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.folder().join(name), text).expect("write a file");
+        std::fs::write(self.folder().join(name), text)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
     /// Runs a script of bash there. Its arguments: the folder, our program, the server's, the
