@@ -50,7 +50,7 @@ test-browser:
 test-tempest:
 	@scripts/install-test-peers.sh --heavy
 	@scripts/panel-tempest.sh $(ARGS)
-	@$(if $(ARGS),true,scripts/panel-schemathesis.sh)
+	@$(if $(ARGS),true,scripts/panel-schemathesis.sh && scripts/panel-schemathesis.sh --embedded)
 
 # Minutes, and hundreds of megabytes.
 test-images:

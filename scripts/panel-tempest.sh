@@ -11,65 +11,22 @@ target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
 peers="$target/peers"
 tempest="${TEMPEST:-$peers/panel-heavy-venv/bin/tempest}"
 [ -x "$tempest" ] || { echo "not run: no tempest here: run scripts/install-test-peers.sh --heavy"; exit 0; }
-embedded=false
-if [ "${1:-}" = --embedded ]; then
-  embedded=true
-  if [ -z "${TEMPEST_INSIDE:-}" ]; then
-    [ "$(id -u)" = 0 ] || { echo "not run: servers with addresses of their own need root"; exit 0; }
-    [ -n "${PANEL:-}" ] || cargo build -q -p keyway-cli -p keyway-panel --bins --example seed-panel
-    TEMPEST_INSIDE=1 exec unshare --net --mount "$0" "$@"
-  fi
-  shift
-  ip link set lo up
-fi
+. scripts/panel-embedded.sh
+enter_own_network "$0" "$@"
+! $embedded || shift
 work="$(mktemp -d)"
 panel=
 finish() {
-  # Its servers outlive a panel: they are deleted while it still runs.
-  if $embedded && [ -n "$panel" ]; then
-    orders server list 2>/dev/null | awk '{print $1}' | while read -r id; do orders server delete "$id"; done >/dev/null 2>&1 || true
-  fi
+  ! $embedded || delete_servers
   [ -z "$panel" ] || { kill "$panel" 2>/dev/null && wait "$panel" 2>/dev/null; } || true
   rm -rf "$work"
 }
 trap finish EXIT
-orders() { "${PANEL:-$target/debug/keyway-panel}" --state "$work/state" "$@"; }
-
-# keyway-panel over the embedded cloud, and what a client has to know of it in env.json.
-start_embedded() {
-  mkdir -m 0700 "$work/state"
-  "${SEED_PANEL:-$target/debug/examples/seed-panel}" "sqlite:$work/state/panel.db" >"$work/accounts.yaml"
-  # Inside a server everybody is somebody else: the program has to be where all may execute it.
-  chmod 0755 "$work" && install -m 0755 "${KEYWAY:-$target/debug/keyway}" "$work/keyway"
-  install -m 0755 "${PANEL:-$target/debug/keyway-panel}" "$work/keyway-panel"
-  "$work/keyway-panel" --state "$work/state" --listen 127.0.0.1:8774 --keyway "$work/keyway" >"$work/panel.log" 2>&1 &
-  panel=$!
-  for _ in $(seq 300); do [ -S "$work/state/orders.sock" ] && break; sleep 0.1; done
-  TEMPEST_URL=http://127.0.0.1:8774/identity/v3
-  python3 - "$work" <<'PY'
-import json, sys, urllib.request
-base = "http://127.0.0.1:8774"
-def ask(path, body=None, token=None):
-    headers = {"Content-Type": "application/json"} | ({"X-Auth-Token": token} if token else {})
-    request = urllib.request.Request(base + path, json.dumps(body).encode() if body else None, headers)
-    answer = urllib.request.urlopen(request)
-    return answer.headers, json.load(answer)
-domain = {"id": "default"}
-head, token = ask("/identity/v3/auth/tokens", {"auth": {
-    "identity": {"methods": ["password"], "password": {"user": {
-        "name": "demo", "domain": domain, "password": "correct horse battery"}}},
-    "scope": {"project": {"name": "demo", "domain": domain}}}})
-token = head["X-Subject-Token"]
-images = ask("/image/ams/v2/images", token=token)[1]["images"]
-flavors = ask("/compute/ams/v2.1/flavors", token=token)[1]["flavors"]
-json.dump({"image": images[0]["id"], "image_alt": images[-1]["id"], "flavor": flavors[0]["id"],
-           "flavor_alt": flavors[1]["id"], "network": "public"}, open(sys.argv[1] + "/env.json", "w"))
-PY
-}
 
 folder="${TEMPEST_FOLDER:-$work}"
 if $embedded; then
   start_embedded
+  TEMPEST_URL=http://127.0.0.1:8774/identity/v3
 elif [ -z "${TEMPEST_URL:-}" ]; then
   program="${MEMORY_PANEL:-}"
   if [ -z "$program" ]; then

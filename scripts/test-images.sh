@@ -80,6 +80,17 @@ runcmd:
   - [ sh, -c, "id -un > /etc/run-by-cloud-init" ]
 CONFIG
 
+# cloud-init's own code for EC2, which asks for a token first and shows it from then on.
+cat >ec2.py <<'PROGRAM'
+from cloudinit import helpers
+from cloudinit.sources import DataSourceEc2 as ec2
+paths = helpers.Paths({"cloud_dir": "/tmp/c", "run_dir": "/tmp/r", "templates_dir": "/tmp/t"})
+source = ec2.DataSourceEc2({}, None, paths)
+source._cloud_name = ec2.CloudNames.AWS
+found = source.crawl_metadata()["meta-data"]
+print("token" if source._api_token else "none", found["local-hostname"], *found["public-keys"], sep=", ")
+PROGRAM
+
 # The image's file or folder, and the source that cloud-init must have used.
 try() {
   local name="$1" source="$2" wanted="$3" began address said
@@ -105,6 +116,8 @@ try() {
     "written by cloud-init"*root*"$wanted"*'"errors": []'*) ;;
     *) fail "cloud-init in the server from $source: $said" ;;
   esac
+  [ "$name" != zst ] || [ "$(login python3 - <"$work/ec2.py")" = "token, $name, key" ] ||
+    fail "cloud-init does not find the server's data as it does on EC2"
   # The keys that the panel saw are still those that the server has.
   [ "$(login 'ls /etc/ssh/ssh_host_*_key | wc -l')" -ge 2 ] || fail "host keys are missing"
   while read -r _ _ _ fingerprint; do

@@ -4,6 +4,8 @@
 
 #[path = "../tests/pages/browser.rs"]
 mod browser;
+#[path = "../tests/pages/echo.rs"]
+mod echo;
 #[path = "../tests/pages/fake.rs"]
 mod fake;
 

@@ -229,8 +229,9 @@ fn one_line(line: &str, repairs: &mut Vec<String>) -> Result<(PublicKey, String)
             }
             if has_options(line) {
                 return bad(
-                    "The line begins with options, as in an authorized_keys file. Paste only the \
-                     part from the key's type on (ssh-ed25519 AAAA...).",
+                    "The line begins with options, as in an authorized_keys file, or with a \
+                     host's name, as in known_hosts. Paste only the part from the key's type on \
+                     (ssh-ed25519 AAAA...).",
                 );
             }
             Err(explain(error))
@@ -276,7 +277,8 @@ fn explain(error: KeyError) -> Refusal {
                 .to_owned()
         }
         KeyError::RsaBits(bits) if bits < RSA_BITS_MIN => too_short(bits),
-        KeyError::UnknownType(kind) => {
+        // A type inside the key that is no text was changed on the way.
+        KeyError::UnknownType(kind) if !kind.chars().any(|c| c.is_control() || c == '\u{fffd}') => {
             format!(
                 "This does not begin with a key type that is known (it begins with {kind:?}). A \
                  public key begins with ssh-ed25519, ssh-rsa, ecdsa-sha2- or sk-."
@@ -285,7 +287,7 @@ fn explain(error: KeyError) -> Refusal {
         KeyError::NoKey => {
             "There is no key here. A public key is one line: type, key, comment.".to_owned()
         }
-        KeyError::BadBase64 | KeyError::Malformed(_) => {
+        KeyError::BadBase64 | KeyError::Malformed(_) | KeyError::UnknownType(_) => {
             "The key is damaged: some of it is missing or was changed on the way. Copy the whole \
              line of the .pub file again."
                 .to_owned()
@@ -370,6 +372,9 @@ mod tests {
         assert!(message("").contains("Paste a public key"));
         assert!(message("hello world").contains("key type"));
         assert!(message(&LINE[..50]).contains("damaged"));
+        // The type inside is no text any more.
+        assert!(message(&LINE.replace("AAAAC3", "AAAAC4")).contains("damaged"));
+        assert!(message(&format!("host.example {LINE}")).contains("known_hosts"));
         assert!(message(&format!("{LINE}\n{LINE}")).contains("2 keys"));
         assert!(message(&format!("no-pty {LINE}")).contains("options"));
         assert!(message("ssh-dss AAAAB3NzaC1kc3M=").contains("DSA"));

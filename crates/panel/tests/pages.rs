@@ -13,6 +13,8 @@ mod account;
 mod browser;
 #[path = "pages/console.rs"]
 mod console;
+#[path = "pages/echo.rs"]
+mod echo;
 #[path = "pages/fake.rs"]
 mod fake;
 #[path = "pages/fuzz.rs"]

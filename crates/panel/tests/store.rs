@@ -3,6 +3,8 @@
 
 #[path = "store/conformance.rs"]
 mod conformance;
+#[path = "store/people.rs"]
+mod people;
 #[path = "store/postgres.rs"]
 mod postgres;
 #[path = "store/server_pages.rs"]

@@ -28,6 +28,7 @@ use crate::program::{Generation, Setup};
 use crate::requests::{Channel, Ends, MonitorNews, MonitorStart};
 use crate::spawn::{self, Role};
 use crate::sys::descriptors::domain_of;
+use crate::sys::memory::QUIET;
 use penalties::{Penalties, Tariff};
 use sockets::{Listening, Place, reason};
 
@@ -51,6 +52,8 @@ pub(crate) struct Listener<'a> {
     swept: Instant,
     throttling: Option<Throttling>,
     pid_file: Option<PathBuf>,
+    /// Something was done since memory was last given back.
+    is_warm: bool,
 }
 
 /// A monitor that was started.
@@ -106,6 +109,7 @@ impl<'a> Listener<'a> {
             swept: Instant::now(),
             throttling: None,
             pid_file: None,
+            is_warm: true,
         };
         listener.write_pid_file();
         Ok(listener)
@@ -132,10 +136,10 @@ impl<'a> Listener<'a> {
 
     fn turn(&mut self) -> io::Result<Option<Stop>> {
         let now = Instant::now();
-        let timeout = self.next_deadline(now);
+        let timeout = self.next_wait(now).and_then(|wait| Timespec::try_from(wait).ok());
         // Who was ready is kept apart from the descriptors, which `self` must be free of again.
         let starting: Vec<i32> = self.starting().map(|(pid, _)| pid).collect();
-        let mut ready = {
+        let (count, mut ready) = {
             let mut waited: Vec<PollFd<'_>> = Vec::new();
             waited.push(PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN));
             for listening in &self.sockets {
@@ -144,12 +148,18 @@ impl<'a> Listener<'a> {
             for channel in starting.iter().filter_map(|pid| self.channel_of(*pid)) {
                 waited.push(PollFd::from_borrowed_fd(channel, PollFlags::IN));
             }
-            match rustix::event::poll(&mut waited, timeout.as_ref()) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-            waited.iter().map(|entry| !entry.revents().is_empty()).collect::<Vec<_>>().into_iter()
+            let count = match rustix::event::poll(&mut waited, timeout.as_ref()) {
+                Err(Errno::INTR) => None,
+                other => Some(other?),
+            };
+            let ready: Vec<bool> = waited.iter().map(|one| !one.revents().is_empty()).collect();
+            (count, ready.into_iter())
         };
+        match count {
+            Some(0) if std::mem::take(&mut self.is_warm) => crate::sys::memory::release(),
+            Some(0) | None => {}
+            Some(_) => self.is_warm = true,
+        }
         let signalled = ready.next().unwrap_or(false);
         let accepting: Vec<bool> = ready.by_ref().take(self.sockets.len()).collect();
         for (pid, _) in starting.into_iter().zip(ready).filter(|(_, ready)| *ready) {
@@ -174,11 +184,14 @@ impl<'a> Listener<'a> {
         Some(self.monitors.get(&pid)?.starting.as_ref()?.as_fd())
     }
 
-    fn next_deadline(&self, now: Instant) -> Option<Timespec> {
-        let grace = self.grace()?;
-        let first = self.starting().map(|(_, monitor)| monitor.since + grace).min()?;
-        let wait = first.saturating_duration_since(now) + Duration::from_millis(10);
-        Timespec::try_from(wait).ok()
+    /// Until a login has taken too long, or it has been quiet for long enough to give memory back.
+    fn next_wait(&self, now: Instant) -> Option<Duration> {
+        let overdue = self.grace().and_then(|grace| {
+            let first = self.starting().map(|(_, monitor)| monitor.since + grace).min()?;
+            Some(first.saturating_duration_since(now) + Duration::from_millis(10))
+        });
+        let quiet = self.is_warm.then_some(QUIET).and_then(|quiet| Duration::try_from(quiet).ok());
+        overdue.into_iter().chain(quiet).min()
     }
 
     /// How long a monitor may go without a login before it is ended from here.

@@ -18,6 +18,7 @@
 
 pub mod account;
 pub mod dropbear;
+pub mod island;
 pub mod key_files;
 pub mod parallel;
 pub mod process;
@@ -27,6 +28,7 @@ pub mod relay;
 pub mod ssh;
 pub mod targets;
 
+pub use island::Island;
 pub use process::{Finished, Running};
 pub use program::Implementation;
 pub use ssh::{Client, Server, StartedServer};

@@ -1,6 +1,7 @@
 //! The last words: why a connection ended, in OpenSSH's wording, and what could be done about it.
 
 use std::io;
+use std::time::Duration;
 
 use config::Origin;
 use net::End;
@@ -9,6 +10,10 @@ use proto::{Error, Incompatible, Misbehaved};
 use super::client::{Login, Stage};
 use crate::messages::{error, fatal, info};
 use crate::text::reason;
+use crate::ui::prompt;
+
+/// An answer that takes longer may have cost the login.
+const LONG_WAIT: Duration = Duration::from_secs(3);
 
 /// Says how it ended and gives the exit status.
 pub fn report(login: &mut Login, end: End, transport_error: Option<&io::Error>) -> u8 {
@@ -111,7 +116,14 @@ fn lost(login: &Login, received_ident: bool, transport_error: Option<&io::Error>
     if login.address.is_none() {
         return;
     }
-    if received_ident {
+    let waited = prompt::longest_wait();
+    if received_ident && waited >= LONG_WAIT {
+        info!(
+            "ssh: a question waited {} s for its answer, and the server gives a login only so \
+             much time (LoginGraceTime).",
+            waited.as_secs()
+        );
+    } else if received_ident {
         info!(
             "ssh: the server hung up before the login was decided; its log says why \
              (LoginGraceTime, MaxAuthTries, a penalty for this address)."

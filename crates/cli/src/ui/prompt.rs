@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
@@ -68,7 +70,22 @@ pub fn confirm(question: &str, fingerprint: Option<&str>) -> bool {
     }
 }
 
+/// How long the slowest answer of all took.
+pub fn longest_wait() -> Duration {
+    Duration::from_millis(LONGEST_WAIT_MS.load(Ordering::Relaxed))
+}
+
+static LONGEST_WAIT_MS: AtomicU64 = AtomicU64::new(0);
+
 fn ask(question: &str, echo: bool, place: Place) -> Option<Zeroizing<String>> {
+    let start = Instant::now();
+    let answer = ask_somewhere(question, echo, place);
+    let took = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    LONGEST_WAIT_MS.fetch_max(took, Ordering::Relaxed);
+    answer
+}
+
+fn ask_somewhere(question: &str, echo: bool, place: Place) -> Option<Zeroizing<String>> {
     let policy = askpass::policy();
     let prefers_askpass =
         policy.required || policy.allowed && place == Place::StandardInput && !stdin_is_terminal();

@@ -1,14 +1,10 @@
 //! Faults of the network, in name spaces of their own: routes, packet filters, and paths that do not
 //! let everything through.
 
-use std::process::Command;
 use std::time::Duration;
 
 use keyway_testkit::Implementation::{OpenSsh, Ours};
-use keyway_testkit::key_files::{self, Holder};
-use keyway_testkit::process::run;
-use keyway_testkit::program::find;
-use keyway_testkit::{Implementation, not_run};
+use keyway_testkit::{Implementation, Island};
 
 /// Joins two name spaces, starts a server in one, and examines the way to it from the other, each
 /// time with one fault. Arguments: a folder, our program, the server, the user's key.
@@ -56,42 +52,21 @@ tail -n 5 sshd.log
 "#;
 
 fn examine_all(server: Implementation) -> String {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let key = |holder| key_files::private(holder, "ssh-ed25519");
-    let write = |name: &str, text: &str| {
-        std::fs::write(folder.path().join(name), text).expect("write a file");
-    };
-    write("authorized_keys", &key_files::public_line(Holder::User, "ssh-ed25519"));
-    let host = key_files::public_line(Holder::Host, "ssh-ed25519");
-    write("known_hosts", &format!("10.9.0.2,[10.9.0.2]:2200 {host}\n"));
-    let config = format!(
-        "Port 22\nHostKey {}\nAuthorizedKeysFile {}/authorized_keys\nStrictModes no\n\
-         PidFile none\nPermitRootLogin yes\nKbdInteractiveAuthentication no\nPasswordAuthentication no\n",
-        key(Holder::Host).display(),
-        folder.path().display(),
-    );
     // Half-finished logins from one address are what this test is about.
     let ours = if server == Ours { "PerSourcePenalties no\n" } else { "" };
-    write("sshd_config", &(config + ours));
-    let mut command = Command::new("unshare");
-    command.args(["-m", "-p", "-n", "-i", "-f", "--kill-child", "--mount-proc", "bash", "-c"]);
-    command.args([SCRIPT, "network"]).arg(folder.path()).arg(env!("CARGO_BIN_EXE_keyway"));
-    command.arg(server.tool("sshd")).arg(key(Holder::User));
-    command.env_remove("SSH_AUTH_SOCK");
-    run(&mut command, b"", Duration::from_secs(240)).to_string()
+    let config = format!(
+        "Port 22\nPidFile none\nPermitRootLogin yes\nKbdInteractiveAuthentication no\n\
+         PasswordAuthentication no\n{ours}"
+    );
+    let island = Island::new("10.9.0.2,[10.9.0.2]:2200", &config);
+    let program = env!("CARGO_BIN_EXE_keyway");
+    island.run(SCRIPT, program, server, &[], Duration::from_secs(240))
 }
 
 #[test]
 fn ways_that_are_closed() {
-    let test = "ways_that_are_closed";
-    if !rustix::process::geteuid().is_root() {
-        return not_run(test, "name spaces are root's");
-    }
-    if let Some(program) = ["ip", "nc", "nft", "unshare"].into_iter().find(|p| find(p).is_none()) {
-        return not_run(test, program);
-    }
-    if !run(Command::new("unshare").args(["-n", "true"]), b"", Duration::from_secs(10)).success() {
-        return not_run(test, "no right to name spaces");
+    if !Island::is_possible("ways_that_are_closed", &["nft"]) {
+        return;
     }
     let seen: Vec<String> = std::thread::scope(|scope| {
         let both = [OpenSsh, Ours].map(|server| scope.spawn(move || examine_all(server)));

@@ -3,15 +3,12 @@
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use keyway_testkit::Implementation::{OpenSsh, Ours};
-use keyway_testkit::key_files::{self, Holder};
-use keyway_testkit::process::run;
-use keyway_testkit::program::find;
-use keyway_testkit::{Implementation, Server, not_run};
+use keyway_testkit::key_files;
+use keyway_testkit::{Implementation, Island, Server};
 
 use crate::{User, right_key};
 
@@ -57,42 +54,17 @@ kill $silent; tail -n 5 sshd.log
 "#;
 
 fn examine_all(server: Implementation) -> String {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let key = |holder| key_files::private(holder, "ssh-ed25519");
-    let write = |name: &str, text: &str| {
-        std::fs::write(folder.path().join(name), text).expect("write a file");
-    };
-    write("authorized_keys", &key_files::public_line(Holder::User, "ssh-ed25519"));
-    write(
-        "known_hosts",
-        &format!("here {}\n", key_files::public_line(Holder::Host, "ssh-ed25519")),
-    );
-    let config = format!(
-        "HostKey {}\nAuthorizedKeysFile {}/authorized_keys\nStrictModes no\nPermitRootLogin yes\n\
-         KbdInteractiveAuthentication no\nPasswordAuthentication no\n",
-        key(Holder::Host).display(),
-        folder.path().display(),
-    );
-    write("sshd_config", &config);
-    let mut command = Command::new("unshare");
-    command.args(["-m", "-p", "-n", "-i", "-f", "--kill-child", "--mount-proc", "bash", "-c"]);
-    command.args([SCRIPT, "slow"]).arg(folder.path()).arg(env!("CARGO_BIN_EXE_keyway"));
-    command.arg(server.tool("sshd")).arg(key(Holder::User));
-    command.env_remove("SSH_AUTH_SOCK");
-    run(&mut command, b"", Duration::from_secs(120)).to_string()
+    let config =
+        "PermitRootLogin yes\nKbdInteractiveAuthentication no\nPasswordAuthentication no\n";
+    let island = Island::new("here", config);
+    let program = env!("CARGO_BIN_EXE_keyway");
+    island.run(SCRIPT, program, server, &[], Duration::from_secs(120))
 }
 
 #[test]
 fn parts_that_take_long() {
-    let test = "parts_that_take_long";
-    if !rustix::process::geteuid().is_root() {
-        return not_run(test, "name spaces are root's");
-    }
-    if let Some(program) = ["ip", "nc", "unshare"].into_iter().find(|p| find(p).is_none()) {
-        return not_run(test, program);
-    }
-    if !run(Command::new("unshare").args(["-n", "true"]), b"", Duration::from_secs(10)).success() {
-        return not_run(test, "no right to name spaces");
+    if !Island::is_possible("parts_that_take_long", &[]) {
+        return;
     }
     // Ours opens the session before it says that the user is in.
     let sessions = ["case session: 1 slow-session \n", "case session: 1 slow-authentication \n"];

@@ -5,10 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use keyway_testkit::Implementation::{OpenSsh, Ours};
-use keyway_testkit::key_files::{self, Holder};
-use keyway_testkit::process::run;
-use keyway_testkit::program::find;
-use keyway_testkit::{Implementation, not_run};
+use keyway_testkit::{Implementation, Island, not_run};
 
 use crate::done;
 
@@ -67,47 +64,23 @@ kill $link; tail -n 5 sshd.log link.log
 "#;
 
 fn examine_all(server: Implementation) -> String {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let key = |holder| key_files::private(holder, "ssh-ed25519");
-    let write = |name: &str, text: &str| {
-        std::fs::write(folder.path().join(name), text).expect("write a file");
-    };
-    write("authorized_keys", &key_files::public_line(Holder::User, "ssh-ed25519"));
-    write(
-        "known_hosts",
-        &format!("here {}\n", key_files::public_line(Holder::Host, "ssh-ed25519")),
-    );
-    write("link.py", include_str!("link.py"));
-    let config = format!(
-        "HostKey {}\nAuthorizedKeysFile {}/authorized_keys\nStrictModes no\nPermitRootLogin yes\n\
-         KbdInteractiveAuthentication no\nPasswordAuthentication no\n",
-        key(Holder::Host).display(),
-        folder.path().display(),
-    );
     // Logins that fail from one address are what this test is about.
     let ours = if server == Ours { "PerSourcePenalties no\n" } else { "" };
-    write("sshd_config", &(config + ours));
-    done(Command::new("chmod").arg("755").arg(folder.path()));
-    let mut command = Command::new("unshare");
-    command.args(["-m", "-p", "-n", "-i", "-f", "--kill-child", "--mount-proc", "bash", "-c"]);
-    command.args([SCRIPT, "waits"]).arg(folder.path()).arg(env!("CARGO_BIN_EXE_keyway"));
-    command.arg(server.tool("sshd")).arg(key(Holder::User)).arg(folder.path().join("link.py"));
-    command.env_remove("SSH_AUTH_SOCK");
-    run(&mut command, b"", Duration::from_secs(120)).to_string()
+    let config = format!(
+        "PermitRootLogin yes\nKbdInteractiveAuthentication no\nPasswordAuthentication no\n{ours}"
+    );
+    let island = Island::new("here", &config);
+    island.write("link.py", include_str!("link.py"));
+    let link = island.folder().join("link.py");
+    done(Command::new("chmod").arg("755").arg(island.folder()));
+    let program = env!("CARGO_BIN_EXE_keyway");
+    island.run(SCRIPT, program, server, &[link.as_os_str()], Duration::from_secs(120))
 }
 
 #[test]
 fn logins_that_wait_or_may_not_be() {
-    let test = "logins_that_wait_or_may_not_be";
-    if !rustix::process::geteuid().is_root() {
-        return not_run(test, "name spaces are root's");
-    }
-    let programs = ["ip", "nc", "unshare", "python3", "ssh-agent"];
-    if let Some(program) = programs.into_iter().find(|program| find(program).is_none()) {
-        return not_run(test, program);
-    }
-    if !run(Command::new("unshare").args(["-n", "true"]), b"", Duration::from_secs(10)).success() {
-        return not_run(test, "no right to name spaces");
+    if !Island::is_possible("logins_that_wait_or_may_not_be", &["python3", "ssh-agent"]) {
+        return;
     }
     let seen: Vec<String> = thread::scope(|scope| {
         let both = [OpenSsh, Ours].map(|server| scope.spawn(move || examine_all(server)));
@@ -127,7 +100,7 @@ fn logins_that_wait_or_may_not_be() {
             assert!(seen.contains(expected), "{expected}: {seen}");
         }
         if seen.contains("/dev/net/tun") {
-            not_run(test, "no device for the slow link");
+            not_run("logins_that_wait_or_may_not_be", "no device for the slow link");
             continue;
         }
         assert!(seen.contains("case link: 1 slow-network \nevery answer took 7"), "{seen}");

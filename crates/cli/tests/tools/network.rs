@@ -1,15 +1,11 @@
 //! Networks that lose packets: those that are marked, and all.
 
-use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
 use keyway_testkit::Implementation::OpenSsh;
-use keyway_testkit::key_files::{self, Holder};
-use keyway_testkit::process::run;
-use keyway_testkit::program::find;
 use keyway_testkit::relay::Relay;
-use keyway_testkit::{Server, not_run};
+use keyway_testkit::{Island, Server};
 
 use crate::User;
 use crate::terminal::Terminal;
@@ -39,39 +35,12 @@ tail -n 3 sshd.log
 
 #[test]
 fn marked_packets_that_do_not_arrive() {
-    let test = "marked_packets_that_do_not_arrive";
-    if !rustix::process::geteuid().is_root() {
-        return not_run(test, "name spaces are root's");
+    if !Island::is_possible("marked_packets_that_do_not_arrive", &["nft"]) {
+        return;
     }
-    if let Some(program) = ["ip", "nc", "nft", "unshare"].into_iter().find(|p| find(p).is_none()) {
-        return not_run(test, program);
-    }
-    if !run(Command::new("unshare").args(["-n", "true"]), b"", Duration::from_secs(10)).success() {
-        return not_run(test, "no right to name spaces");
-    }
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let key = |holder| key_files::private(holder, "ssh-ed25519");
-    let write = |name: &str, text: &str| {
-        std::fs::write(folder.path().join(name), text).expect("write a file");
-    };
-    write("authorized_keys", &key_files::public_line(Holder::User, "ssh-ed25519"));
-    let host = key_files::public_line(Holder::Host, "ssh-ed25519");
-    write("known_hosts", &format!("10.9.0.2 {host}\n"));
-    let authorized = folder.path().join("authorized_keys");
-    write(
-        "sshd_config",
-        &format!(
-            "Port 22\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nPidFile none\n",
-            key(Holder::Host).display(),
-            authorized.display()
-        ),
-    );
-    let mut command = Command::new("unshare");
-    command.args(["-m", "-p", "-n", "-i", "-f", "--kill-child", "--mount-proc", "bash", "-c"]);
-    command.args([SCRIPT, "network"]).arg(folder.path()).arg(env!("CARGO_BIN_EXE_keyway"));
-    command.arg(OpenSsh.tool("sshd")).arg(key(Holder::User));
-    command.env_remove("SSH_AUTH_SOCK");
-    let seen = run(&mut command, b"", Duration::from_secs(60)).to_string();
+    let island = Island::new("10.9.0.2", "Port 22\nPidFile none\n");
+    let program = env!("CARGO_BIN_EXE_keyway");
+    let seen = island.run(SCRIPT, program, OpenSsh, &[], Duration::from_secs(60));
     let (first, second) = seen.split_once("case first\n").unwrap_or_default();
     assert!(first.contains("do not seem to arrive; sending without the mark"), "{seen}");
     assert!(first.contains("packets arrive without the mark"), "{seen}");

@@ -1,14 +1,15 @@
-//! `ConnectTimeout` where the way to the server leads through something that stalls.
+//! `ConnectTimeout` where the way to the server leads through something that stalls, and a user who
+//! does.
 
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use keyway_testkit::Implementation::OpenSsh;
+use keyway_testkit::Implementation::{OpenSsh, Ours};
 use keyway_testkit::key_files::{self, Holder};
 use keyway_testkit::process::{DEADLINE, Finished, run};
-use keyway_testkit::{Server, StartedServer};
+use keyway_testkit::{Client, Server, StartedServer};
 
 use crate::User;
 
@@ -120,4 +121,33 @@ fn a_jump_host_that_stalls() {
     let last = try_way(server.port, silent);
     let jump = format!("through the jump host 127.0.0.1:{}", server.port);
     assert!(last.stderr.contains(&jump) && last.stderr.contains("nothing came from"), "{last}");
+}
+
+#[test]
+fn an_answer_that_comes_too_late() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let askpass = folder.path().join("askpass");
+    std::fs::write(&askpass, "#!/bin/sh\nsleep 3.2; echo word\n").expect("write");
+    std::fs::set_permissions(&askpass, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .expect("chmod");
+    thread::scope(|scope| {
+        for implementation in [OpenSsh, Ours] {
+            let askpass = askpass.display().to_string();
+            scope.spawn(move || {
+                let server = Server::new(implementation)
+                    .config("LoginGraceTime 1")
+                    .config("PasswordAuthentication yes")
+                    .start();
+                let client = Client::new(Ours, &server)
+                    .answering("")
+                    .env("SSH_ASKPASS", askpass)
+                    .option("PreferredAuthentications=password")
+                    .command("echo in")
+                    .run();
+                assert_eq!(client.code(), Some(255), "{client}");
+                assert!(client.stderr.contains("(LoginGraceTime)"), "{client}");
+                assert!(client.stderr.contains("a question waited 3 s"), "{client}");
+            });
+        }
+    });
 }

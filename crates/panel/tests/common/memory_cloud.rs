@@ -1,6 +1,8 @@
 //! A cloud without machines: servers become active after a moment, answer actions as real ones do,
 //! and print a boot log.
 
+mod actions;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -104,51 +106,6 @@ impl MemoryCloud {
         );
     }
 
-    /// After a moment the server is in this state, unless it is gone.
-    fn finish(&self, id: Uuid, status: Status, request_id: String) {
-        let Some(me) = self.me.upgrade() else { return };
-        tokio::spawn(async move {
-            tokio::time::sleep(MOMENT).await;
-            let server = {
-                let mut tables = me.tables();
-                for (_, _, action) in &mut tables.actions {
-                    if action.request_id == request_id {
-                        action.finished_at = Some(now());
-                    }
-                }
-                let Some(server) = tables.servers.get_mut(&id) else { return };
-                server.status = status;
-                server.task_state = None;
-                server.power =
-                    if status == Status::Active { Power::Running } else { Power::Shutdown };
-                server.updated_at = now();
-                if status == Status::Active {
-                    server.launched_at.get_or_insert_with(now);
-                }
-                server.clone()
-            };
-            let _ = me.events.send(ServerEvent {
-                region: server.region,
-                project_id: server.project_id,
-                server_id: id,
-                status: Some(status),
-            });
-        });
-    }
-
-    fn note(&self, caller: &Caller, id: Uuid, action: &str, done: bool) {
-        let action = ServerAction {
-            request_id: caller.request_id.clone(),
-            action: action.to_owned(),
-            user_id: caller.user_id.clone(),
-            project_id: caller.project_id.clone(),
-            started_at: now(),
-            finished_at: done.then(now),
-            message: None,
-        };
-        self.tables().actions.insert(0, (id, caller.project_id.clone(), action));
-    }
-
     fn find(&self, caller: &Caller, region: &str, id: Uuid) -> Result<Server> {
         self.tables()
             .servers
@@ -157,14 +114,6 @@ impl MemoryCloud {
             .filter(|server| server.project_id == caller.project_id || caller.role == Role::Admin)
             .cloned()
             .ok_or_else(|| missing(id))
-    }
-
-    fn change(&self, id: Uuid, change: impl FnOnce(&mut Server)) -> Result<Server> {
-        let mut tables = self.tables();
-        let server = tables.servers.get_mut(&id).ok_or_else(|| missing(id))?;
-        change(server);
-        server.updated_at = now();
-        Ok(server.clone())
     }
 
     fn check_keys(&self, caller: &Caller, region: &str, names: &[String]) -> Result<()> {
@@ -369,98 +318,7 @@ impl Cloud for MemoryCloud {
         id: Uuid,
         request: ServerRequest,
     ) -> Result<Server> {
-        let server = self.find(caller, region, id)?;
-        let describes = matches!(request, ServerRequest::Describe { .. });
-        if server.locked
-            && caller.role < Role::Admin
-            && !describes
-            && request != ServerRequest::Unlock
-        {
-            return Err(Error::Conflict(format!("Instance {id} is locked")));
-        }
-        let conflict = |what: &str| {
-            Error::Conflict(format!(
-                "Cannot '{what}' instance {id} while it is in state {:?}",
-                server.status
-            ))
-        };
-        match request {
-            ServerRequest::Reboot { hard } => {
-                if server.status != Status::Active && !hard {
-                    return Err(conflict("reboot"));
-                }
-                self.note(caller, id, "reboot", false);
-                self.finish(id, Status::Active, caller.request_id.clone());
-                self.change(id, |server| {
-                    server.status = if hard { Status::HardReboot } else { Status::Reboot };
-                    server.task_state = Some("rebooting".to_owned());
-                })
-            }
-            ServerRequest::Stop => {
-                if server.status != Status::Active {
-                    return Err(conflict("stop"));
-                }
-                self.note(caller, id, "stop", false);
-                self.finish(id, Status::Shutoff, caller.request_id.clone());
-                self.change(id, |server| server.task_state = Some("powering-off".to_owned()))
-            }
-            ServerRequest::Start => {
-                if server.status != Status::Shutoff {
-                    return Err(conflict("start"));
-                }
-                self.note(caller, id, "start", false);
-                self.finish(id, Status::Active, caller.request_id.clone());
-                self.change(id, |server| server.task_state = Some("powering-on".to_owned()))
-            }
-            ServerRequest::Rebuild { image_id, key_names, name } => {
-                if !matches!(server.status, Status::Active | Status::Shutoff | Status::Error) {
-                    return Err(conflict("rebuild"));
-                }
-                self.make_host_keys(&server);
-                self.note(caller, id, "rebuild", false);
-                let then =
-                    if server.status == Status::Shutoff { Status::Shutoff } else { Status::Active };
-                self.finish(id, then, caller.request_id.clone());
-                self.change(id, |server| {
-                    server.status = Status::Rebuild;
-                    server.task_state = Some("rebuilding".to_owned());
-                    if let Some(image_id) = image_id {
-                        server.image_id = image_id;
-                    }
-                    if let Some(names) = key_names {
-                        server.key_name = names.first().cloned();
-                        server.key_names = names;
-                    }
-                    if let Some(name) = name {
-                        server.name = name;
-                    }
-                })
-            }
-            ServerRequest::Lock => {
-                self.note(caller, id, "lock", true);
-                self.change(id, |server| server.locked = true)
-            }
-            ServerRequest::Unlock => {
-                self.note(caller, id, "unlock", true);
-                self.change(id, |server| server.locked = false)
-            }
-            ServerRequest::Describe { name, description, metadata, tags } => {
-                self.change(id, |server| {
-                    if let Some(name) = name {
-                        server.name = name;
-                    }
-                    if let Some(description) = description {
-                        server.description = description;
-                    }
-                    if let Some(metadata) = metadata {
-                        server.metadata = metadata;
-                    }
-                    if let Some(tags) = tags {
-                        server.tags = tags;
-                    }
-                })
-            }
-        }
+        self.carry_out(caller, self.find(caller, region, id)?, request)
     }
 
     async fn delete_server(&self, caller: &Caller, region: &str, id: Uuid) -> Result<()> {

@@ -10,7 +10,7 @@ const ROUNDS: u64 = 20;
 /// Within which a server that is called active answers.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// More servers than this are deleted between rounds.
-const SERVERS_MAX: usize = 4;
+const SERVERS_MAX: usize = 2;
 
 /// Moments that are the same in every run.
 struct Moments(u64);

@@ -1,10 +1,7 @@
 //! A cloud without machines whose rows are in the panel's own store, as the embedded cloud's are.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use cloud::embedded::records::{Records, ServerRow};
@@ -18,9 +15,10 @@ use cloud::{
 };
 use keys::{FingerprintHash, KeyKind, PrivateKey, PublicKey};
 use panel::store::{Store, now};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::broadcast;
 use uuid::Uuid;
+
+use super::echo::Echo;
 
 pub const IMAGE: Uuid = Uuid::from_u128(1);
 
@@ -376,69 +374,5 @@ impl Cloud for Fake {
 
     fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
         self.events.subscribe()
-    }
-}
-
-/// A console that says hello, sends back what it gets, and tells its size.
-struct Echo {
-    near: DuplexStream,
-    far: Arc<tokio::sync::Mutex<tokio::io::WriteHalf<DuplexStream>>>,
-}
-
-impl Echo {
-    fn new() -> Self {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let (near, far) = tokio::io::duplex(64 * 1024);
-        let (mut read, write) = tokio::io::split(far);
-        let far = Arc::new(tokio::sync::Mutex::new(write));
-        let echo = Arc::clone(&far);
-        tokio::spawn(async move {
-            let _ = echo.lock().await.write_all(b"hello\r\n# ").await;
-            let mut buffer = [0u8; 4096];
-            while let Ok(length) = read.read(&mut buffer).await {
-                if length == 0 || echo.lock().await.write_all(&buffer[..length]).await.is_err() {
-                    break;
-                }
-            }
-        });
-        Self { near, far }
-    }
-}
-
-impl Console for Echo {
-    fn resize(&mut self, columns: u16, rows: u16) {
-        use tokio::io::AsyncWriteExt;
-        let far = Arc::clone(&self.far);
-        tokio::spawn(async move {
-            let _ = far.lock().await.write_all(format!("[{columns}x{rows}]").as_bytes()).await;
-        });
-    }
-}
-
-impl AsyncRead for Echo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.near).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Echo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.near).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.near).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.near).poll_shutdown(context)
     }
 }

@@ -47,7 +47,8 @@ async fn repairs_are_said() {
     let form =
         [("name", ""), ("public_key", wrapped.as_str()), ("region", "ams"), ("region", "iad")];
     let page = browser.post("/keys/new", &form).await;
-    page.says("Joined 2 wrapped lines").says("Stored one@home in Amsterdam (AMS) and Northern Virginia (IAD).");
+    page.says("Joined 2 wrapped lines")
+        .says("Stored one@home in Amsterdam (AMS) and Northern Virginia (IAD).");
 }
 
 #[tokio::test]
@@ -146,6 +147,8 @@ async fn keys_are_their_owners() {
     assert_eq!(page.status, StatusCode::NOT_FOUND);
     let page = bob.post("/keys/delete", &[("region", "ams"), ("name", "mine")]).await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);
-    bob.post("/keys/copy", &[("key", "ams/mine"), ("to", "iad")]).await.says("mine is not in Amsterdam (AMS)");
+    bob.post("/keys/copy", &[("key", "ams/mine"), ("to", "iad")])
+        .await
+        .says("mine is not in Amsterdam (AMS)");
     ada.get("/keys").await.says("mine");
 }

@@ -71,7 +71,9 @@ async fn only_keys_of_the_chosen_region() {
     let form =
         [("do", "region"), ("region", "iad"), ("name", "kept-name"), ("description", "kept too")];
     let page = browser.post("/servers/new", &form).await;
-    page.says("No key is stored in Northern Virginia (IAD) yet").says("1 more key is").says("value=\"ams/laptop\"");
+    page.says("No key is stored in Northern Virginia (IAD) yet")
+        .says("1 more key is")
+        .says("value=\"ams/laptop\"");
     page.says("kept-name").says("kept too").hides("name=\"key\" value=\"laptop\"");
     let form = [("do", "copy"), ("region", "iad"), ("name", "kept-name"), ("copy", "ams/laptop")];
     let page = browser.post("/servers/new", &form).await;

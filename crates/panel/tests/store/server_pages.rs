@@ -28,7 +28,8 @@ pub async fn all(store: &Store) {
             let mut row = conformance::row(name, PROJECT);
             row.server.region = region.to_owned();
             // Some made at one time, and one that has no address yet.
-            row.server.created_at = begin + time::Duration::seconds((index % 4) as i64);
+            row.server.created_at =
+                begin + time::Duration::seconds(i64::try_from(index % 4).unwrap());
             row.server.addresses = if status == Status::Build {
                 Vec::new()
             } else {

@@ -1,7 +1,7 @@
 //! The server's host keys: made at its first boot, shown on its console at every boot.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -24,11 +24,27 @@ fn path(name: &str) -> String {
 pub(super) fn make_missing(host: &str) -> io::Result<()> {
     std::fs::create_dir_all(FOLDER)?;
     for (name, kind) in KINDS {
-        if !Path::new(&path(name)).exists() {
+        if Path::new(&path(name)).exists() {
+            mend_public_half(name);
+        } else {
             make(name, kind, host)?;
         }
     }
     Ok(())
+}
+
+/// Writes what the machine may have lost when it went down right after [`make`].
+fn mend_public_half(name: &str) {
+    let path = path(name);
+    let public = format!("{path}.pub");
+    if std::fs::metadata(&public).is_ok_and(|about| about.len() > 0) {
+        return;
+    }
+    // A private half that cannot be read is the tenant's own affair.
+    let Ok(text) = std::fs::read(&path) else { return };
+    if let Ok(key) = PrivateKey::parse(&text, None) {
+        let _ = write(&public, 0o644, public_line(&key).as_bytes());
+    }
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
@@ -40,27 +56,29 @@ pub(super) fn paths() -> impl Iterator<Item = String> {
     names().map(path).filter(|path| Path::new(path).exists())
 }
 
+/// Only the private half is waited for, which takes as long as all else that is done here: the public
+/// one follows from it.
 fn make(name: &str, kind: KeyKind, host: &str) -> io::Result<()> {
     let key =
         PrivateKey::generate(kind, None, &format!("root@{host}")).map_err(io::Error::other)?;
     let text = key.to_openssh(None, 0).map_err(io::Error::other)?;
     let path = path(name);
-    // The public half first: where the private one is, the pair is whole.
-    write(
-        &format!("{path}.pub"),
-        0o644,
-        format!("{}\n", key.public().to_line(key.comment())).as_bytes(),
-    )?;
-    write(&path, 0o600, text.as_bytes())
+    let next = format!("{path}.next");
+    write(&next, 0o600, text.as_bytes())?.sync_all()?;
+    std::fs::rename(next, &path)?;
+    write(&format!("{path}.pub"), 0o644, public_line(&key).as_bytes())?;
+    Ok(())
 }
 
-fn write(path: &str, mode: u32, bytes: &[u8]) -> io::Result<()> {
-    let next = format!("{path}.next");
-    let _ = std::fs::remove_file(&next);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&next)?;
+fn public_line(key: &PrivateKey) -> String {
+    format!("{}\n", key.public().to_line(key.comment()))
+}
+
+fn write(path: &str, mode: u32, bytes: &[u8]) -> io::Result<File> {
+    let _ = std::fs::remove_file(path);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(next, path)
+    Ok(file)
 }
 
 /// Prints fingerprints and keys on the console, in the words that cloud-init uses: programs look

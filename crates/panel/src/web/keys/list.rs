@@ -123,7 +123,7 @@ fn table(
                     th scope="col" { "Fingerprint" }
                     th scope="col" { "Type" }
                     (listing.head("/keys", "region", "Region"))
-                    (listing.head("/keys", "used", "Last used"))
+                    @if known_use { (listing.head("/keys", "used", "Last used")) }
                     th scope="col" { "Servers" }
                     @if viewer.may_change() { th scope="col" { span .hidden-label { "Actions" } } }
                 }
@@ -167,11 +167,12 @@ fn row(
                 }
             }
             td data-label="Region" { (regions.name(&key.region)) }
-            td data-label="Last used" {
-                @match key.last_used_at {
-                    Some(at) => (when(at)),
-                    None if known_use => span .muted { "never" },
-                    None => span .muted { "not known" },
+            @if known_use {
+                td data-label="Last used" {
+                    @match key.last_used_at {
+                        Some(at) => (when(at)),
+                        None => span .muted { "never" },
+                    }
                 }
             }
             td data-label="Servers" {
