@@ -39,7 +39,16 @@ pub fn scan(effort: &Effort) -> String {
     }
     let mut table = Table::new(
         &format!("`ssh-keyscan -f` of {HOSTS} hosts"),
-        &["program", "one type of key", "ratio", "CPU", "ratio", "all types", "ratio", "keys found"],
+        &[
+            "program",
+            "one type of key",
+            "ratio",
+            "CPU",
+            "ratio",
+            "all types",
+            "ratio",
+            "keys found",
+        ],
     );
     let mut base = None;
     for implementation in [OpenSsh, Ours] {

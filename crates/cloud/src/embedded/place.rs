@@ -44,10 +44,7 @@ impl Embedded {
             mac: mac_of(address),
             forwarding: self.settings.between_servers && self.rules.is_some(),
             runtime: self.settings.runtime,
-            cgroup: self
-                .machine
-                .cgroups
-                .then(|| format!("/{}", self.control_group(row.server.id))),
+            cgroup: self.machine.cgroups.then(|| format!("/{}", self.control_group(row.server.id))),
         })
     }
 
