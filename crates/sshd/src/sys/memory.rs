@@ -1,11 +1,10 @@
 //! Memory that is not needed goes back to the system.
 
 /// Stack below the caller that is given back: as deep as any call here goes.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 const STACK_BYTES: usize = 256 * 1024;
-/// Left alone below the caller: this function's own frames and those of what
-/// it calls, and the red zone.
-#[cfg(target_os = "linux")]
+/// Left alone below the stack pointer: frames of what is called, and the red zone.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 const KEPT_BYTES: usize = 16 * 1024;
 
 /// How long nothing happens before a process gives memory back.
@@ -32,14 +31,13 @@ pub fn release() {
     unsafe {
         libc::malloc_trim(0);
     }
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    release_stack();
     #[cfg(target_os = "linux")]
-    {
-        release_stack();
-        release_program();
-    }
+    release_program();
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn release_stack() {
     // Threads have small stacks with other mappings right below them.
     if rustix::thread::gettid() != rustix::process::getpid() {
@@ -47,16 +45,31 @@ fn release_stack() {
     }
     // SAFETY: sysconf only looks the number up.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(65536);
-    let here = 0u8;
-    let end = (std::ptr::from_ref(&here).addr() - KEPT_BYTES) & !(page - 1);
+    let end = (stack_pointer() - KEPT_BYTES) & !(page - 1);
     let begin = (end - STACK_BYTES) & !(page - 1);
-    // SAFETY: the range lies below every live frame of the main thread's stack, which grows
-    // downwards on all systems this is compiled for, so nothing in it will be read before it is
+    // SAFETY: the range lies below the stack pointer, and so below every live frame of the main
+    // thread's stack, which grows downwards; what is called from here needs far less than what is
+    // left alone. So nothing in it will be read before it is
     // written again. No other mapping is in it: the kernel keeps 1 MiB below the stack free. Where
     // the stack does not reach down so far yet, the call says so and changes nothing there.
     unsafe {
         libc::madvise(std::ptr::without_provenance_mut(begin), end - begin, libc::MADV_DONTNEED);
     }
+}
+
+/// The register itself: where this is compiled into a caller with large variables, the address of a
+/// variable can be far above it.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn stack_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: copies one register and touches neither memory, stack nor flags.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        std::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "aarch64")]
+        std::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
 }
 
 /// Unmaps the program's pages: most of them were for the login, and those that are wanted again
@@ -89,5 +102,40 @@ mod tests {
         super::release();
         assert!(kept.iter().enumerate().all(|(i, byte)| *byte == i as u8));
         assert_eq!(local, [7; 512]);
+    }
+
+    /// Callers with large variables, at every place of a page that a stack pointer can have. An
+    /// error ends the whole program, and shows only where the compiler optimizes.
+    #[test]
+    #[expect(clippy::large_stack_arrays, reason = "that is what is tried")]
+    fn large_callers_at_any_depth() {
+        #[inline(never)]
+        fn at_depth(left: usize, sum: &mut usize) {
+            let here = std::hint::black_box([left; 2]);
+            if left > 0 {
+                at_depth(left - 1, sum);
+            } else {
+                let large = std::hint::black_box([1u8; 40_000]);
+                super::release();
+                *sum += large.iter().map(|byte| usize::from(*byte)).sum::<usize>();
+            }
+            *sum += here[0];
+        }
+        // Tests run in threads, which `release` leaves alone; a child's only thread is its main one.
+        // SAFETY: the child only touches its own stack, and ends without running anything else.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0);
+        if child == 0 {
+            let mut sum = 0;
+            (0..512).for_each(|depth| at_depth(depth, &mut sum));
+            let expected =
+                512 * 40_000 + (0..512usize).map(|top| top * (top + 1) / 2).sum::<usize>();
+            // SAFETY: ends this process at once.
+            unsafe { libc::_exit(i32::from(sum != expected)) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child above, and writes into the variable.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0, "the child ended otherwise");
     }
 }
