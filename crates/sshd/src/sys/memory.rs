@@ -113,13 +113,17 @@ mod tests {
         fn at_depth(left: usize, sum: &mut usize) {
             let here = std::hint::black_box([left; 2]);
             if left > 0 {
-                at_depth(left - 1, sum);
+                at_depth(left - 1, sum)
             } else {
-                let large = std::hint::black_box([1u8; 40_000]);
-                super::release();
-                *sum += large.iter().map(|byte| usize::from(*byte)).sum::<usize>();
+                with_large_variable(sum)
             }
             *sum += here[0];
+        }
+        #[inline(never)]
+        fn with_large_variable(sum: &mut usize) {
+            let large = std::hint::black_box([1u8; 40_000]);
+            super::release();
+            *sum += large.iter().map(|byte| usize::from(*byte)).sum::<usize>();
         }
         // Tests run in threads, which `release` leaves alone; a child's only thread is its main one.
         // SAFETY: the child only touches its own stack, and ends without running anything else.
