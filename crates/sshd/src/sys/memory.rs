@@ -113,9 +113,9 @@ mod tests {
         fn at_depth(left: usize, sum: &mut usize) {
             let here = std::hint::black_box([left; 2]);
             if left > 0 {
-                at_depth(left - 1, sum)
+                at_depth(left - 1, sum);
             } else {
-                with_large_variable(sum)
+                with_large_variable(sum);
             }
             *sum += here[0];
         }
